@@ -1,0 +1,47 @@
+# What a contributor types. Every target does its own set-up on a fresh Debian 12.
+BUILD ?= build
+ASAN ?= build-asan
+CMAKE_FLAGS = -G Ninja -DCMAKE_C_COMPILER=clang-19 -DCMAKE_CXX_COMPILER=clang++-19
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD) -j $(JOBS) rexec
+
+$(BUILD)/build.ninja: CMakeLists.txt tests/CMakeLists.txt | deps
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DCMAKE_BUILD_TYPE=Release
+
+$(ASAN)/build.ninja: CMakeLists.txt tests/CMakeLists.txt | deps
+	cmake -S . -B $(ASAN) $(CMAKE_FLAGS) -DCMAKE_BUILD_TYPE=Debug -DREXEC_SANITIZE=ON -DREXEC_FUZZ=ON
+
+deps:
+	@cmake/deps.sh
+
+test: all
+	ninja -C $(BUILD) -j $(JOBS)
+	tests/run.py --build $(BUILD)
+
+asan: $(ASAN)/build.ninja
+	ninja -C $(ASAN) -j $(JOBS)
+	tests/run.py --build $(ASAN) --fuzz-seconds $(or $(FUZZ_SECONDS),30)
+
+lint: $(BUILD)/build.ninja
+	tests/lint.sh $(BUILD)
+
+demo: all
+	tests/demo.sh $(BUILD)/rexec
+
+bench: all
+	tests/bench/run.sh $(BUILD)/rexec
+
+install: all
+	install -D -m 755 $(BUILD)/rexec $(DESTDIR)$(PREFIX)/bin/rexec
+	for p in man/*.1; do install -D -m 644 $$p $(DESTDIR)$(PREFIX)/share/man/man1/$$(basename $$p); done
+	install -D -m 644 completions/rexec.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/rexec
+	install -D -m 644 completions/rexec.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_rexec
+	install -D -m 644 completions/rexec.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/rexec.fish
+
+clean:
+	rm -rf $(BUILD) $(ASAN)
+
+.PHONY: all deps test asan lint demo bench install clean

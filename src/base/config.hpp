@@ -1,0 +1,32 @@
+// Reading TOML files that users and rexec write. The only file that knows toml++; errors carry file:line:column, unknown keys
+// are errors with a suggestion, a file over 1 MiB is refused before it is parsed.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "src/base/error.hpp"
+
+namespace rexec {
+
+// A flat view of a TOML document: "table.key" -> value. Arrays may hold strings only.
+using ConfigValue = std::variant<std::string, std::int64_t, bool, double, std::vector<std::string>>;
+struct ConfigEntry {
+  ConfigValue value;
+  std::uint32_t line = 0;
+};
+using ConfigMap = std::map<std::string, ConfigEntry>;
+
+// kConfig with "FILE:LINE:COLUMN: why". A missing file is kIo.
+Result<ConfigMap> read_config(const std::string& path);
+Result<ConfigMap> parse_config(std::string_view text, std::string_view name);
+// Refuses the first key that no pattern allows; "*" in a pattern stands for one path part ("contexts.*.ca").
+Result<void> check_keys(const ConfigMap& map, std::string_view file, const std::vector<std::string>& allowed);
+// A TOML basic string, quoted and escaped.
+std::string toml_quote(std::string_view text);
+
+}  // namespace rexec

@@ -1,0 +1,27 @@
+// The one place that logs: text for people or JSON lines for machines, on stderr or a file descriptor. Values that came from
+// a peer are escaped here, so a log line is always one line. Daemons log; the client prints (cli/output).
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+namespace rexec {
+
+enum class LogLevel { kDebug, kInfo, kWarn, kError };
+enum class LogFormat { kText, kJson };
+
+struct LogField {
+  std::string_view key;
+  std::string value;
+};
+
+// Call once before any thread starts. `program` is "controller", "agent" …; REXEC_LOG (debug, info, warn, error) overrides level.
+void log_open(std::string_view program, LogLevel level, LogFormat format);
+void log_line(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {});
+inline void log_debug(std::string_view m, std::initializer_list<LogField> f = {}) { log_line(LogLevel::kDebug, m, f); }
+inline void log_info(std::string_view m, std::initializer_list<LogField> f = {}) { log_line(LogLevel::kInfo, m, f); }
+inline void log_warn(std::string_view m, std::initializer_list<LogField> f = {}) { log_line(LogLevel::kWarn, m, f); }
+inline void log_error(std::string_view m, std::initializer_list<LogField> f = {}) { log_line(LogLevel::kError, m, f); }
+
+}  // namespace rexec
