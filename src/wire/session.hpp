@@ -1,0 +1,171 @@
+// The session machine of rexec/1: both roles, no socket, no clock, no thread. The shell (net/session_driver) feeds it bytes and
+// `now`, hands its events to a handler, and writes what take_output() gives: control frames first, then the streams' data
+// in turn, so that a full stream never delays an INT. What a verb or a stream kind means is the handler's.
+// Source: PROTOCOL.md. Invariant: queued data of a stream never exceeds the peer's credit.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "src/base/clock.hpp"
+#include "src/wire/frame.hpp"
+#include "src/wire/maps.hpp"
+
+namespace rexec::wire {
+
+inline constexpr std::uint64_t kInitialWindow = 1 << 20;
+inline constexpr Millis kPingEvery{5'000};
+inline constexpr Millis kSuspectAfter{15'000};
+inline constexpr Millis kHelloDeadline{5'000};
+inline constexpr std::size_t kMaxQueuedControl = 1 << 20;  // a peer that pings and never reads is cut off here
+inline constexpr std::size_t kMaxQueuedEvents = 4096;
+
+using StreamId = std::uint32_t;
+using RequestId = std::uint64_t;
+
+struct VersionRange {
+  std::uint16_t lowest = 1;
+  std::uint16_t highest = 1;
+};
+// The smaller of the highests; kVersion naming both ranges when it lies below either lowest.
+Result<std::uint16_t> negotiate(VersionRange ours, VersionRange theirs);
+
+// What came in, in order. Streams' frames keep their bytes, so that a relay passes them on unread.
+namespace event {
+struct Hello { Map map; };
+struct Request { RequestId id; std::string verb; Map args; };
+struct Response { RequestId id; Result<Map> result; };
+struct Notice { std::string verb; Map args; };
+struct Opened { StreamId stream; std::string kind; Map args; };
+struct Data { StreamId stream; Channel channel; Frame frame; };
+struct Event { StreamId stream; Frame frame; };    // payload: a map, checked by parse_map when it is read
+struct Signal { StreamId stream; Frame frame; };
+struct Credit { StreamId stream; std::uint64_t limit; };
+struct Ended { StreamId stream; };                  // the peer's direction is finished
+struct Reset { StreamId stream; Error error; };     // the stream is gone
+struct Closed { Error error; };                     // the session is over; nothing follows
+}  // namespace event
+using Event = std::variant<event::Hello, event::Request, event::Response, event::Notice, event::Opened, event::Data,
+                           event::Event, event::Signal, event::Credit, event::Ended, event::Reset, event::Closed>;
+
+enum class Side { kDialler, kAcceptor };
+enum class Trust { kStranger, kAuthenticated };
+
+struct SessionOptions {
+  Side side = Side::kDialler;
+  Trust trust = Trust::kAuthenticated;  // a stranger keeps the small frame limit and may open no stream
+  VersionRange versions;
+  std::uint32_t max_streams = 256;      // that the peer may have open
+  BootTime now;
+};
+
+class Session {
+ public:
+  explicit Session(const SessionOptions& options);
+
+  // --- input
+  void receive(BootTime now, ByteSpan bytes);
+  // See FrameParser::direct_target.
+  MutableBytes direct_target() { return closed_ ? MutableBytes{} : parser_.direct_target(); }
+  void direct_received(BootTime now, std::size_t n);
+  void tick(BootTime now);
+  // The transport is gone, with or without a CLOSE before it.
+  void transport_lost(std::string_view why);
+  bool next_event(Event& out);
+
+  // --- output
+  void send_hello(Map hello);  // adds `versions`
+  RequestId request(std::string_view verb, Map args);
+  void respond(RequestId id, const Result<Map>& result);
+  void notice(std::string_view verb, Map args);
+  StreamId open(std::string_view kind, Map args);
+  // The caller stays within sendable(). The frame's type, stream and flags are set here.
+  void send_data(StreamId stream, Channel channel, Frame frame);
+  void send_event(StreamId stream, const Map& map);
+  void send_signal(StreamId stream, const Map& map);
+  // Passes on a DATA, EVENT or SIGNAL frame that came from another session.
+  void relay(StreamId stream, Frame frame);
+  void grant(StreamId stream, std::uint64_t absolute_limit);
+  void end(StreamId stream);
+  void reset(StreamId stream, const Error& error);
+  // Queues CLOSE; no event follows but Closed.
+  void close(const Error& error);
+
+  // Bytes of DATA that may still be given to send_data: credit less what was sent and queued. 0 for an unknown stream.
+  std::uint64_t sendable(StreamId stream) const;
+  // Bytes queued and not yet taken.
+  std::size_t queued(StreamId stream) const;
+  bool has_stream(StreamId stream) const { return streams_.contains(stream); }
+  std::size_t stream_count() const { return streams_.size(); }
+
+  // Frames for one flight of about max_bytes, in the order to be written. Never empty while has_output().
+  std::vector<Buffer> take_output(BootTime now, std::size_t max_bytes);
+  bool has_output() const { return !control_.empty() || !ready_.empty(); }
+  BootTime wake_at() const;
+  bool closed() const { return closed_; }
+  bool greeted() const { return greeted_; }
+
+ private:
+  struct Stream {
+    std::uint64_t sent = 0;          // DATA bytes given to send_data
+    std::uint64_t send_limit = kInitialWindow;
+    std::uint64_t received = 0;
+    std::uint64_t receive_limit = kInitialWindow;
+    std::deque<Buffer> queue;
+    std::size_t queued_bytes = 0;
+    std::size_t queued_events = 0;
+    bool local_ended = false;
+    bool end_taken = false;
+    bool remote_ended = false;
+    bool in_ready = false;
+  };
+
+  void drain_parser(BootTime now);
+  void handle(Frame frame);
+  void handle_hello(const Map& map);
+  void handle_request(Map map);
+  void handle_response(Map map);
+  void handle_open(StreamId stream, Map map);
+  void handle_data(Frame frame);
+  void handle_stream_map(Frame frame);
+  void handle_credit(const Frame& frame);
+  void handle_end(StreamId stream);
+  void handle_reset(StreamId stream, const Map& map);
+  bool with_map(const Frame& frame, Map& out);
+  bool peer_may_open(StreamId stream) const;
+  bool stale(StreamId stream) const;
+  Stream* find(StreamId stream);
+  void violate(Code code, std::string why);
+  void emit(Event event) { events_.push_back(std::move(event)); }
+  void send_control(FrameType type, StreamId stream, const Map& map);
+  void queue_control(Frame frame);
+  void enqueue(StreamId id, Stream& stream, Buffer bytes);
+  void drop_if_finished(StreamId id);
+
+  SessionOptions options_;
+  FrameParser parser_;
+  std::deque<Event> events_;
+  std::deque<Buffer> control_;
+  std::size_t control_bytes_ = 0;
+  std::deque<StreamId> ready_;  // streams with queued frames, next first
+  std::unordered_map<StreamId, Stream> streams_;
+  std::set<RequestId> unanswered_;   // the peer's requests that we owe an answer
+  std::size_t opened_by_peer_ = 0;
+  StreamId next_stream_;
+  StreamId highest_peer_stream_ = 0;
+  RequestId next_request_ = 1;
+  BootTime started_;
+  BootTime last_received_;
+  BootTime last_sent_;
+  bool greeted_ = false;  // the peer's HELLO was accepted
+  bool closed_ = false;
+};
+
+}  // namespace rexec::wire

@@ -1,0 +1,226 @@
+// The receiving half of the session machine: every frame a peer may send, and what it costs him when it is wrong.
+#include <algorithm>
+
+#include "src/base/check.hpp"
+#include "src/wire/session.hpp"
+
+namespace rexec::wire {
+
+Result<std::uint16_t> negotiate(VersionRange ours, VersionRange theirs) {
+  const std::uint16_t common = std::min(ours.highest, theirs.highest);
+  if (common >= ours.lowest && common >= theirs.lowest) return common;
+  const auto range = [](VersionRange r) { return std::to_string(r.lowest) + " to " + std::to_string(r.highest); };
+  return fail(Code::kVersion, "no protocol version in common: here " + range(ours) + ", there " + range(theirs),
+              "upgrade the older side: rexec version");
+}
+
+void Session::receive(BootTime now, ByteSpan bytes) {
+  if (closed_) return;
+  last_received_ = now;
+  const auto fed = parser_.feed(bytes);
+  drain_parser(now);
+  if (!fed && !closed_) violate(fed.error().code, fed.error().message);
+}
+
+void Session::direct_received(BootTime now, std::size_t n) {
+  if (closed_) return;
+  last_received_ = now;
+  parser_.direct_filled(n);
+  drain_parser(now);
+}
+
+void Session::drain_parser(BootTime) {
+  Frame frame;
+  while (!closed_ && parser_.pop(frame)) handle(std::move(frame));
+}
+
+void Session::transport_lost(std::string_view why) {
+  if (closed_) return;
+  closed_ = true;
+  emit(event::Closed{Error{Code::kLinkLost, std::string(why), {}}});
+}
+
+bool Session::next_event(Event& out) {
+  if (events_.empty()) return false;
+  out = std::move(events_.front());
+  events_.pop_front();
+  return true;
+}
+
+void Session::violate(Code code, std::string why) {
+  Error error{code, std::move(why), {}};
+  close(error);
+}
+
+bool Session::with_map(const Frame& frame, Map& out) {
+  auto map = parse_map(frame.payload());
+  if (!map) {
+    violate(map.error().code, map.error().message);
+    return false;
+  }
+  out = std::move(*map);
+  return true;
+}
+
+void Session::handle(Frame frame) {
+  const FrameType type = frame.type();
+  Map map;
+  if (!greeted_ && type != FrameType::kHello && type != FrameType::kClose)
+    return violate(Code::kProtocol, "the first frame is not HELLO");
+  switch (type) {
+    case FrameType::kHello:
+      if (with_map(frame, map)) handle_hello(map);
+      return;
+    case FrameType::kClose:
+      if (!with_map(frame, map)) return;
+      closed_ = true;
+      return emit(event::Closed{error_from_map(map)});
+    case FrameType::kPing:
+      return queue_control(make_frame(FrameType::kPong, 0, frame.payload()));
+    case FrameType::kPong:
+      return;
+    case FrameType::kRequest:
+      if (with_map(frame, map)) handle_request(std::move(map));
+      return;
+    case FrameType::kResponse:
+      if (with_map(frame, map)) handle_response(std::move(map));
+      return;
+    case FrameType::kNotice: {
+      if (!with_map(frame, map)) return;
+      return emit(event::Notice{text_or(map, "verb"), child_or_empty(map, "args")});
+    }
+    case FrameType::kOpen:
+      if (with_map(frame, map)) handle_open(frame.stream(), std::move(map));
+      return;
+    case FrameType::kData:
+      return handle_data(std::move(frame));
+    case FrameType::kEvent:
+    case FrameType::kSignal:
+      return handle_stream_map(std::move(frame));
+    case FrameType::kCredit:
+      return handle_credit(frame);
+    case FrameType::kEnd:
+      return handle_end(frame.stream());
+    case FrameType::kReset:
+      if (with_map(frame, map)) handle_reset(frame.stream(), map);
+      return;
+  }
+}
+
+void Session::handle_hello(const Map& map) {
+  if (greeted_) return violate(Code::kProtocol, "a second HELLO");
+  const Map& versions = child_or_empty(map, "versions");
+  if (!versions.is_array() || versions.size() != 2 || !versions[0].is_number_unsigned() ||
+      !versions[1].is_number_unsigned() || versions[0] > 65535U || versions[1] > 65535U || versions[0] > versions[1])
+    return violate(Code::kProtocol, "HELLO has no usable versions");
+  const auto version = negotiate(options_.versions, {versions[0].get<std::uint16_t>(), versions[1].get<std::uint16_t>()});
+  if (!version) return close(version.error());
+  greeted_ = true;
+  if (options_.trust == Trust::kAuthenticated) parser_.set_control_limit(kMaxControl);
+  emit(event::Hello{map});
+}
+
+void Session::handle_request(Map map) {
+  const auto id = get_u64(map, "id");
+  const auto verb = get_text(map, "verb");
+  if (!id) return violate(Code::kProtocol, "REQUEST: " + id.error().message);
+  if (!verb) return violate(Code::kProtocol, "REQUEST: " + verb.error().message);
+  if (unanswered_.size() >= 1024) return violate(Code::kLimit, "more than 1024 requests without an answer");
+  if (!unanswered_.insert(*id).second) {
+    // The first one keeps its answer; the id of this one cannot be told apart, so the peer learns it by a notice.
+    return notice("duplicate_request", {{"id", *id}});
+  }
+  emit(event::Request{*id, *verb, child_or_empty(map, "args")});
+}
+
+void Session::handle_response(Map map) {
+  const auto id = get_u64(map, "id");
+  if (!id) return violate(Code::kProtocol, "RESPONSE: " + id.error().message);
+  if (*id == 0 || *id >= next_request_) return violate(Code::kProtocol, "RESPONSE to a request never made");
+  if (map.contains("error")) {
+    Error error = error_from_map(child_or_empty(map, "error"));
+    return emit(event::Response{*id, std::unexpected(std::move(error))});
+  }
+  emit(event::Response{*id, child_or_empty(map, "result")});
+}
+
+bool Session::peer_may_open(StreamId stream) const {
+  const bool odd = (stream & 1U) != 0;
+  return stream != 0 && odd == (options_.side == Side::kAcceptor);
+}
+
+// A frame about a stream that has ended here may still be under way; one about a stream that never was is a violation.
+bool Session::stale(StreamId stream) const {
+  return peer_may_open(stream) ? stream <= highest_peer_stream_ : stream != 0 && stream < next_stream_;
+}
+
+Session::Stream* Session::find(StreamId stream) {
+  const auto at = streams_.find(stream);
+  if (at != streams_.end()) return &at->second;
+  if (!stale(stream)) violate(Code::kProtocol, "a frame for stream " + std::to_string(stream) + ", which was never opened");
+  return nullptr;
+}
+
+void Session::handle_open(StreamId stream, Map map) {
+  if (!peer_may_open(stream) || stream <= highest_peer_stream_)
+    return violate(Code::kProtocol, "OPEN with stream number " + std::to_string(stream));
+  const auto kind = get_text(map, "kind");
+  if (!kind) return violate(Code::kProtocol, "OPEN: " + kind.error().message);
+  highest_peer_stream_ = stream;
+  const std::uint32_t limit = options_.trust == Trust::kAuthenticated ? options_.max_streams : 0;
+  if (opened_by_peer_ >= limit) {
+    const Error error{Code::kLimit, "more than " + std::to_string(limit) + " streams in this session", {}};
+    return send_control(FrameType::kReset, stream, error_to_map(error));
+  }
+  streams_[stream];
+  ++opened_by_peer_;
+  emit(event::Opened{stream, *kind, child_or_empty(map, "args")});
+}
+
+void Session::handle_data(Frame frame) {
+  const StreamId id = frame.stream();
+  Stream* stream = find(id);
+  if (stream == nullptr) return;
+  if (stream->remote_ended) return violate(Code::kProtocol, "DATA after END");
+  if (frame.flags() > static_cast<std::uint16_t>(Channel::kSpec)) return violate(Code::kProtocol, "DATA on an unknown channel");
+  stream->received += frame.payload().size();
+  if (stream->received > stream->receive_limit) return violate(Code::kProtocol, "more DATA than credit");
+  const auto channel = static_cast<Channel>(frame.flags());
+  emit(event::Data{id, channel, std::move(frame)});
+}
+
+void Session::handle_stream_map(Frame frame) {
+  const StreamId id = frame.stream();
+  Stream* stream = find(id);
+  if (stream == nullptr) return;
+  if (frame.type() == FrameType::kSignal) return emit(event::Signal{id, std::move(frame)});
+  if (stream->remote_ended) return violate(Code::kProtocol, "EVENT after END");
+  emit(event::Event{id, std::move(frame)});
+}
+
+void Session::handle_credit(const Frame& frame) {
+  Stream* stream = find(frame.stream());
+  if (stream == nullptr) return;
+  const auto limit = load_be<std::uint64_t>(frame.payload().data());
+  if (limit <= stream->send_limit) return;  // a late or repeated grant lowers nothing
+  stream->send_limit = limit;
+  emit(event::Credit{frame.stream(), limit});
+}
+
+void Session::handle_end(StreamId id) {
+  Stream* stream = find(id);
+  if (stream == nullptr) return;
+  if (stream->remote_ended) return violate(Code::kProtocol, "END twice");
+  stream->remote_ended = true;
+  emit(event::Ended{id});
+  drop_if_finished(id);
+}
+
+void Session::handle_reset(StreamId id, const Map& map) {
+  if (find(id) == nullptr) return;
+  if (peer_may_open(id)) --opened_by_peer_;
+  streams_.erase(id);
+  emit(event::Reset{id, error_from_map(map)});
+}
+
+}  // namespace rexec::wire

@@ -1,0 +1,217 @@
+// The sending half of the session machine: two lanes, credit, heartbeats.
+#include <algorithm>
+
+#include "src/base/check.hpp"
+#include "src/wire/session.hpp"
+
+namespace rexec::wire {
+
+Session::Session(const SessionOptions& options)
+    : options_(options),
+      parser_(kMaxControlBeforeLogin),
+      next_stream_(options.side == Side::kDialler ? 1 : 2),
+      started_(options.now),
+      last_received_(options.now),
+      last_sent_(options.now) {}
+
+void Session::queue_control(Frame frame) {
+  if (control_bytes_ > kMaxQueuedControl && !closed_) {
+    control_.clear();
+    control_bytes_ = 0;
+    return violate(Code::kLimit, "the peer does not read its control frames");
+  }
+  Buffer bytes = std::move(frame).release();
+  control_bytes_ += bytes.size();
+  control_.push_back(std::move(bytes));
+}
+
+void Session::send_control(FrameType type, StreamId stream, const Map& map) {
+  if (closed_) return;
+  queue_control(make_frame(type, stream, as_bytes(pack(map))));
+}
+
+void Session::send_hello(Map hello) {
+  hello["versions"] = {options_.versions.lowest, options_.versions.highest};
+  send_control(FrameType::kHello, 0, hello);
+}
+
+RequestId Session::request(std::string_view verb, Map args) {
+  const RequestId id = next_request_++;
+  send_control(FrameType::kRequest, 0, {{"id", id}, {"verb", verb}, {"args", std::move(args)}});
+  return id;
+}
+
+void Session::respond(RequestId id, const Result<Map>& result) {
+  if (unanswered_.erase(id) == 0) return;
+  Map map{{"id", id}};
+  if (result) {
+    map["result"] = *result;
+  } else {
+    map["error"] = error_to_map(result.error());
+  }
+  std::string packed = pack(map);
+  if (packed.size() > kMaxControl) {
+    const Error error{Code::kLimit, "the answer is larger than a message may be", "ask for less, for instance with --limit"};
+    packed = pack({{"id", id}, {"error", error_to_map(error)}});
+  }
+  if (!closed_) queue_control(make_frame(FrameType::kResponse, 0, as_bytes(packed)));
+}
+
+void Session::notice(std::string_view verb, Map args) {
+  send_control(FrameType::kNotice, 0, {{"verb", verb}, {"args", std::move(args)}});
+}
+
+StreamId Session::open(std::string_view kind, Map args) {
+  const StreamId id = next_stream_;
+  next_stream_ += 2;
+  if (!closed_) streams_[id];
+  send_control(FrameType::kOpen, id, {{"kind", kind}, {"args", std::move(args)}});
+  return id;
+}
+
+void Session::enqueue(StreamId id, Stream& stream, Buffer bytes) {
+  stream.queued_bytes += bytes.size();
+  stream.queue.push_back(std::move(bytes));
+  if (!stream.in_ready) {
+    stream.in_ready = true;
+    ready_.push_back(id);
+  }
+}
+
+void Session::send_data(StreamId id, Channel channel, Frame frame) {
+  const std::size_t size = frame.payload().size();
+  if (size == 0) return;
+  auto at = streams_.find(id);
+  if (closed_ || at == streams_.end() || at->second.local_ended) return;
+  check(size <= kMaxData, "a DATA frame of at most 64 KiB");
+  check(size <= sendable(id), "data within the credit");
+  at->second.sent += size;
+  Buffer bytes = std::move(frame).release();
+  enqueue(id, at->second, Frame::adopt(FrameType::kData, id, static_cast<std::uint16_t>(channel), std::move(bytes)).release());
+}
+
+void Session::send_event(StreamId id, const Map& map) {
+  relay(id, make_frame(FrameType::kEvent, id, as_bytes(pack(map))));
+}
+
+void Session::send_signal(StreamId id, const Map& map) {
+  if (streams_.contains(id)) send_control(FrameType::kSignal, id, map);
+}
+
+void Session::relay(StreamId id, Frame frame) {
+  auto at = streams_.find(id);
+  if (closed_ || at == streams_.end()) return;
+  frame.set_stream(id);
+  if (frame.type() == FrameType::kSignal) return queue_control(std::move(frame));
+  Stream& stream = at->second;
+  if (stream.local_ended) return;
+  if (frame.type() == FrameType::kData) {
+    const std::size_t size = frame.payload().size();
+    if (size > sendable(id)) return reset(id, {Code::kProtocol, "more data than the reader asked for", {}});
+    stream.sent += size;
+  } else if (++stream.queued_events > kMaxQueuedEvents) {
+    return reset(id, {Code::kLimit, "the reader does not take its events", {}});
+  }
+  enqueue(id, stream, std::move(frame).release());
+}
+
+void Session::grant(StreamId id, std::uint64_t absolute_limit) {
+  auto at = streams_.find(id);
+  if (closed_ || at == streams_.end() || absolute_limit <= at->second.receive_limit) return;
+  at->second.receive_limit = absolute_limit;
+  Frame frame(FrameType::kCredit, id, 0, 8);
+  store_be(frame.payload_room().data(), absolute_limit);
+  queue_control(std::move(frame));
+}
+
+void Session::end(StreamId id) {
+  auto at = streams_.find(id);
+  if (closed_ || at == streams_.end() || at->second.local_ended) return;
+  at->second.local_ended = true;
+  enqueue(id, at->second, Frame(FrameType::kEnd, id, 0, 0).release());
+}
+
+void Session::reset(StreamId id, const Error& error) {
+  if (streams_.erase(id) == 0) return;
+  if (peer_may_open(id)) --opened_by_peer_;
+  send_control(FrameType::kReset, id, error_to_map(error));
+}
+
+void Session::close(const Error& error) {
+  if (closed_) return;
+  send_control(FrameType::kClose, 0, error_to_map(error));
+  closed_ = true;
+  streams_.clear();
+  ready_.clear();
+  emit(event::Closed{error});
+}
+
+std::uint64_t Session::sendable(StreamId id) const {
+  const auto at = streams_.find(id);
+  if (closed_ || at == streams_.end() || at->second.local_ended) return 0;
+  return at->second.send_limit > at->second.sent ? at->second.send_limit - at->second.sent : 0;
+}
+
+std::size_t Session::queued(StreamId id) const {
+  const auto at = streams_.find(id);
+  return at == streams_.end() ? 0 : at->second.queued_bytes;
+}
+
+void Session::drop_if_finished(StreamId id) {
+  const auto at = streams_.find(id);
+  if (at == streams_.end() || !at->second.remote_ended || !at->second.end_taken) return;
+  streams_.erase(at);
+  if (peer_may_open(id)) --opened_by_peer_;
+}
+
+std::vector<Buffer> Session::take_output(BootTime now, std::size_t max_bytes) {
+  std::vector<Buffer> out;
+  std::size_t taken = 0;
+  while (!control_.empty()) {
+    taken += control_.front().size();
+    out.push_back(std::move(control_.front()));
+    control_.pop_front();
+  }
+  control_bytes_ = 0;
+  while (!ready_.empty() && (taken < max_bytes || out.empty())) {
+    const StreamId id = ready_.front();
+    ready_.pop_front();
+    const auto at = streams_.find(id);
+    if (at == streams_.end()) continue;  // reset while it waited
+    Stream& stream = at->second;
+    Buffer bytes = std::move(stream.queue.front());
+    stream.queue.pop_front();
+    stream.queued_bytes -= bytes.size();
+    taken += bytes.size();
+    const auto type = static_cast<FrameType>(load_be<std::uint16_t>(bytes.data() + 4));
+    if (type == FrameType::kEvent && stream.queued_events > 0) --stream.queued_events;
+    if (type == FrameType::kEnd) stream.end_taken = true;
+    out.push_back(std::move(bytes));
+    stream.in_ready = !stream.queue.empty();
+    if (stream.in_ready) ready_.push_back(id);
+    drop_if_finished(id);
+  }
+  if (!out.empty()) last_sent_ = now;
+  return out;
+}
+
+void Session::tick(BootTime now) {
+  if (closed_) return;
+  if (!greeted_ && now >= started_ + kHelloDeadline) return violate(Code::kTimeout, "no HELLO within 5 s");
+  if (now >= last_received_ + kSuspectAfter) {
+    closed_ = true;
+    return emit(event::Closed{Error{Code::kLinkLost, "nothing was heard for 15 s", {}}});
+  }
+  if (greeted_ && control_.empty() && now >= last_sent_ + kPingEvery) {
+    Frame ping(FrameType::kPing, 0, 0, 8);
+    store_be(ping.payload_room().data(), static_cast<std::uint64_t>(now.time_since_epoch().count()));
+    queue_control(std::move(ping));
+  }
+}
+
+BootTime Session::wake_at() const {
+  if (!greeted_) return started_ + kHelloDeadline;
+  return std::min(last_received_ + kSuspectAfter, last_sent_ + kPingEvery);
+}
+
+}  // namespace rexec::wire
