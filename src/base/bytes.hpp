@@ -1,4 +1,5 @@
-// Bytes as the wire and the spool move them: an owned buffer that is not zeroed first, and big-endian integers.
+// Bytes as the wire and the spool move them: an owned buffer that is not zeroed first, big-endian
+// integers, hexadecimal and base32. No I/O apart from random_bytes().
 #pragma once
 
 #include <cstddef>
@@ -15,7 +16,8 @@ namespace rexec {
 using ByteSpan = std::span<const std::uint8_t>;
 using MutableBytes = std::span<std::uint8_t>;
 
-// Owned, movable, uninitialised memory with a size and a start offset. consume() drops bytes from the front without moving.
+// Owned, movable, uninitialised memory with a size and a start offset. consume() drops bytes from
+// the front without moving the rest.
 class Buffer {
  public:
   Buffer() = default;
@@ -25,7 +27,9 @@ class Buffer {
     if (!bytes.empty()) std::memcpy(memory_.get(), bytes.data(), bytes.size());
   }
   Buffer(Buffer&& other) noexcept
-      : memory_(std::move(other.memory_)), begin_(std::exchange(other.begin_, 0)), end_(std::exchange(other.end_, 0)) {}
+      : memory_(std::move(other.memory_)),
+        begin_(std::exchange(other.begin_, 0)),
+        end_(std::exchange(other.end_, 0)) {}
   Buffer& operator=(Buffer&& other) noexcept {
     memory_ = std::move(other.memory_);
     begin_ = std::exchange(other.begin_, 0);
@@ -64,14 +68,18 @@ T load_be(const std::uint8_t* from) {
 }
 template <class T>
 void store_be(std::uint8_t* to, T value) {
-  for (std::size_t i = sizeof(T); i-- > 0; value = static_cast<T>(value >> (sizeof(T) > 1 ? 8 : 0))) to[i] = static_cast<std::uint8_t>(value);
+  for (std::size_t i = 0; i < sizeof(T); ++i) {
+    to[i] = static_cast<std::uint8_t>(value >> (8 * (sizeof(T) - 1 - i)));
+  }
 }
 
 // Lower-case hexadecimal of the bytes.
 std::string to_hex(ByteSpan bytes);
-// Crockford base32 (0-9 a-z without i l o u), lower case, 5 bits a character, most significant first, zero-padded at the end.
+// Crockford base32 (0-9 a-z without i l o u), lower case, 5 bits a character, most significant
+// first, zero-padded at the end.
 std::string to_base32(ByteSpan bytes);
-// The reverse; accepts upper case, i and l as 1, o as 0. False on any other character or non-zero padding bits.
+// The reverse; accepts upper case, i and l as 1, o as 0. False on any other character, on non-zero
+// padding bits and on a length that no whole number of bytes has.
 bool from_base32(std::string_view text, std::string& bytes_out);
 // getrandom(2), all of it; waits for the kernel's pool at early boot.
 void random_bytes(MutableBytes out);

@@ -1,4 +1,5 @@
-// A broken invariant of our own is a bug: say where and stop. Remote input must never be able to trip one.
+// A broken invariant of our own is a bug: say where and stop. Not for expected outcomes (Result)
+// and not for anything that remote input could trip.
 #pragma once
 
 #include <source_location>

@@ -1,5 +1,5 @@
-// Two clocks. BootTime only moves forward, also while suspended, and drives every timer; WallTime is for people,
-// certificates and records. Pure code is handed its `now`; only shells read these clocks.
+// Two clocks. BootTime only moves forward, also while suspended, and drives every timer; WallTime
+// is for people, certificates and records. Pure code is handed its `now`; only shells read these.
 #pragma once
 
 #include <chrono>
@@ -28,8 +28,8 @@ using WallTime = std::chrono::sys_time<Millis>;
 WallTime wall_now();
 // 2026-11-21T01:02:03.456Z
 std::string to_iso8601(WallTime time);
-// "90" (seconds), "1.5s", "250ms", "10m", "2h", "3d", "1w", sums such as "1h30m". Negative, empty, unit-less text and
-// more than 10 years are refused with kUsage; the message names `what`.
+// "90" (seconds), "1.5s", "250ms", "10m", "2h", "3d", "1w", sums such as "1h30m". Empty, negative
+// and other text, and more than 10 years, are refused with kUsage; the message names `what`.
 Result<Millis> parse_duration(std::string_view what, std::string_view text);
 // "1.5s", "10m", "2h 5m": at most two units.
 std::string format_duration(Millis duration);

@@ -1,5 +1,6 @@
-// Reading TOML files that users and rexec write. The only file that knows toml++; errors carry file:line:column, unknown keys
-// are errors with a suggestion, a file over 1 MiB is refused before it is parsed.
+// Reading TOML files that users and rexec write; config.cpp is the only file that knows toml++.
+// Errors carry file:line:column, unknown keys are errors with a suggestion, a file over 1 MiB is
+// refused before it is parsed. It does not write files: toml_quote() and write_file() do.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +25,10 @@ using ConfigMap = std::map<std::string, ConfigEntry>;
 // kConfig with "FILE:LINE:COLUMN: why". A missing file is kIo.
 Result<ConfigMap> read_config(const std::string& path);
 Result<ConfigMap> parse_config(std::string_view text, std::string_view name);
-// Refuses the first key that no pattern allows; "*" in a pattern stands for one path part ("contexts.*.ca").
-Result<void> check_keys(const ConfigMap& map, std::string_view file, const std::vector<std::string>& allowed);
+// Refuses the first key that no pattern allows; "*" in a pattern stands for one path part
+// ("contexts.*.ca").
+Result<void> check_keys(const ConfigMap& map, std::string_view file,
+                        const std::vector<std::string>& allowed);
 // A TOML basic string, quoted and escaped.
 std::string toml_quote(std::string_view text);
 

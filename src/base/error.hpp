@@ -1,5 +1,6 @@
-// What went wrong, as data: a stable code that callers switch on and people can look up with `rexec explain`, a message
-// (what, where, why) and a hint (the next command). It does not print and does not exit; cli/ does.
+// What went wrong, as data: a stable code that callers switch on and people can look up with
+// `rexec explain`, a message (what, where, why) and a hint (the next command). It does not print and
+// does not exit; cli/ does.
 #pragma once
 
 #include <expected>
@@ -9,7 +10,8 @@
 
 namespace rexec {
 
-// The stable codes. Their names (snake case, see code_name) are part of the contract with scripts: never rename one.
+// The stable codes. Their names (snake case, see code_name) are part of the contract with scripts:
+// never rename one.
 enum class Code {
   kUsage,            // the command line or a file a user wrote is wrong
   kConfig,           // a configuration file is unreadable or has an unknown key
@@ -51,7 +53,12 @@ Code code_from_name(std::string_view name);
 // The page `rexec explain CODE` prints: cause, what rexec did, what to do next. Empty never.
 std::string_view code_explanation(Code code);
 // All codes in declaration order, for `explain` without an argument and for completion.
-struct CodeRange { const Code* first; const Code* last; const Code* begin() const { return first; } const Code* end() const { return last; } };
+struct CodeRange {
+  const Code* first;
+  const Code* last;
+  const Code* begin() const { return first; }
+  const Code* end() const { return last; }
+};
 CodeRange all_codes();
 
 struct Error {

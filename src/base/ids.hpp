@@ -1,4 +1,5 @@
-// Ids of different things are different types. A job id is "j-" and 12 Crockford characters (60 bits).
+// Ids of different things are different types. A job id is "j-" and 12 Crockford characters
+// (60 bits). What an id refers to is the store's and the registry's business.
 #pragma once
 
 #include <compare>
@@ -33,12 +34,15 @@ struct AttemptKey {
 std::string random_id(char prefix);
 // True for "<prefix>-" and exactly 12 lower-case Crockford characters.
 bool is_id(std::string_view text, char prefix);
-// The name a node, user, group, label key or context may have: 1–63 of [a-z0-9A-Z._-], begins and ends alphanumeric.
+// The name a node, user, group, label key or context may have: 1–63 of [a-z0-9A-Z._-], begins and
+// ends alphanumeric. kUsage otherwise.
 Result<void> check_name(std::string_view what, std::string_view name);
 
 }  // namespace rexec
 
 template <class Tag>
 struct std::hash<rexec::Id<Tag>> {
-  std::size_t operator()(const rexec::Id<Tag>& id) const { return std::hash<std::string>{}(id.text); }
+  std::size_t operator()(const rexec::Id<Tag>& id) const {
+    return std::hash<std::string>{}(id.text);
+  }
 };

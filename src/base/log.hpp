@@ -1,5 +1,6 @@
-// The one place that logs: text for people or JSON lines for machines, on stderr or a file descriptor. Values that came from
-// a peer are escaped here, so a log line is always one line. Daemons log; the client prints (cli/output).
+// The one place that logs: text for people or JSON lines for machines, on stderr. Values that came
+// from a peer are escaped here, so a log line is always one line. Daemons log; the client prints
+// (cli/output).
 #pragma once
 
 #include <initializer_list>
@@ -16,12 +17,22 @@ struct LogField {
   std::string value;
 };
 
-// Call once before any thread starts. `program` is "controller", "agent" …; REXEC_LOG (debug, info, warn, error) overrides level.
+// Call once before any thread starts. `program` is "controller", "agent" …; REXEC_LOG (debug,
+// info, warn, error) overrides level. Before it is called, lines go out as text at level info.
 void log_open(std::string_view program, LogLevel level, LogFormat format);
-void log_line(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {});
-inline void log_debug(std::string_view m, std::initializer_list<LogField> f = {}) { log_line(LogLevel::kDebug, m, f); }
-inline void log_info(std::string_view m, std::initializer_list<LogField> f = {}) { log_line(LogLevel::kInfo, m, f); }
-inline void log_warn(std::string_view m, std::initializer_list<LogField> f = {}) { log_line(LogLevel::kWarn, m, f); }
-inline void log_error(std::string_view m, std::initializer_list<LogField> f = {}) { log_line(LogLevel::kError, m, f); }
+void log_line(LogLevel level, std::string_view message,
+              std::initializer_list<LogField> fields = {});
+inline void log_debug(std::string_view message, std::initializer_list<LogField> fields = {}) {
+  log_line(LogLevel::kDebug, message, fields);
+}
+inline void log_info(std::string_view message, std::initializer_list<LogField> fields = {}) {
+  log_line(LogLevel::kInfo, message, fields);
+}
+inline void log_warn(std::string_view message, std::initializer_list<LogField> fields = {}) {
+  log_line(LogLevel::kWarn, message, fields);
+}
+inline void log_error(std::string_view message, std::initializer_list<LogField> fields = {}) {
+  log_line(LogLevel::kError, message, fields);
+}
 
 }  // namespace rexec

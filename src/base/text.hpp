@@ -1,4 +1,5 @@
-// Text for people: escaping what a peer sent, suggestions for a mistyped word.
+// Text for people: escaping what a peer sent, suggestions for a mistyped word, sizes. Colours and
+// tables are cli/output's.
 #pragma once
 
 #include <span>
@@ -8,11 +9,13 @@
 
 namespace rexec {
 
-// Control bytes, DEL, C1 and invalid UTF-8 become \xNN (newline \n): safe for a terminal and a log line.
+// Control bytes, DEL, C1, characters that reorder text and invalid UTF-8 become \xNN (newline \n):
+// safe for a terminal and a log line.
 std::string printable(std::string_view bytes);
 // True for well-formed UTF-8 without NUL.
 bool is_utf8(std::string_view bytes);
-// The nearest of `candidates` within a third of its length in edits (Damerau–Levenshtein), or empty.
+// The nearest of `candidates` within a third of its length in edits (Damerau–Levenshtein: a swap of
+// neighbours is one edit), or empty. Short words may differ by one edit.
 std::string nearest(std::string_view word, std::span<const std::string> candidates);
 // "did you mean: x?" or empty: ready as the first line of a hint.
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);
