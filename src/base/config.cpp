@@ -76,7 +76,7 @@ bool matches(const std::string& pattern, const std::vector<std::string>& key) {
   return true;
 }
 
-// The allowed keys with "*" replaced by what the user wrote there, so that a suggestion can be pasted.
+// The allowed keys with "*" replaced by what the user wrote there: a suggestion can be pasted.
 std::vector<std::string> candidates(const std::vector<std::string>& allowed,
                                     const std::vector<std::string>& key) {
   std::vector<std::string> filled;

@@ -1,6 +1,6 @@
 // What went wrong, as data: a stable code that callers switch on and people can look up with
-// `rexec explain`, a message (what, where, why) and a hint (the next command). It does not print and
-// does not exit; cli/ does.
+// `rexec explain`, a message (what, where, why) and a hint (the next command). It does not print
+// and does not exit; cli/ does.
 #pragma once
 
 #include <expected>

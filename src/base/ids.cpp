@@ -7,8 +7,8 @@
 namespace rexec {
 namespace {
 
-constexpr std::size_t kIdCharacters = 12;  // 60 bits: a collision among a million jobs is 1 in 2 million
-constexpr std::size_t kMaxName = 63;       // a DNS label, so that a node's name can be its host name
+constexpr std::size_t kIdCharacters = 12;  // 60 bits: two of a million jobs collide once in 2 million
+constexpr std::size_t kMaxName = 63;       // a DNS label: a node's name can be its host name
 
 bool is_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -42,7 +42,7 @@ Result<void> check_name(std::string_view what, std::string_view name) {
   if (good) return {};
   const std::string shown = printable(name.substr(0, kMaxName + 1));
   return fail(Code::kUsage, std::string(what) + " \"" + shown + "\" is not a valid name",
-              "use 1 to 63 letters, digits, '.', '_' or '-', beginning and ending with a letter or digit");
+              "use 1 to 63 letters, digits, '.', '_' or '-', the first and last a letter or digit");
 }
 
 }  // namespace rexec

@@ -27,7 +27,7 @@ std::string_view level_name(LogLevel level) { return kLevelNames[static_cast<int
 
 // Quotes are needed where a reader could not tell the value's end.
 bool needs_quotes(std::string_view value) {
-  return value.empty() || value.find_first_of(" =\"\\\t\n") != std::string_view::npos;
+  return value.empty() || value.find_first_of(" =\"") != std::string_view::npos;
 }
 
 void append_quoted(std::string& line, std::string_view value) {
@@ -48,7 +48,7 @@ std::string text_line(LogLevel level, std::string_view message,
   for (const LogField& field : fields) {
     line.append(" ").append(field.key).append("=");
     const std::string value = printable(field.value);
-    if (needs_quotes(field.value)) {
+    if (needs_quotes(value)) {
       append_quoted(line, value);
     } else {
       line += value;

@@ -54,7 +54,7 @@ bool is_showable(std::string_view sequence) {
   return true;
 }
 
-// Words longer than this are not compared: the table of edits is quadratic and input may be hostile.
+// Words longer than this are not compared: the work is quadratic and input may be hostile.
 constexpr std::size_t kMaxCompared = 64;
 using Row = std::array<std::size_t, kMaxCompared + 1>;
 

@@ -14,8 +14,8 @@ namespace rexec {
 std::string printable(std::string_view bytes);
 // True for well-formed UTF-8 without NUL.
 bool is_utf8(std::string_view bytes);
-// The nearest of `candidates` within a third of its length in edits (Damerau–Levenshtein: a swap of
-// neighbours is one edit), or empty. Short words may differ by one edit.
+// The nearest of `candidates` within a third of its length in edits (Damerau–Levenshtein: a swap
+// of neighbours is one edit), or empty. Short words may differ by one edit.
 std::string nearest(std::string_view word, std::span<const std::string> candidates);
 // "did you mean: x?" or empty: ready as the first line of a hint.
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);
