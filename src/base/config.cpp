@@ -1,10 +1,20 @@
 // TOML by toml++, flattened to "table.key" -> value. The parser never sees more than 1 MiB, and its
 // exceptions and types stay in this file.
-#define TOML_ENABLE_FORMATTERS 0
-#define TOML_ENABLE_WINDOWS_COMPAT 0
 #include "src/base/config.hpp"
 
+// toml++ 3.3 asserts on text such as "[[[": here that is an error like any other. Without NDEBUG
+// its assertions are ours to define; with it they would be undefined behaviour.
+#undef NDEBUG
+namespace rexec {
+struct TomlAssertion {};
+}  // namespace rexec
+#define TOML_ASSERT(holds) ((holds) ? void(0) : throw rexec::TomlAssertion())
+#define TOML_ENABLE_FORMATTERS 0
+#define TOML_ENABLE_WINDOWS_COMPAT 0
+#define TOML_MAX_NESTED_VALUES 32
 #include <toml++/toml.h>
+
+#include <algorithm>
 
 #include "src/base/file.hpp"
 #include "src/base/text.hpp"
@@ -13,6 +23,39 @@ namespace rexec {
 namespace {
 
 constexpr std::size_t kMaxConfig = 1 << 20;
+constexpr std::size_t kMaxKeyParts = 64;
+
+bool is_bare_key(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '-';
+}
+
+// The end of the quoted string that begins at `at`, or `at` when it does not end on this line.
+std::size_t skip_quoted(std::string_view text, std::size_t at) {
+  for (std::size_t i = at + 1; i < text.size() && text[i] != '\n'; ++i) {
+    if (text[i] == text[at]) return i;
+    if (text[i] == '\\' && text[at] == '"') ++i;
+  }
+  return at;
+}
+
+// toml++ destroys tables recursively, so "a.a.a.a…" would overflow the stack: the most dots that
+// one run of dotted words has. It reads strings and comments too, which do no harm below 64.
+std::size_t most_dots(std::string_view text) {
+  std::size_t most = 0;
+  std::size_t dots = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"' || c == '\'') {
+      i = skip_quoted(text, i);
+    } else if (c == '.') {
+      most = std::max(most, ++dots);
+    } else if (!is_bare_key(c) && c != ' ' && c != '\t') {
+      dots = 0;
+    }
+  }
+  return most;
+}
 
 std::string place(std::string_view name, const toml::source_position& at) {
   return printable(name) + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
@@ -105,6 +148,9 @@ Result<ConfigMap> parse_config(std::string_view text, std::string_view name) {
   if (text.size() > kMaxConfig) {
     return fail(Code::kConfig, printable(name) + " is larger than 1 MiB, the limit");
   }
+  if (most_dots(text) >= kMaxKeyParts) {
+    return fail(Code::kConfig, printable(name) + " has a key of more than 64 parts");
+  }
   try {
     const toml::table root = toml::parse(text, name);
     Flattener flattener{name, {}};
@@ -113,6 +159,8 @@ Result<ConfigMap> parse_config(std::string_view text, std::string_view name) {
     return std::move(flattener.map);
   } catch (const toml::parse_error& error) {
     return fail_at(name, error.source().begin, printable(error.description()));
+  } catch (const TomlAssertion&) {
+    return fail(Code::kConfig, printable(name) + " is not TOML");
   }
 }
 

@@ -7,8 +7,8 @@
 namespace rexec {
 namespace {
 
-constexpr std::size_t kIdCharacters = 12;  // 60 bits: two of a million jobs collide once in 2 million
-constexpr std::size_t kMaxName = 63;       // a DNS label: a node's name can be its host name
+constexpr std::size_t kIdCharacters = 12;  // 60 bits: a million jobs collide with 1 in 2 million
+constexpr std::size_t kMaxName = 63;      // a DNS label: a node's name can be its host name
 
 bool is_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');

@@ -1,0 +1,78 @@
+// TOML as a flat map, with places in its errors.
+#include "src/base/config.hpp"
+
+#include <doctest/doctest.h>
+
+#include "src/base/file.hpp"
+#include "tests/unit/base/temp_dir.hpp"
+
+using namespace rexec;
+
+TEST_CASE("config: tables become dotted keys with their lines") {
+  const Result<ConfigMap> map = parse_config(
+      "name = 'x'\n[contexts.prod]\nca = \"/a\\tb\"\nport = 7443\non = true\nw = 1.5\n"
+      "hosts = ['a', 'b']\n",
+      "c.toml");
+  REQUIRE(map);
+  CHECK(std::get<std::string>(map->at("name").value) == "x");
+  CHECK(std::get<std::string>(map->at("contexts.prod.ca").value) == "/a\tb");
+  CHECK(std::get<std::int64_t>(map->at("contexts.prod.port").value) == 7443);
+  CHECK(std::get<bool>(map->at("contexts.prod.on").value));
+  CHECK(std::get<double>(map->at("contexts.prod.w").value) == 1.5);
+  CHECK(std::get<std::vector<std::string>>(map->at("contexts.prod.hosts").value) ==
+        std::vector<std::string>{"a", "b"});
+  CHECK(map->at("contexts.prod.port").line == 4);
+  CHECK(parse_config("", "c.toml").value().empty());
+}
+
+TEST_CASE("config: an error says file, line, column and why") {
+  const Result<ConfigMap> map = parse_config("a = 1\nb = = 2\n", "c.toml");
+  REQUIRE_FALSE(map);
+  CHECK(map.error().code == Code::kConfig);
+  CHECK(map.error().message.starts_with("c.toml:2:5: "));
+}
+
+TEST_CASE("config: dates and arrays of other things are refused with their place") {
+  const Result<ConfigMap> date = parse_config("d = 2026-01-01\n", "c.toml");
+  CHECK(date.error().message.starts_with("c.toml:1:5: d is a date"));
+  const Result<ConfigMap> list = parse_config("a = ['x', 1]\n", "c.toml");
+  CHECK(list.error().message.starts_with("c.toml:1:11: a may hold strings only"));
+}
+
+TEST_CASE("config: hostile text is refused, not crashed on") {
+  CHECK_FALSE(parse_config(std::string((1 << 20) + 1, ' '), "c.toml"));
+  CHECK_FALSE(parse_config("a = " + std::string(100'000, '['), "c.toml"));
+  CHECK_FALSE(parse_config(std::string(100'000, '['), "c.toml"));
+  CHECK_FALSE(parse_config("a = \"\xff\"", "c.toml"));
+  CHECK_FALSE(parse_config(std::string("a\0b = 1", 7), "c.toml"));
+  std::string deep;
+  for (int i = 0; i < 50'000; ++i) deep += "a.";
+  (void)parse_config(deep + "a = 1", "c.toml");  // either answer; it must return
+}
+
+TEST_CASE("config: an unknown key is an error with its line and a suggestion") {
+  const std::vector<std::string> allowed{"name", "contexts.*.ca"};
+  const ConfigMap good = parse_config("name='x'\ncontexts.p.ca='y'\n", "c.toml").value();
+  CHECK(check_keys(good, "c.toml", allowed));
+  const ConfigMap bad = parse_config("name='x'\n\ncontexts.p.cs='y'\n", "c.toml").value();
+  const Result<void> checked = check_keys(bad, "c.toml", allowed);
+  REQUIRE_FALSE(checked);
+  CHECK(checked.error().message == "c.toml:3: unknown key \"contexts.p.cs\"");
+  CHECK(checked.error().hint == "did you mean: contexts.p.ca?");
+}
+
+TEST_CASE("config: a missing file is an io error, a present one is read") {
+  const TempDir dir;
+  CHECK(read_config(dir / "none.toml").error().code == Code::kIo);
+  REQUIRE(write_file(dir / "c.toml", "a = 1\n", 0644));
+  CHECK(read_config(dir / "c.toml").value().size() == 1);
+}
+
+TEST_CASE("config: a quoted string reads back as it was") {
+  for (const std::string& text : {std::string("plain"), std::string("q\"uo\\te"),
+                                  std::string("\x01\x1f\x7f\n\t"), std::string("größe")}) {
+    const Result<ConfigMap> map = parse_config("a = " + toml_quote(text), "c.toml");
+    REQUIRE(map);
+    CHECK(std::get<std::string>(map->at("a").value) == text);
+  }
+}
