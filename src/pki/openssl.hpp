@@ -1,0 +1,30 @@
+// Ownership of libcrypto's objects, and its error queue as one line of text. No TLS: libssl is
+// src/net's alone.
+#pragma once
+
+#include <openssl/types.h>
+
+#include <memory>
+#include <string>
+
+struct X509_req_st;  // X509_REQ, which openssl/types.h does not name
+
+namespace rexec::pki {
+
+struct FreePkey {
+  void operator()(EVP_PKEY* key) const noexcept;
+};
+struct FreeX509 {
+  void operator()(X509* certificate) const noexcept;
+};
+struct FreeX509Req {
+  void operator()(X509_req_st* request) const noexcept;
+};
+using PkeyPtr = std::unique_ptr<EVP_PKEY, FreePkey>;
+using X509Ptr = std::unique_ptr<X509, FreeX509>;
+using X509ReqPtr = std::unique_ptr<X509_req_st, FreeX509Req>;
+
+// The oldest queued error's text; empties the queue, so that no later call reports it as its own.
+std::string openssl_error();
+
+}  // namespace rexec::pki
