@@ -1,0 +1,158 @@
+// The messages between net, spawner and shim (PROTOCOL.md beside this file) as structs, and their
+// bytes. Pure. Whoever receives them does not trust the sender: decode_* bound every length, and a
+// bad message is kProtocol.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "src/base/bytes.hpp"
+#include "src/base/error.hpp"
+#include "src/base/ids.hpp"
+
+namespace rexec::job {
+
+enum class Channel : std::uint8_t { kIn = 0, kOut = 1, kErr = 2 };
+
+namespace link {
+
+inline constexpr std::size_t kMaxStdinBytes = 65536;
+inline constexpr std::uint64_t kNoReader = ~std::uint64_t{0};
+
+// ---- net → spawner ----
+struct Start {  // + one descriptor: a memfd with the encoded JobSpec
+  AttemptKey key;
+  std::string ticket;   // opaque, ≤ 1 KiB; kept in `meta`
+  std::string owner;    // ≤ 256 bytes
+  bool attach = false;  // a reader will attach: output is held for it from byte 0
+};
+struct Open {  // answered by Channel, Finished or Refused (unknown_job)
+  AttemptKey key;
+};
+struct Reported {
+  AttemptKey key;
+};
+struct Remove {
+  AttemptKey key;
+};
+struct Resync {};
+using ToSpawner = std::variant<Start, Open, Reported, Remove, Resync>;
+
+// ---- spawner → net ----
+struct Meta {
+  std::string ticket;
+  std::string owner;
+  std::uint64_t received_ms = 0;
+};
+struct ShimChannel {  // + one descriptor: the connected shim socket, non-blocking. May come again
+                      // for the same job: use the newest
+  AttemptKey key;
+  Meta meta;
+  std::uint32_t pid = 0;  // 0: not started yet, the shim's Started says so
+  std::uint64_t started_ms = 0;
+};
+struct Finished {  // + the spool segments' descriptors, read-only, oldest first, at most 100
+  AttemptKey key;
+  Meta meta;
+  std::string record;     // EndRecord as JSON
+  bool reported = false;  // the controller has acknowledged it already
+};
+struct Refused {
+  AttemptKey key;
+  std::string code;  // code_name()
+  std::string message;
+};
+struct SyncDone {};
+using FromSpawner = std::variant<ShimChannel, Finished, Refused, SyncDone>;
+
+// ---- shim → net ----
+struct State {
+  std::uint64_t in_offset = 0;  // stdin bytes the shim has accepted: go on from here
+  std::uint64_t in_limit = 0;   // send none at or beyond this offset until a StdinAck raises it
+  std::uint64_t out_total = 0;
+  std::uint64_t err_total = 0;
+  std::uint64_t seq = 0;  // frames written so far
+  bool started = false;   // exec was attempted
+  bool tty = false;
+  std::uint32_t pid = 0;
+  std::uint64_t started_ms = 0;
+};
+struct Segment {  // + one read-only descriptor
+  std::uint32_t index = 0;
+  std::uint64_t out_base = 0;
+  std::uint64_t err_base = 0;
+  std::uint64_t seq_base = 0;
+};
+struct Output {  // the newest segment is valid up to spool_size; older ones wholly
+  std::uint64_t out_total = 0;
+  std::uint64_t err_total = 0;
+  std::uint64_t spool_size = 0;
+};
+struct StdinAck {
+  std::uint64_t offset = 0;  // accepted
+  std::uint64_t limit = 0;   // absolute: stdin may be sent up to here
+};
+struct Started {
+  std::uint32_t pid = 0;
+  std::uint64_t started_ms = 0;
+};
+struct Exited {
+  std::int32_t code = 0;
+  std::uint32_t signal = 0;
+};
+struct End {
+  std::string record;  // EndRecord as JSON; the shim leaves soon after
+};
+struct Held {                 // why the job is being held back now; both 0: it goes on
+  std::uint32_t error = 0;    // errno of the spool (ENOSPC, EDQUOT …)
+  std::uint32_t readers = 0;  // 1: a reader is more than the quota behind
+};
+using FromShim = std::variant<State, Segment, Output, StdinAck, Started, Exited, End, Held>;
+
+// ---- net → shim ----
+struct Stdin {
+  std::uint64_t offset = 0;
+  ByteSpan bytes;  // ≤ kMaxStdinBytes; after decode a view into the message
+};
+struct StdinEof {
+  std::uint64_t offset = 0;
+};
+struct Signal {
+  std::uint32_t number = 0;
+};
+struct Stop {
+  std::uint64_t grace_ms = 5000;
+};
+struct Resize {
+  std::uint16_t rows = 0;
+  std::uint16_t cols = 0;
+};
+struct CloseOutput {
+  Channel channel = Channel::kOut;
+};
+struct Readers {
+  std::uint32_t count = 0;
+};
+struct Read {  // the slowest reader's offsets; kNoReader: nobody reads that stream
+  std::uint64_t out = 0;
+  std::uint64_t err = 0;
+};
+struct Leave {};
+using ToShim =
+    std::variant<Stdin, StdinEof, Signal, Stop, Resize, CloseOutput, Readers, Read, Leave>;
+
+// Bytes of one message (descriptors go beside it). A field beyond its bound trips check(): the
+// caller's bug.
+std::string encode(const ToSpawner& message);
+std::string encode(const FromSpawner& message);
+std::string encode(const FromShim& message);
+std::string encode(const ToShim& message);
+
+Result<ToSpawner> decode_to_spawner(ByteSpan bytes);
+Result<FromSpawner> decode_from_spawner(ByteSpan bytes);
+Result<FromShim> decode_from_shim(ByteSpan bytes);
+Result<ToShim> decode_to_shim(ByteSpan bytes);
+
+}  // namespace link
+}  // namespace rexec::job

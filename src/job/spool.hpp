@@ -1,0 +1,187 @@
+// A job's output on disk: segments of frames, written by the shim, read by net through descriptors
+// it was handed. Segments are never rewritten, only appended to and at last unlinked, so a
+// descriptor stays good for as long as somebody holds it.
+//
+// Segment `out.NNNNNN`: 64 bytes of header (magic, version, index, bases, crc32c), then frames:
+//   crc32c u32 · length-1 u16 · channel u8 · 0 u8 · time u64 (ms since 1970, never falling) · data,
+//   all big-endian.
+// The crc covers the rest of the frame's header and the data and is seeded with the segment's
+// index. A frame header is as long as a wire frame header on purpose: net reads frames into a
+// buffer and writes the wire header over the spool's, in place.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "src/base/bytes.hpp"
+#include "src/base/error.hpp"
+#include "src/job/link.hpp"
+#include "src/job/record.hpp"
+#include "src/os/fd.hpp"
+
+namespace rexec::job {
+
+inline constexpr std::size_t kFrameHeader = 16;
+inline constexpr std::size_t kMaxFrameData = 65536;
+inline constexpr std::size_t kSegmentHeader = 64;
+
+struct SegmentInfo {
+  std::uint32_t index = 0;
+  std::uint64_t out_base = 0;  // stream offsets of the first byte in it
+  std::uint64_t err_base = 0;
+  std::uint64_t seq_base = 0;  // frames before it
+  bool operator==(const SegmentInfo&) const = default;
+};
+// Reads and checks a segment's header: for the descriptors of Finished. kIncomplete when it is
+// damaged.
+Result<SegmentInfo> read_segment_info(int fd);
+std::string segment_name(std::uint32_t index);
+
+struct SpoolSegment {
+  SegmentInfo info;
+  os::UniqueFd fd;
+};
+
+// ---- reading ----
+struct Chunk {
+  Channel channel = Channel::kOut;
+  std::uint64_t offset = 0;  // of data[0] in its stream
+  MutableBytes
+      data;  // within dst; the kFrameHeader bytes before data.data() are the caller's to overwrite
+  std::uint64_t time_ms = 0;
+};
+struct Gap {  // these bytes are gone (dropped, or behind the oldest segment)
+  Channel channel = Channel::kOut;
+  std::uint64_t from = 0;
+  std::uint64_t to = 0;
+};
+struct Wait {};  // nothing more until the limits or segments grow
+struct Corrupt {
+  std::string message;
+};
+using SpoolItem = std::variant<Chunk, Gap, Wait, Corrupt>;
+
+// One reader's place. Several readers may share segments. After Corrupt it stays corrupt.
+class SpoolReader {
+ public:
+  // The smallest dst; a larger one (256 KiB) is filled by one pread and served frame by frame.
+  static constexpr std::size_t kMinBuffer = kFrameHeader + kMaxFrameData;
+
+  // link::kNoReader as an offset: that stream is not wanted.
+  SpoolReader(std::uint64_t out_offset, std::uint64_t err_offset) : want_{out_offset, err_offset} {}
+
+  // In order of index; one that is already known is ignored.
+  void add_segment(std::shared_ptr<const SpoolSegment> segment);
+  void add_segment(const SegmentInfo& info, os::UniqueFd fd);
+  // From link::Output: totals of both streams, valid bytes of the newest segment.
+  void set_limits(std::uint64_t out_total, std::uint64_t err_total, std::uint64_t spool_size);
+  // The next piece, of at most max_data bytes (≥ 1). Frames are read ahead into dst: as long as the
+  // same dst comes again, its bytes behind the last chunk must be left alone; with another dst they
+  // are read again.
+  SpoolItem next(MutableBytes dst, std::size_t max_data = kMaxFrameData);
+  // Frames (whole or in part) that are read ahead in dst: the next next() needs no system call.
+  bool buffered() const { return ahead_begin_ < ahead_end_; }
+  std::uint64_t out_offset() const { return want_.out; }
+  std::uint64_t err_offset() const { return want_.err; }
+  // Everything up to the limits was handed out.
+  bool drained() const;
+
+ private:
+  struct Frame;
+  bool enter_segment();
+  SpoolItem gap_or_wait();
+  bool skip_gap(Gap& gap);
+  bool fill(MutableBytes dst);
+  SpoolItem corrupt(std::string why);
+  SpoolItem take(const Frame& frame, std::size_t max_data);
+  std::uint64_t valid_end() const;
+
+  PerStream<std::uint64_t> want_;   // next byte to hand out
+  PerStream<std::uint64_t> at_;     // stream offsets at file_pos_
+  PerStream<std::uint64_t> total_;  // limits
+  std::deque<std::shared_ptr<const SpoolSegment>> segments_;
+  bool entered_ = false;          // segments_.front() is being read
+  std::uint64_t spool_size_ = 0;  // of segments_.back()
+  std::uint64_t file_pos_ = 0;    // of the frame at ahead_begin_
+  std::uint8_t* ahead_dst_ = nullptr;
+  std::size_t ahead_begin_ = 0;
+  std::size_t ahead_end_ = 0;
+  std::string corrupt_;
+};
+
+// For the descriptors of link::Finished: adds them all and sets the limits from the newest one's
+// size and the record.
+Result<void> load_finished(SpoolReader& reader, std::vector<os::UniqueFd> fds,
+                           const EndRecord& record);
+
+// ---- writing (the shim) and recovery (the spawner) ----
+struct SpoolOptions {
+  std::uint64_t quota = 64u << 20;
+  std::uint64_t segment_size = 8u << 20;
+};
+// Eight segments to the quota, at least 128 KiB each.
+SpoolOptions spool_options(std::uint64_t quota);
+
+enum class Append {
+  kDone,
+  kReaderBehind,  // the quota is full of what an attached reader has not read
+  kNoSpace,       // errno in last_error(); try again later
+};
+
+class SpoolWriter {
+ public:
+  SpoolWriter(int directory_fd, SpoolOptions options)
+      : directory_(directory_fd), options_(options) {}
+  // `frame` is kFrameHeader free bytes and then the data. All of it is in the spool after kDone and
+  // none of it otherwise: keep it and come again.
+  Append append(Channel channel, MutableBytes frame, std::uint64_t time_ms);
+  // Offsets below which readers need nothing; nobody attached: release_readers().
+  void set_reader(PerStream<std::uint64_t> offsets);
+  void release_readers() { attached_ = false; }
+  // fdatasync of what is there.
+  Result<void> sync();
+  const std::deque<SegmentInfo>& segments() const { return segments_; }
+  PerStream<std::uint64_t> totals() const { return totals_; }
+  PerStream<std::uint64_t> dropped() const { return dropped_; }
+  std::uint64_t seq() const { return seq_; }
+  std::uint64_t spool_size() const { return position_; }
+  int last_error() const { return error_; }
+
+ private:
+  Append make_room(std::size_t bytes);
+  bool droppable() const;
+  void drop_oldest();
+  Append open_segment();
+
+  int directory_;
+  SpoolOptions options_;
+  os::UniqueFd file_;
+  std::deque<SegmentInfo> segments_;
+  PerStream<std::uint64_t> totals_;
+  PerStream<std::uint64_t> dropped_;
+  PerStream<std::uint64_t> read_;  // the slowest reader
+  PerStream<std::uint64_t> seen_;  // the furthest that the slowest reader ever was
+  bool attached_ = false;
+  std::uint64_t seq_ = 0;
+  std::uint64_t position_ = 0;
+  std::uint64_t last_time_ = 0;
+  std::uint32_t next_index_ = 0;
+  int error_ = 0;
+};
+
+// What a spool directory holds after its writer is gone: valid frames are counted, a torn tail is
+// cut off the file and counted.
+struct SpoolScan {
+  std::vector<SegmentInfo> segments;
+  PerStream<std::uint64_t> totals;
+  std::uint64_t torn_bytes = 0;
+};
+Result<SpoolScan> recover_spool(int directory_fd);
+// Read-only descriptors of all segments, oldest first, at most 100 (the newest).
+std::vector<os::UniqueFd> open_segments(int directory_fd);
+
+}  // namespace rexec::job
