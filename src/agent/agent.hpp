@@ -1,0 +1,48 @@
+// The agent's outside: what cli/agent and cli/join call. `run` is the spawner, above everything; `run_net` is the process it
+// starts by exec, the only one that speaks to the network.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "src/net/tls.hpp"
+#include "src/wire/maps.hpp"
+
+namespace rexec::agent {
+
+// What `join` leaves in the data directory: agent.toml and net/{key,cert,ca}.der.
+struct AgentConfig {
+  std::string node_id;
+  std::string name;
+  std::string cluster;
+  std::vector<std::string> addresses;
+  std::string run_as;                     // the user of jobs; empty: whoever runs the agent
+  std::vector<std::string> allow_users;   // other users that jobs may ask for
+};
+// Refuses a directory that belongs to another node (kConflict). As root the files of net are given to the user `rexec`.
+Result<void> save_identity(const std::string& data_dir, const AgentConfig& config, const net::Credentials& credentials);
+Result<AgentConfig> load_config(const std::string& data_dir);
+Result<net::Credentials> load_net_credentials(const std::string& data_dir);
+
+struct RunOptions {
+  std::string data_dir;
+  int ready_fd = -1;
+  bool json_log = false;
+  bool stop_jobs = false;
+};
+// Until TERM or INT; the exit status.
+int run(const RunOptions& options);
+
+struct NetOptions {
+  std::string data_dir;
+  int ready_fd = -1;
+  bool json_log = false;
+};
+// `rexec agent-net`, started by the spawner with the socket at job::kNetSpawnerFd.
+int run_net(const NetOptions& options);
+
+// {running, pid, node, …} from the directory alone.
+Result<wire::Map> local_status(const std::string& data_dir);
+
+}  // namespace rexec::agent

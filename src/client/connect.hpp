@@ -1,0 +1,43 @@
+// From a context's name to a session: credentials, the kept connection (persist) if there is one, else TLS with a kept session ticket.
+// Used by every verb that talks to the controller.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "src/client/remote.hpp"
+
+namespace rexec::client {
+
+struct ConnectOptions {
+  std::string config_file;  // --config
+  std::string context;      // --context
+  Millis timeout{10'000};   // --connect-timeout
+};
+
+// Everything that is needed to dial again and again; loaded once.
+class Connector {
+ public:
+  static Result<Connector> load(const ConnectOptions& options);
+  ~Connector();
+  Connector(Connector&&) noexcept;
+  Connector& operator=(Connector&&) noexcept;
+
+  // A transport that the controller's identity was checked on (or the kept connection's socket).
+  net::Task<Result<std::unique_ptr<net::Transport>>> dial();
+  // HELLO for this client.
+  wire::Map hello() const;
+  const ContextEntry& context() const;
+  const Paths& paths() const;
+  std::string context_directory() const;
+
+ private:
+  struct State;
+  explicit Connector(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// Connects, waits for HELLO, makes one call on an io_context of its own, disconnects. For the simple verbs.
+Result<wire::Map> call_once(const ConnectOptions& options, const std::string& verb, wire::Map args);
+
+}  // namespace rexec::client

@@ -1,0 +1,87 @@
+// A run from the client's side: submits, attaches, follows through lost links and restarts, until every job has its end record. It
+// owns the offsets (PROTOCOL.md: the reader alone keeps them). Bytes and news go to an Observer, which is cli/'s; exit codes are
+// cli/exit_status's.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/client/connect.hpp"
+#include "src/client/source.hpp"
+
+namespace rexec::client {
+
+// One job of the run, known once it was accepted (or named by attach, logs).
+struct JobInfo {
+  std::string job;
+  std::string node;
+  std::string ticket;
+  std::uint32_t attempt = 1;
+  std::uint64_t out = 0;  // offsets to begin at (attach --from)
+  std::uint64_t err = 0;
+};
+
+enum class Follow { kUntilEnd, kWhatIsThere };  // logs without -f
+enum class Hold { kYes, kNo };                  // an attached reader holds the job back; logs does not
+
+struct RunPlan {
+  std::string targets;  // a submit, unless `jobs` names what is there already
+  std::string spec;     // encoded job::JobSpec
+  std::string request;  // 32 hex characters; empty: random
+  std::string mode = "attached";
+  std::vector<JobInfo> jobs;
+  Follow follow = Follow::kUntilEnd;
+  Hold hold = Hold::kYes;
+  int stdin_fd = -1;    // forwarded when ≥ 0
+  Millis reconnect{300'000};
+};
+
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  // All jobs, in the order of the nodes; `run` is empty for one.
+  virtual void accepted(const std::string& run, const std::vector<JobInfo>& jobs) = 0;
+  virtual void started(std::size_t job) = 0;
+  virtual void output(std::size_t job, wire::Channel channel, ByteSpan bytes) = 0;
+  // Bytes [from, to) of a stream are gone for good.
+  virtual void gap(std::size_t job, wire::Channel channel, std::uint64_t from, std::uint64_t to) = 0;
+  // `record` is the end record; its "complete" is false when the digests or counts differ from what was received.
+  virtual void ended(std::size_t job, const wire::Map& record) = 0;
+  // The link went or came back; for a line on stderr, at most once each.
+  virtual void link(bool up, const std::string& why) = 0;
+  // Bytes taken but not yet written out: from 256 KiB on no more are asked for. Call Run::drained() when it fell.
+  virtual std::size_t backlog() const = 0;
+  // stdin bytes before they are sent, to find the escape sequence of -t; may erase.
+  virtual void typed(std::string& bytes) { static_cast<void>(bytes); }
+};
+
+// Why a run came back.
+struct RunResult {
+  std::optional<Error> error;  // refused, or could not start: nothing ran (or `lost` is set)
+  bool lost = false;           // the link was away for longer than RunPlan::reconnect, or the user left
+};
+
+class Run {
+ public:
+  Run(asio::io_context& context, Connector& connector, RunPlan plan, Observer& observer);
+  ~Run();
+  // Until every job ended, something final went wrong, or leave().
+  net::Task<RunResult> run();
+
+  // From signal handlers of the reactor; do nothing before the jobs are accepted but are remembered.
+  void signal(int number);
+  void stop(Millis grace);
+  void resize(int rows, int cols);
+  void close_output(wire::Channel channel);  // nobody reads it here any more
+  void leave();                              // the jobs go on, on purpose
+  void abandon();                            // come back at once with lost set; nothing is sent
+  void drained();                            // the observer's backlog fell
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rexec::client

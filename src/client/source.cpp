@@ -1,0 +1,84 @@
+#include "src/client/source.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace rexec::client {
+namespace {
+constexpr std::size_t kRead = 64 << 10;
+constexpr std::uint64_t kKeep = 1 << 20;  // as much as one stream's window
+}  // namespace
+
+Source::Source(const net::Executor& executor, int fd, std::function<void()> on_input)
+    : descriptor_(executor), on_input_(std::move(on_input)), fd_(fd) {}
+
+Source::~Source() { *alive_ = false; }
+
+void Source::start() {
+  const int own = ::fcntl(fd_, F_DUPFD_CLOEXEC, 3);
+  if (own < 0) {  // started with stdin closed: an empty input
+    finished_ = true;
+    on_input_();
+    return;
+  }
+  asio::error_code error;
+  descriptor_.assign(own, error);  // regular files and /dev/null cannot be polled and never block
+  pollable_ = !error;
+  if (error) ::close(own);
+  wait();
+}
+
+void Source::wait() {
+  if (waiting_ || finished_ || end_ - released_ >= kKeep) return;
+  waiting_ = true;
+  const auto go = [this, alive = alive_](const asio::error_code& error) {
+    if (!*alive || error) return;
+    waiting_ = false;
+    read_some();
+  };
+  if (pollable_) {
+    descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, go);
+  } else {
+    asio::post(descriptor_.get_executor(), [go] { go({}); });
+  }
+}
+
+void Source::read_some() {
+  std::string bytes;
+  ssize_t n = 0;
+  bytes.resize_and_overwrite(kRead, [&](char* to, std::size_t size) {
+    n = ::read(fd_, to, size);
+    return n > 0 ? static_cast<std::size_t>(n) : 0;
+  });
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return wait();
+  if (n <= 0) {
+    finished_ = true;
+    return on_input_();
+  }
+  if (filter) filter(bytes);
+  if (!bytes.empty()) {
+    const std::uint64_t at = end_;
+    end_ += bytes.size();
+    kept_.emplace_back(at, std::move(bytes));
+    on_input_();
+  }
+  wait();
+}
+
+void Source::release(std::uint64_t offset) {
+  released_ = std::max(released_, std::min(offset, end_));
+  while (!kept_.empty() && kept_.front().first + kept_.front().second.size() <= released_) kept_.pop_front();
+  wait();
+}
+
+ByteSpan Source::at(std::uint64_t offset, std::size_t most) const {
+  for (const auto& [start, bytes] : kept_) {
+    if (offset < start || offset >= start + bytes.size()) continue;
+    return as_bytes(std::string_view(bytes).substr(offset - start, most));
+  }
+  return {};
+}
+
+}  // namespace rexec::client

@@ -1,0 +1,47 @@
+// The client's stdin as one buffered stream of bytes with absolute offsets: read only while somebody has room for it, kept until every
+// job that reads it has acknowledged it, so that an attachment can go back to where the node is. Changes no flags of the descriptor.
+#pragma once
+
+#include <deque>
+#include <functional>
+
+#include "src/base/bytes.hpp"
+#include "src/net/task.hpp"
+
+namespace rexec::client {
+
+class Source {
+ public:
+  // Borrows `fd`. `on_input` is called after bytes or the end came.
+  Source(const net::Executor& executor, int fd, std::function<void()> on_input);
+  ~Source();
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+
+  void start();
+  // Everything before `offset` is not needed any more.
+  void release(std::uint64_t offset);
+  // Bytes at `offset`, at most `most`, contiguous; empty at the end of what is there.
+  ByteSpan at(std::uint64_t offset, std::size_t most) const;
+  std::uint64_t end_offset() const { return end_; }
+  bool finished() const { return finished_; }
+  // A filter sees what is typed before it is kept (the escape of -t); it may erase bytes.
+  std::function<void(std::string& bytes)> filter;
+
+ private:
+  void wait();
+  void read_some();
+
+  asio::posix::stream_descriptor descriptor_;
+  std::function<void()> on_input_;
+  int fd_;
+  bool pollable_ = false;
+  bool waiting_ = false;
+  bool finished_ = false;
+  std::deque<std::pair<std::uint64_t, std::string>> kept_;  // offset of the first byte, bytes
+  std::uint64_t released_ = 0;
+  std::uint64_t end_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace rexec::client

@@ -1,0 +1,50 @@
+// Which nodes there are and which are connected: the controller's memory of them, pure. The store keeps the same rows; the
+// sessions (agent_session) set and clear `link`. Nothing here dials, sends or writes.
+#pragma once
+
+#include <map>
+#include <set>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "src/base/clock.hpp"
+#include "src/base/ids.hpp"
+#include "src/select/select.hpp"
+
+namespace rexec::controller {
+
+class AgentSession;
+
+struct Node {
+  NodeId id;
+  std::string name;
+  std::map<std::string, std::string> labels;
+  WallTime enrolled{};
+  WallTime last_seen{};
+  std::string software;   // what the agent said in HELLO
+  std::string address;    // where it last dialled from
+  std::string run_as;     // the user its jobs run as by default
+  AgentSession* link = nullptr;  // set while it is connected and reconciled
+};
+
+class Registry {
+ public:
+  // Replaces the node of that id.
+  Node& put(Node node);
+  Node* find(const NodeId& id);
+  Node* find_by_name(const std::string& name);
+  void remove(const NodeId& id);
+  // In natural order of names.
+  std::vector<Node*> all();
+  std::vector<std::string> names();
+  // Node names that a target selects; kUnknownNode with a suggestion, or with "no node matches".
+  Result<std::vector<std::string>> select(const std::string& target);
+
+ private:
+  std::unordered_map<NodeId, Node> nodes_;
+  std::unordered_map<std::string, NodeId> by_name_;
+};
+
+}  // namespace rexec::controller

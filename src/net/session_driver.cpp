@@ -1,0 +1,246 @@
+#include "src/net/session_driver.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <sys/socket.h>
+
+#include "src/base/check.hpp"
+
+namespace rexec::net {
+namespace {
+
+constexpr std::size_t kReadBudget = 512 << 10;  // one turn's share of the thread; others are served in between
+constexpr std::size_t kFlight = 128 << 10;      // a control frame waits for at most one of these
+constexpr std::size_t kRecord = 16 << 10;       // the payload of a full TLS record
+constexpr std::size_t kStaging = 64 << 10;
+constexpr Millis kLinger{1'000};
+
+// Shared by every connection of the thread: what is read is parsed or copied before the next connection reads.
+MutableBytes staging() {
+  static thread_local std::unique_ptr<std::uint8_t[]> memory = std::make_unique_for_overwrite<std::uint8_t[]>(kStaging);
+  return {memory.get(), kStaging};
+}
+
+// Small neighbours become one piece, so that a flight of small frames costs one record and one system call.
+std::vector<Buffer> coalesce(std::vector<Buffer> frames) {
+  std::vector<Buffer> out;
+  for (std::size_t i = 0; i < frames.size();) {
+    std::size_t total = 0;
+    std::size_t last = i;
+    while (last < frames.size() && total + frames[last].size() <= kRecord) total += frames[last++].size();
+    if (last <= i + 1) {
+      out.push_back(std::move(frames[i++]));
+      continue;
+    }
+    Buffer joined(total);
+    std::size_t at = 0;
+    for (; i < last; ++i) {
+      std::memcpy(joined.data() + at, frames[i].data(), frames[i].size());
+      at += frames[i].size();
+    }
+    out.push_back(std::move(joined));
+  }
+  return out;
+}
+
+}  // namespace
+
+SessionDriver::SessionDriver(const Executor& executor, std::unique_ptr<Transport> transport, wire::SessionOptions options)
+    : descriptor_(executor, transport->fd()), transport_(std::move(transport)), session_(options), tick_(executor) {}
+
+SessionDriver::~SessionDriver() {
+  if (descriptor_.is_open()) descriptor_.release();  // the transport closes the descriptor
+}
+
+void SessionDriver::start(SessionHandler& handler) {
+  handler_ = &handler;
+  arm_tick();
+  asio::post(descriptor_.get_executor(), [self = shared_from_this()] { self->on_readable(); });
+  flush();
+}
+
+void SessionDriver::detach(const Error& reason) {
+  handler_ = nullptr;
+  session_.close(reason);
+  flush();
+}
+
+void SessionDriver::resume_reading() {
+  if (!paused_) return;
+  paused_ = false;
+  asio::post(descriptor_.get_executor(), [self = shared_from_this()] {
+    if (!self->reading_) self->on_readable();
+  });
+}
+
+void SessionDriver::wait_read() {
+  if (shut_ || reading_ || paused_) return;
+  reading_ = true;
+  const auto what = read_wants_write_ ? asio::posix::stream_descriptor::wait_write : asio::posix::stream_descriptor::wait_read;
+  descriptor_.async_wait(what, [self = shared_from_this()](const asio::error_code& error) {
+    self->reading_ = false;
+    if (!error) self->on_readable();
+  });
+}
+
+// Reads once into the frame under way or into the staging memory. False when there is nothing more to read now.
+bool SessionDriver::read_some() {
+  const MutableBytes direct = session_.direct_target();
+  const MutableBytes to = direct.empty() ? staging() : direct;
+  const IoResult got = transport_->read(to);
+  read_wants_write_ = got.status == Io::kWantWrite;
+  switch (got.status) {
+    case Io::kDone:
+      if (direct.empty()) {
+        session_.receive(BootClock::now(), to.first(got.bytes));
+      } else {
+        session_.direct_received(BootClock::now(), got.bytes);
+      }
+      return true;
+    case Io::kWantRead:
+    case Io::kWantWrite:
+      return false;
+    case Io::kEof:
+      finish("the peer closed the connection");
+      return false;
+    case Io::kFailed:
+      finish(transport_->failure());
+      return false;
+  }
+  return false;
+}
+
+void SessionDriver::on_readable() {
+  const auto self = shared_from_this();
+  std::size_t budget = kReadBudget;
+  bool more = true;
+  while (!shut_ && !paused_ && more && budget > 0) {
+    more = read_some();
+    budget -= std::min<std::size_t>(budget, 16 << 10);
+    dispatch();
+  }
+  flush();
+  if (shut_ || paused_) return;
+  if (more) {
+    asio::post(descriptor_.get_executor(), [self] {
+      if (!self->reading_) self->on_readable();
+    });
+  } else {
+    wait_read();
+  }
+}
+
+void SessionDriver::dispatch() {
+  if (dispatching_) return;
+  dispatching_ = true;
+  wire::Event event;
+  while (session_.next_event(event)) {
+    const bool last = std::holds_alternative<wire::event::Closed>(event);
+    SessionHandler* handler = last ? std::exchange(handler_, nullptr) : handler_;
+    if (handler != nullptr) handler->on_event(std::move(event));
+  }
+  dispatching_ = false;
+}
+
+void SessionDriver::flush() {
+  const auto self = shared_from_this();
+  while (!shut_ && !writing_) {
+    if (flight_.empty()) {
+      if (!session_.has_output()) break;
+      flight_ = coalesce(session_.take_output(BootClock::now(), kFlight));
+      flight_at_ = 0;
+    }
+    if (!write_pending()) break;
+    if (handler_ != nullptr) handler_->on_written();
+  }
+  dispatch();
+  if (session_.closed() && flight_.empty() && !session_.has_output()) shut();
+}
+
+void SessionDriver::flush_soon() {
+  if (flush_posted_ || shut_) return;
+  flush_posted_ = true;
+  asio::post(descriptor_.get_executor(), [self = shared_from_this()] {
+    self->flush_posted_ = false;
+    self->flush();
+  });
+}
+
+// True when the flight is out.
+bool SessionDriver::write_pending() {
+  while (flight_at_ < flight_.size()) {
+    Buffer& piece = flight_[flight_at_];
+    const IoResult put = transport_->write(piece);
+    if (put.status == Io::kDone) {
+      piece.consume(put.bytes);
+      if (piece.empty()) {
+        piece = Buffer();
+        ++flight_at_;
+      }
+      continue;
+    }
+    if (put.status == Io::kWantWrite || put.status == Io::kWantRead) {
+      wait_write();
+    } else {
+      finish(transport_->failure());
+    }
+    return false;
+  }
+  flight_.clear();
+  return true;
+}
+
+void SessionDriver::wait_write() {
+  writing_ = true;
+  descriptor_.async_wait(asio::posix::stream_descriptor::wait_write, [self = shared_from_this()](const asio::error_code& error) {
+    self->writing_ = false;
+    if (!error) self->flush();
+  });
+}
+
+void SessionDriver::arm_tick() {
+  const auto self = shared_from_this();
+  const BootTime due = session_.wake_at();
+  const auto wait = std::chrono::ceil<Millis>(due - BootClock::now());
+  tick_.arm(std::max(wait, Millis{1}), [self] {
+    if (self->shut_) return;
+    self->session_.tick(BootClock::now());
+    self->flush();
+    if (!self->shut_) self->arm_tick();
+  });
+}
+
+void SessionDriver::finish(std::string_view why) {
+  session_.transport_lost(why);
+  flight_.clear();
+  shut();
+  dispatch();
+}
+
+void SessionDriver::shut() {
+  if (shut_) return;
+  shut_ = true;
+  tick_.cancel();
+  transport_->shutdown();
+  descriptor_.cancel();
+  // Closing a socket with unread bytes resets it, and the reset overtakes the CLOSE we have just written: read on for a moment.
+  const auto self = shared_from_this();
+  tick_.arm(kLinger, [self] { self->descriptor_.cancel(); });
+  linger();
+}
+
+void SessionDriver::linger() {
+  std::uint8_t* scratch = staging().data();
+  while (true) {
+    const ssize_t n = ::recv(transport_->fd(), scratch, kStaging, MSG_DONTWAIT);
+    if (n > 0) continue;
+    if (n == 0 || (errno != EAGAIN && errno != EINTR)) return tick_.cancel();
+    break;
+  }
+  descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, [self = shared_from_this()](const asio::error_code& error) {
+    if (!error) self->linger();
+  });
+}
+
+}  // namespace rexec::net

@@ -1,0 +1,74 @@
+// Runs one wire::Session over one Transport on the reactor: reads, hands events to the handler, writes what the session has to
+// say, wakes it for its heartbeats. Callbacks instead of coroutines here, because a flight is then written in the same turn
+// in which it was queued and an idle connection holds no frames. It decides nothing about verbs and streams.
+#pragma once
+
+#include <memory>
+
+#include "src/net/task.hpp"
+#include "src/net/transport.hpp"
+#include "src/wire/session.hpp"
+
+namespace rexec::net {
+
+class SessionDriver;
+
+// One per session. Called on the reactor; may use driver.session() freely, output is flushed after the call returns.
+class SessionHandler {
+ public:
+  virtual ~SessionHandler() = default;
+  // The last event is Closed; after it the handler is not called again.
+  virtual void on_event(wire::Event event) = 0;
+  // A flight was written: queued bytes became fewer, so that a source of data may add some.
+  virtual void on_written() {}
+};
+
+class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
+ public:
+  SessionDriver(const Executor& executor, std::unique_ptr<Transport> transport, wire::SessionOptions options);
+  ~SessionDriver();
+
+  // Keeps itself alive until Closed. The handler must outlive that, or detach() first.
+  void start(SessionHandler& handler);
+  // The handler is not called any more; the session is closed with `reason` and what is queued is still written.
+  void detach(const Error& reason);
+  wire::Session& session() { return session_; }
+  Transport& transport() { return *transport_; }
+  // To be called after using session() outside of a handler call.
+  void flush();
+  // The same once the current turn is over: what many frames queue in one turn leaves in one flight.
+  void flush_soon();
+  // Bytes are read into nobody's hands only while this is on: a handler that cannot take more stops reading.
+  void pause_reading() { paused_ = true; }
+  void resume_reading();
+
+ private:
+  void wait_read();
+  void on_readable();
+  bool read_some();
+  void dispatch();
+  void wait_write();
+  bool write_pending();
+  void arm_tick();
+  void finish(std::string_view why);
+  void shut();
+  void linger();
+
+  asio::posix::stream_descriptor descriptor_;  // borrows the transport's fd for its readiness only
+  std::unique_ptr<Transport> transport_;
+  wire::Session session_;
+  Timer tick_;
+  SessionHandler* handler_ = nullptr;
+  std::vector<Buffer> flight_;      // being written, first byte first
+  std::size_t flight_at_ = 0;
+  BootTime tick_due_{};
+  bool reading_ = false;
+  bool writing_ = false;
+  bool dispatching_ = false;
+  bool paused_ = false;
+  bool shut_ = false;
+  bool flush_posted_ = false;
+  bool read_wants_write_ = false;
+};
+
+}  // namespace rexec::net

@@ -1,0 +1,88 @@
+// TLS 1.3 on a socket: contexts for the three parties and a Transport over one connection. Which certificates are good is
+// decided here (chain to the cluster's CA, one rexec URI, P-256); what their holder may do is not. Expiry and revocation are
+// left to the session, because an expired node may still renew itself; a resumed session carries its certificate too, so the
+// same checks apply to it. This is the only pair of files with <openssl/ssl.h>.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "src/net/transport.hpp"
+#include "src/pki/certificate.hpp"
+
+typedef struct ssl_st SSL;
+typedef struct ssl_ctx_st SSL_CTX;
+
+namespace rexec::net {
+
+// DER of the CA certificate, the own certificate and the own private key (PKCS#8). For a stranger the last two are empty.
+struct Credentials {
+  std::string ca;
+  std::string certificate;
+  std::string key;
+};
+
+class TlsTransport;
+
+class TlsContext {
+ public:
+  ~TlsContext();
+  TlsContext(TlsContext&&) noexcept;
+  TlsContext& operator=(TlsContext&&) noexcept;
+
+  // Peers without a certificate are let in as strangers; one with a wrong certificate fails the handshake.
+  static Result<TlsContext> server(const Credentials& credentials);
+  // The peer must be the controller of the CA's cluster.
+  static Result<TlsContext> client(const Credentials& credentials);
+  // For join and login: any chain whose CA key has this SHA-256 (32 raw bytes); the CA is then peer_ca_der().
+  static Result<TlsContext> stranger(const std::string& ca_pin);
+
+  // Serialised session tickets for resumption: the newest one is handed to `keep` (client side).
+  void on_ticket(std::function<void(std::string)> keep);
+
+ private:
+  friend class TlsTransport;
+  struct State;
+  explicit TlsContext(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+class TlsTransport final : public Transport {
+ public:
+  // Owns `fd`, a connected TCP socket; made non-blocking here. The context outlives the transport.
+  // `ticket` may be empty; one that the server no longer takes costs nothing but the full handshake.
+  static std::unique_ptr<TlsTransport> accept(TlsContext& context, int fd);
+  static std::unique_ptr<TlsTransport> connect(TlsContext& context, int fd, const std::string& ticket = {});
+  ~TlsTransport() override;
+
+  // To be repeated after readiness until kDone or kFailed.
+  Io handshake();
+  // The peer's verified certificate, or nothing for a stranger.
+  const std::optional<pki::Identity>& peer() const { return peer_; }
+  // DER of the CA that the pin named (stranger side), after the handshake.
+  std::string peer_ca_der() const;
+  // 32 bytes bound to this connection, for the enrolment proof (RFC 8446 section 7.5).
+  std::string enrol_exporter() const;
+  bool resumed() const;
+
+  IoResult read(MutableBytes to) override;
+  IoResult write(ByteSpan from) override;
+  void shutdown() override;
+  int fd() const override { return fd_; }
+  const std::string& failure() const override { return failure_; }
+
+ private:
+  TlsTransport(SSL* ssl, int fd);
+  IoResult explain(int result);
+  bool read_peer();
+
+  SSL* ssl_;
+  int fd_;
+  bool broken_ = false;
+  std::optional<pki::Identity> peer_;
+  std::string failure_;
+};
+
+}  // namespace rexec::net

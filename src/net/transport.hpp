@@ -1,0 +1,52 @@
+// A connected byte stream on a non-blocking descriptor: TLS (tls.hpp) or, between a client and its kept connection,
+// a Unix socket. It says what it waits for and never waits itself; session_driver.* does that.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "src/base/bytes.hpp"
+#include "src/base/error.hpp"
+
+namespace rexec::net {
+
+enum class Io { kDone, kWantRead, kWantWrite, kEof, kFailed };
+
+struct IoResult {
+  Io status = Io::kDone;
+  std::size_t bytes = 0;
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  Transport() = default;
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+  // At most to.size() bytes. kEof is a clean end (close_notify); a bare TCP end is kFailed.
+  virtual IoResult read(MutableBytes to) = 0;
+  virtual IoResult write(ByteSpan from) = 0;
+  // Tells the peer that nothing follows; does not wait.
+  virtual void shutdown() = 0;
+  virtual int fd() const = 0;
+  // Why the last call gave kFailed.
+  virtual const std::string& failure() const = 0;
+};
+
+// Owns `fd`, which is a connected Unix stream socket; made non-blocking here.
+class PlainTransport final : public Transport {
+ public:
+  explicit PlainTransport(int fd);
+  ~PlainTransport() override;
+  IoResult read(MutableBytes to) override;
+  IoResult write(ByteSpan from) override;
+  void shutdown() override;
+  int fd() const override { return fd_; }
+  const std::string& failure() const override { return failure_; }
+
+ private:
+  int fd_;
+  std::string failure_;
+};
+
+}  // namespace rexec::net
