@@ -27,7 +27,7 @@ TEST_CASE("fold: padding is kept, and joins the unpadded numbers of its width") 
   CHECK(fold({"n08", "n09", "n10"}) == "n[08-10]");
   CHECK(fold({"n9", "n10"}) == "n[9-10]");
   CHECK(fold({"n1", "n01"}) == "n01,n1");
-  CHECK(fold({"n0", "n00"}) == "n00,n0");
+  CHECK(fold({"n0", "n00"}) == "n0,n00");
 }
 
 TEST_CASE("fold: a number too long to read back stays a name") {
