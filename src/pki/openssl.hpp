@@ -24,6 +24,11 @@ using PkeyPtr = std::unique_ptr<EVP_PKEY, FreePkey>;
 using X509Ptr = std::unique_ptr<X509, FreeX509>;
 using X509ReqPtr = std::unique_ptr<X509_req_st, FreeX509Req>;
 
+// Starts libcrypto without reading openssl.cnf (a cold client spends its time elsewhere, and a
+// host's configuration must not weaken ours). Every entry into this folder calls it; only the first
+// call does anything.
+void prepare_openssl();
+
 // The oldest queued error's text; empties the queue, so that no later call reports it as its own.
 std::string openssl_error();
 
