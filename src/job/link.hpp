@@ -98,7 +98,7 @@ struct Started {
   std::uint64_t started_ms = 0;
 };
 struct Exited {
-  std::int32_t code = 0;
+  std::uint32_t code = 0;
   std::uint32_t signal = 0;
 };
 struct End {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -79,6 +80,8 @@ class SpoolReader {
   void add_segment(const SegmentInfo& info, os::UniqueFd fd);
   // From link::Output: totals of both streams, valid bytes of the newest segment.
   void set_limits(std::uint64_t out_total, std::uint64_t err_total, std::uint64_t spool_size);
+  // The job is over and no segment will follow: what is missing below the limits is a Gap.
+  void finish() { finished_ = true; }
   // The next piece, of at most max_data bytes (≥ 1). Frames are read ahead into dst: as long as the
   // same dst comes again, its bytes behind the last chunk must be left alone; with another dst they
   // are read again.
@@ -91,14 +94,17 @@ class SpoolReader {
   bool drained() const;
 
  private:
-  struct Frame;
-  bool enter_segment();
-  SpoolItem gap_or_wait();
-  bool skip_gap(Gap& gap);
-  bool fill(MutableBytes dst);
-  SpoolItem corrupt(std::string why);
-  SpoolItem take(const Frame& frame, std::size_t max_data);
+  bool wanted(Channel channel) const;
+  void choose_segment();
+  bool segment_is_over() const;
+  std::optional<Gap> gap_before(PerStream<std::uint64_t> offsets);
   std::uint64_t valid_end() const;
+  // Makes the frame at file_pos_ complete in dst, checked; false: nothing there yet, or corrupt_ is
+  // set.
+  bool load_frame(MutableBytes dst);
+  bool refuse(std::string why);
+  std::optional<Chunk> take(MutableBytes dst, std::size_t max_data);
+  void forget_ahead() { ahead_begin_ = ahead_end_ = 0; }
 
   PerStream<std::uint64_t> want_;   // next byte to hand out
   PerStream<std::uint64_t> at_;     // stream offsets at file_pos_
@@ -110,6 +116,8 @@ class SpoolReader {
   std::uint8_t* ahead_dst_ = nullptr;
   std::size_t ahead_begin_ = 0;
   std::size_t ahead_end_ = 0;
+  bool finished_ = false;
+  std::optional<std::uint32_t> newest_;
   std::string corrupt_;
 };
 
@@ -153,7 +161,9 @@ class SpoolWriter {
 
  private:
   Append make_room(std::size_t bytes);
-  bool droppable() const;
+  enum class Unread { kKeep, kDrop };
+  bool droppable(Unread unread) const;
+  PerStream<std::uint64_t> end_of_oldest() const;
   void drop_oldest();
   Append open_segment();
 

@@ -41,7 +41,7 @@ class Cgroup {
   int fd() const { return dir_.get(); }
   const std::string& path() const { return path_; }
   bool populated() const;
-  // Every process in it and below.
+  // Its own processes, without those of cgroups a job made below it (kill_all reaches them too).
   std::vector<pid_t> members() const;
   void signal_all(int signal) const;
   // SIGKILL to all, also to those that are forking right now.

@@ -5,7 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <functional>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,6 +35,11 @@ std::optional<ExitStatus> reap(int pidfd);
 // Reaps every other zombie child of this process except `keep` (a subreaper collects strangers).
 // Number reaped.
 int reap_orphans(pid_t keep);
+
+// Blocks these signals; they are read from the descriptor instead (non-blocking).
+Result<UniqueFd> open_signals(std::initializer_list<int> signals);
+// The number of one pending signal, 0 when there is none.
+int take_signal(int fd);
 
 Result<UniqueFd> open_pidfd(pid_t pid);
 // False when the process is gone.

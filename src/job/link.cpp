@@ -1,0 +1,280 @@
+// Bytes of the messages between net, spawner and shim. One list of fields a struct serves writing
+// and reading. See link.hpp and PROTOCOL.md.
+#include "src/job/link.hpp"
+
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+#include "src/base/check.hpp"
+
+namespace rexec::job::link {
+namespace {
+
+constexpr std::uint8_t kVersion = 1;
+constexpr std::size_t kMaxIdText = 64;
+constexpr std::size_t kMaxTicket = 1024;
+constexpr std::size_t kMaxOwner = 256;
+constexpr std::size_t kMaxText = 4096;
+constexpr std::size_t kMaxRecord = 65536;
+
+class Writer {
+ public:
+  explicit Writer(std::uint8_t kind) : out_{static_cast<char>(kind), static_cast<char>(kVersion)} {}
+  template <class T>
+    requires std::is_unsigned_v<T>
+  void number(const T& value) {
+    std::uint8_t bytes[sizeof(T)];
+    store_be<T>(bytes, value);
+    out_.append(reinterpret_cast<const char*>(bytes), sizeof(T));
+  }
+  void flag(const bool& value) { number<std::uint8_t>(value ? 1 : 0); }
+  void text(const std::string& value, std::size_t limit) { bytes(as_bytes(value), limit); }
+  void bytes(const ByteSpan& value, std::size_t limit) {
+    check(value.size() <= limit, "link field within its bound");
+    number(static_cast<std::uint32_t>(value.size()));
+    out_.append(as_text(value));
+  }
+  std::string take() { return std::move(out_); }
+
+ private:
+  std::string out_;
+};
+
+// After the first failure every field reads as zero and finished() stays false.
+class Reader {
+ public:
+  explicit Reader(ByteSpan bytes) : rest_(bytes) {}
+  template <class T>
+    requires std::is_unsigned_v<T>
+  void number(T& value) {
+    const ByteSpan field = take(sizeof(T));
+    value = field.empty() ? T{0} : load_be<T>(field.data());
+  }
+  void flag(bool& value) {
+    std::uint8_t byte = 0;
+    number(byte);
+    ok_ = ok_ && byte <= 1;
+    value = byte == 1;
+  }
+  void text(std::string& value, std::size_t limit) {
+    ByteSpan field;
+    bytes(field, limit);
+    value = as_text(field);
+  }
+  void bytes(ByteSpan& value, std::size_t limit) {
+    std::uint32_t size = 0;
+    number(size);
+    ok_ = ok_ && size <= limit;
+    value = take(size);
+  }
+  void refuse() { ok_ = false; }
+  bool finished() const { return ok_ && rest_.empty(); }
+
+ private:
+  ByteSpan take(std::size_t n) {
+    ok_ = ok_ && n <= rest_.size();
+    if (!ok_) return {};
+    const ByteSpan field = rest_.first(n);
+    rest_ = rest_.subspan(n);
+    return field;
+  }
+  ByteSpan rest_;
+  bool ok_ = true;
+};
+
+template <class F, class K>
+void key(F& f, K& k) {
+  f.text(k.job.text, kMaxIdText);
+  f.number(k.attempt);
+}
+template <class F, class M>
+void meta(F& f, M& m) {
+  f.text(m.ticket, kMaxTicket);
+  f.text(m.owner, kMaxOwner);
+  f.number(m.received_ms);
+}
+
+// is<T>: M is T or const T, so that one function serves both directions.
+template <class M, class T>
+concept is = std::is_same_v<std::remove_const_t<M>, T>;
+
+template <class F, is<Start> M>
+void fields(F& f, M& m) {
+  key(f, m.key);
+  f.text(m.ticket, kMaxTicket);
+  f.text(m.owner, kMaxOwner);
+  f.flag(m.attach);
+}
+template <class F, is<Open> M>
+void fields(F& f, M& m) {
+  key(f, m.key);
+}
+template <class F, is<Reported> M>
+void fields(F& f, M& m) {
+  key(f, m.key);
+}
+template <class F, is<Remove> M>
+void fields(F& f, M& m) {
+  key(f, m.key);
+}
+template <class F, is<Resync> M>
+void fields(F&, M&) {}
+
+template <class F, is<ShimChannel> M>
+void fields(F& f, M& m) {
+  key(f, m.key);
+  meta(f, m.meta);
+  f.number(m.pid);
+  f.number(m.started_ms);
+}
+template <class F, is<Finished> M>
+void fields(F& f, M& m) {
+  key(f, m.key);
+  meta(f, m.meta);
+  f.text(m.record, kMaxRecord);
+  f.flag(m.reported);
+}
+template <class F, is<Refused> M>
+void fields(F& f, M& m) {
+  key(f, m.key);
+  f.text(m.code, kMaxIdText);
+  f.text(m.message, kMaxText);
+}
+template <class F, is<SyncDone> M>
+void fields(F&, M&) {}
+
+template <class F, is<State> M>
+void fields(F& f, M& m) {
+  f.number(m.in_offset);
+  f.number(m.in_limit);
+  f.number(m.out_total);
+  f.number(m.err_total);
+  f.number(m.seq);
+  f.flag(m.started);
+  f.flag(m.tty);
+  f.number(m.pid);
+  f.number(m.started_ms);
+}
+template <class F, is<Segment> M>
+void fields(F& f, M& m) {
+  f.number(m.index);
+  f.number(m.out_base);
+  f.number(m.err_base);
+  f.number(m.seq_base);
+}
+template <class F, is<Output> M>
+void fields(F& f, M& m) {
+  f.number(m.out_total);
+  f.number(m.err_total);
+  f.number(m.spool_size);
+}
+template <class F, is<StdinAck> M>
+void fields(F& f, M& m) {
+  f.number(m.offset);
+  f.number(m.limit);
+}
+template <class F, is<Started> M>
+void fields(F& f, M& m) {
+  f.number(m.pid);
+  f.number(m.started_ms);
+}
+template <class F, is<Exited> M>
+void fields(F& f, M& m) {
+  f.number(m.code);
+  f.number(m.signal);
+}
+template <class F, is<End> M>
+void fields(F& f, M& m) {
+  f.text(m.record, kMaxRecord);
+}
+template <class F, is<Held> M>
+void fields(F& f, M& m) {
+  f.number(m.error);
+  f.number(m.readers);
+}
+
+template <class F, is<Stdin> M>
+void fields(F& f, M& m) {
+  f.number(m.offset);
+  f.bytes(m.bytes, kMaxStdinBytes);
+}
+template <class F, is<StdinEof> M>
+void fields(F& f, M& m) {
+  f.number(m.offset);
+}
+template <class F, is<Signal> M>
+void fields(F& f, M& m) {
+  f.number(m.number);
+}
+template <class F, is<Stop> M>
+void fields(F& f, M& m) {
+  f.number(m.grace_ms);
+}
+template <class F, is<Resize> M>
+void fields(F& f, M& m) {
+  f.number(m.rows);
+  f.number(m.cols);
+}
+void fields(Writer& f, const CloseOutput& m) { f.number(static_cast<std::uint8_t>(m.channel)); }
+void fields(Reader& f, CloseOutput& m) {
+  std::uint8_t channel = 0;
+  f.number(channel);
+  if (channel != 1 && channel != 2) f.refuse();
+  m.channel = channel == 2 ? Channel::kErr : Channel::kOut;
+}
+template <class F, is<Readers> M>
+void fields(F& f, M& m) {
+  f.number(m.count);
+}
+template <class F, is<Read> M>
+void fields(F& f, M& m) {
+  f.number(m.out);
+  f.number(m.err);
+}
+template <class F, is<Leave> M>
+void fields(F&, M&) {}
+
+// The kind byte is the family's first number plus the place in the variant.
+template <class Variant>
+std::string write(const Variant& message, std::uint8_t family) {
+  Writer writer(static_cast<std::uint8_t>(family + message.index()));
+  std::visit([&](const auto& m) { fields(writer, m); }, message);
+  return writer.take();
+}
+
+template <class Variant, std::size_t... I>
+bool read_into(Variant& message, std::size_t index, Reader& reader, std::index_sequence<I...>) {
+  return ((index == I && (fields(reader, message.template emplace<I>()), true)) || ...);
+}
+
+template <class Variant>
+Result<Variant> read(ByteSpan bytes, std::uint8_t family) {
+  if (bytes.size() < 2 || bytes[1] != kVersion)
+    return fail(Code::kProtocol, "link message without kind and version");
+  Variant message;
+  Reader reader(bytes.subspan(2));
+  const auto all = std::make_index_sequence<std::variant_size_v<Variant>>();
+  if (bytes[0] < family || !read_into(message, bytes[0] - family, reader, all))
+    return fail(Code::kProtocol, "link message of unknown kind " + std::to_string(bytes[0]));
+  if (!reader.finished())
+    return fail(Code::kProtocol, "malformed link message of kind " + std::to_string(bytes[0]));
+  return message;
+}
+
+constexpr std::uint8_t kToSpawner = 0x10, kFromSpawner = 0x20, kFromShim = 0x40, kToShim = 0x60;
+
+}  // namespace
+
+std::string encode(const ToSpawner& message) { return write(message, kToSpawner); }
+std::string encode(const FromSpawner& message) { return write(message, kFromSpawner); }
+std::string encode(const FromShim& message) { return write(message, kFromShim); }
+std::string encode(const ToShim& message) { return write(message, kToShim); }
+Result<ToSpawner> decode_to_spawner(ByteSpan bytes) { return read<ToSpawner>(bytes, kToSpawner); }
+Result<FromSpawner> decode_from_spawner(ByteSpan bytes) {
+  return read<FromSpawner>(bytes, kFromSpawner);
+}
+Result<FromShim> decode_from_shim(ByteSpan bytes) { return read<FromShim>(bytes, kFromShim); }
+Result<ToShim> decode_to_shim(ByteSpan bytes) { return read<ToShim>(bytes, kToShim); }
+
+}  // namespace rexec::job::link

@@ -1,0 +1,124 @@
+// Writing a spool: see SpoolWriter in spool.hpp. Appends by pwrite at a position of its own, so a
+// write that failed halfway is simply overwritten by the next try.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "src/base/check.hpp"
+#include "src/job/spool_format.hpp"
+
+namespace rexec::job {
+namespace {
+
+constexpr std::uint64_t kSegments = 8;
+constexpr std::uint64_t kSmallestSegment = 128u << 10;  // holds at least one largest frame
+
+int write_at(int fd, ByteSpan bytes, std::uint64_t position) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(position));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    if (n == 0) return ENOSPC;
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    position += static_cast<std::uint64_t>(n);
+  }
+  return 0;
+}
+
+std::uint64_t unseen(std::uint64_t begin, std::uint64_t end, std::uint64_t seen) {
+  return end - std::clamp(seen, begin, end);
+}
+
+}  // namespace
+
+SpoolOptions spool_options(std::uint64_t quota) {
+  return {quota, std::max(quota / kSegments, kSmallestSegment)};
+}
+
+Append SpoolWriter::append(Channel channel, MutableBytes frame, std::uint64_t time_ms) {
+  check(frame.size() > kFrameHeader && frame.size() <= kFrameHeader + kMaxFrameData, "frame size");
+  if (const Append room = make_room(frame.size()); room != Append::kDone) return room;
+  last_time_ = std::max(last_time_, time_ms);
+  seal_frame(frame, channel, last_time_, segments_.back().index);
+  error_ = write_at(file_.get(), frame, position_);
+  // A full disk: history that was read already may go, unread bytes never.
+  while (error_ == ENOSPC && droppable(Unread::kKeep)) {
+    drop_oldest();
+    error_ = write_at(file_.get(), frame, position_);
+  }
+  if (error_ != 0) {
+    if (::ftruncate(file_.get(), static_cast<off_t>(position_)) != 0) error_ = errno;
+    return Append::kNoSpace;
+  }
+  position_ += frame.size();
+  ++seq_;
+  (channel == Channel::kErr ? totals_.err : totals_.out) += frame.size() - kFrameHeader;
+  return Append::kDone;
+}
+
+void SpoolWriter::set_reader(PerStream<std::uint64_t> offsets) {
+  attached_ = true;
+  read_ = offsets;
+  if (offsets.out <= totals_.out) seen_.out = std::max(seen_.out, offsets.out);
+  if (offsets.err <= totals_.err) seen_.err = std::max(seen_.err, offsets.err);
+}
+
+Append SpoolWriter::make_room(std::size_t bytes) {
+  if (file_ && position_ + bytes <= options_.segment_size) return Append::kDone;
+  while ((segments_.size() + 1) * options_.segment_size > options_.quota && segments_.size() > 1) {
+    if (!droppable(attached_ ? Unread::kKeep : Unread::kDrop)) return Append::kReaderBehind;
+    drop_oldest();
+  }
+  return open_segment();
+}
+
+PerStream<std::uint64_t> SpoolWriter::end_of_oldest() const {
+  if (segments_.size() < 2) return totals_;
+  return {segments_[1].out_base, segments_[1].err_base};
+}
+
+bool SpoolWriter::droppable(Unread unread) const {
+  if (segments_.size() < 2) return false;
+  if (unread == Unread::kDrop) return true;
+  const auto end = end_of_oldest();
+  const auto& reached = attached_ ? read_ : seen_;
+  return reached.out >= end.out && reached.err >= end.err;
+}
+
+void SpoolWriter::drop_oldest() {
+  const auto end = end_of_oldest();
+  const SegmentInfo& oldest = segments_.front();
+  dropped_.out += unseen(oldest.out_base, end.out, seen_.out);
+  dropped_.err += unseen(oldest.err_base, end.err, seen_.err);
+  ::unlinkat(directory_, segment_name(oldest.index).c_str(), 0);
+  segments_.pop_front();
+}
+
+Append SpoolWriter::open_segment() {
+  const SegmentInfo info{next_index_, totals_.out, totals_.err, seq_};
+  const std::string name = segment_name(info.index);
+  const int flags = O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
+  os::UniqueFd fd(::openat(directory_, name.c_str(), flags, 0600));
+  error_ = fd ? write_at(fd.get(), segment_header(info), 0) : errno;
+  if (error_ != 0) {
+    if (fd) ::unlinkat(directory_, name.c_str(), 0);
+    return Append::kNoSpace;
+  }
+  file_ = std::move(fd);
+  ++next_index_;
+  segments_.push_back(info);
+  position_ = kSegmentHeader;
+  return Append::kDone;
+}
+
+Result<void> SpoolWriter::sync() {
+  for (const SegmentInfo& info : segments_) {
+    os::UniqueFd fd(::openat(directory_, segment_name(info.index).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd || ::fdatasync(fd.get()) != 0) return fail_errno("syncing the spool", errno);
+  }
+  return {};
+}
+
+}  // namespace rexec::job

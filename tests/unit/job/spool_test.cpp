@@ -1,0 +1,271 @@
+#include "src/job/spool.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <map>
+
+#include "tests/unit/job/temp_dir.hpp"
+
+namespace rexec::job {
+namespace {
+
+constexpr auto kNoReader = link::kNoReader;
+
+// Writes text as one frame per call.
+Append put(SpoolWriter& writer, Channel channel, std::string_view text) {
+  Buffer frame(kFrameHeader + text.size());
+  std::memcpy(frame.data() + kFrameHeader, text.data(), text.size());
+  return writer.append(channel, frame.writable(), 1000);
+}
+
+// A reader over a directory as the shim's messages would feed it.
+SpoolReader reader_of(const TempDir& dir, const SpoolWriter& writer, std::uint64_t out,
+                      std::uint64_t err) {
+  SpoolReader reader(out, err);
+  for (const auto& info : writer.segments())
+    reader.add_segment(info, os::UniqueFd(::openat(dir.fd(), segment_name(info.index).c_str(),
+                                                   O_RDONLY | O_CLOEXEC)));
+  reader.set_limits(writer.totals().out, writer.totals().err, writer.spool_size());
+  return reader;
+}
+
+struct Read {
+  std::string out, err, notes;
+};
+
+Read read_all(SpoolReader& reader, std::size_t buffer_size = 262144, std::size_t piece = 65536) {
+  Read result;
+  Buffer buffer(buffer_size);
+  while (true) {
+    const SpoolItem item = reader.next(buffer.writable(), piece);
+    if (const auto* chunk = std::get_if<Chunk>(&item)) {
+      CHECK(chunk->data.data() - buffer.data() >= static_cast<long>(kFrameHeader));
+      std::memset(chunk->data.data() - kFrameHeader, 0xee, kFrameHeader);  // ours to overwrite
+      (chunk->channel == Channel::kOut ? result.out : result.err) += as_text(chunk->data);
+    } else if (const auto* gap = std::get_if<Gap>(&item)) {
+      result.notes += (gap->channel == Channel::kOut ? "out " : "err ") +
+                      std::to_string(gap->from) + "-" + std::to_string(gap->to) + ";";
+    } else if (const auto* bad = std::get_if<Corrupt>(&item)) {
+      result.notes += "corrupt: " + bad->message + ";";
+      return result;
+    } else {
+      return result;
+    }
+  }
+}
+
+std::string pattern(std::size_t size, int seed) {
+  std::string text(size, ' ');
+  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 31 + seed + (i >> 8));
+  return text;
+}
+
+SpoolOptions small() { return {1u << 20, 128u << 10}; }
+
+TEST_CASE("spool: two streams come back whole, each in order") {
+  TempDir dir;
+  SpoolWriter writer(dir.fd(), small());
+  CHECK(put(writer, Channel::kOut, "one ") == Append::kDone);
+  CHECK(put(writer, Channel::kErr, "oops") == Append::kDone);
+  CHECK(put(writer, Channel::kOut, "two") == Append::kDone);
+  auto reader = reader_of(dir, writer, 0, 0);
+  const Read read = read_all(reader);
+  CHECK(read.out == "one two");
+  CHECK(read.err == "oops");
+  CHECK(read.notes.empty());
+  CHECK(reader.drained());
+  CHECK(writer.seq() == 3);
+}
+
+TEST_CASE("spool: a reader may start at any byte of either stream, in pieces of any size") {
+  TempDir dir;
+  SpoolWriter writer(dir.fd(), small());
+  std::string out, err;
+  for (int i = 0; i < 20; ++i) {
+    const std::string a = pattern(30000, i), b = pattern(777, i + 100);
+    REQUIRE(put(writer, Channel::kOut, a) == Append::kDone);
+    REQUIRE(put(writer, Channel::kErr, b) == Append::kDone);
+    out += a;
+    err += b;
+  }
+  CHECK(writer.segments().size() > 3);
+  for (const std::uint64_t at : {0, 1, 29999, 30000, 123456, 599999, 600000}) {
+    for (const std::size_t piece : {std::size_t{4096}, std::size_t{65536}}) {
+      auto reader = reader_of(dir, writer, at, at % err.size());
+      const Read read = read_all(reader, SpoolReader::kMinBuffer, piece);
+      CHECK(read.out == out.substr(at));
+      CHECK(read.err == err.substr(at % err.size()));
+    }
+  }
+  auto only_err = reader_of(dir, writer, kNoReader, 0);
+  CHECK(read_all(only_err).err == err);
+  CHECK(only_err.drained());
+}
+
+TEST_CASE("spool: one byte at a time") {
+  TempDir dir;
+  SpoolWriter writer(dir.fd(), small());
+  put(writer, Channel::kOut, "hello");
+  auto reader = reader_of(dir, writer, 0, 0);
+  CHECK(read_all(reader, SpoolReader::kMinBuffer, 1).out == "hello");
+}
+
+TEST_CASE("spool: a reader waits at the limit and goes on when it grows") {
+  TempDir dir;
+  SpoolWriter writer(dir.fd(), small());
+  put(writer, Channel::kOut, "first ");
+  auto reader = reader_of(dir, writer, 0, 0);
+  CHECK(read_all(reader).out == "first ");
+  put(writer, Channel::kOut, "second");
+  CHECK(read_all(reader).out.empty());  // not announced yet
+  reader.set_limits(writer.totals().out, 0, writer.spool_size());
+  CHECK(read_all(reader).out == "second");
+}
+
+TEST_CASE("spool: without readers the oldest segments are dropped, counted, and a gap for later") {
+  TempDir dir;
+  SpoolWriter writer(dir.fd(), small());
+  const std::string block = pattern(60000, 1);
+  for (int i = 0; i < 40; ++i) REQUIRE(put(writer, Channel::kOut, block) == Append::kDone);
+  CHECK(writer.segments().size() == 8);
+  const std::uint64_t base = writer.segments().front().out_base;
+  CHECK(writer.dropped().out == base);
+  CHECK(base > 0);
+  auto reader = reader_of(dir, writer, 100, 0);
+  const Read read = read_all(reader);
+  CHECK(read.notes == "out 100-" + std::to_string(base) + ";");
+  CHECK(read.out.size() == 40 * block.size() - base);
+}
+
+TEST_CASE("spool: an attached reader's unread bytes hold the writer back, and nothing is dropped") {
+  TempDir dir;
+  SpoolWriter writer(dir.fd(), small());
+  writer.set_reader({0, kNoReader});
+  const std::string block = pattern(60000, 1);
+  int written = 0;
+  while (put(writer, Channel::kOut, block) == Append::kDone) ++written;
+  CHECK(put(writer, Channel::kOut, block) == Append::kReaderBehind);
+  CHECK(writer.totals().out == written * block.size());
+  CHECK(writer.dropped().out == 0);
+  writer.set_reader({writer.segments()[1].out_base - 1, kNoReader});
+  CHECK(put(writer, Channel::kOut, block) == Append::kReaderBehind);
+  writer.set_reader({writer.segments()[1].out_base, kNoReader});
+  CHECK(put(writer, Channel::kOut, block) == Append::kDone);
+  CHECK(writer.dropped().out == 0);  // it was read
+  auto reader = reader_of(dir, writer, writer.segments().front().out_base, 0);
+  CHECK(read_all(reader).notes.empty());
+}
+
+TEST_CASE("spool: a descriptor of a dropped segment still reads") {
+  TempDir dir;
+  SpoolWriter writer(dir.fd(), small());
+  put(writer, Channel::kOut, "kept");
+  auto reader = reader_of(dir, writer, 0, 0);
+  const std::string block = pattern(60000, 1);
+  for (int i = 0; i < 40; ++i) put(writer, Channel::kOut, block);
+  CHECK(writer.dropped().out > 0);
+  CHECK(read_all(reader).out == "kept");
+}
+
+// FAULTS S2
+TEST_CASE("spool: a full disk writes nothing in half, and the same frame goes in later") {
+  TempDir dir;
+  SpoolWriter writer(dir.fd(), small());
+  REQUIRE(put(writer, Channel::kOut, "before ") == Append::kDone);
+  // A file size limit stands in for the full disk: a short write, then an error.
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit old{};
+  ::getrlimit(RLIMIT_FSIZE, &old);
+  const rlimit tight{200, old.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &tight);
+  const std::string block = pattern(1000, 3);
+  CHECK(put(writer, Channel::kOut, block) == Append::kNoSpace);
+  CHECK(writer.last_error() == EFBIG);
+  ::setrlimit(RLIMIT_FSIZE, &old);
+  CHECK(put(writer, Channel::kOut, block) == Append::kDone);
+  auto reader = reader_of(dir, writer, 0, 0);
+  CHECK(read_all(reader).out == "before " + block);
+}
+
+TEST_CASE("spool: a torn last frame is cut and counted") {
+  TempDir dir;
+  {
+    SpoolWriter writer(dir.fd(), small());
+    put(writer, Channel::kOut, "whole");
+    put(writer, Channel::kErr, "torn away");
+  }
+  const std::string file = dir.path() + "/" + segment_name(0);
+  REQUIRE(::truncate(file.c_str(), kSegmentHeader + 21 + 20) == 0);
+  const auto scan = recover_spool(dir.fd());
+  REQUIRE(scan);
+  CHECK(scan->totals.out == 5);
+  CHECK(scan->totals.err == 0);
+  CHECK(scan->torn_bytes == 20);
+  CHECK(std::filesystem::file_size(file) == kSegmentHeader + 21);
+  SpoolReader reader(0, 0);
+  EndRecord record;
+  record.bytes = scan->totals;
+  REQUIRE(load_finished(reader, open_segments(dir.fd()), record));
+  CHECK(read_all(reader).out == "whole");
+  CHECK(reader.drained());
+}
+
+TEST_CASE("spool: every length a crash can leave recovers to whole frames") {
+  TempDir dir;
+  SpoolWriter writer(dir.fd(), small());
+  put(writer, Channel::kOut, "abc");
+  put(writer, Channel::kOut, "defg");
+  const std::string file = dir.path() + "/" + segment_name(0);
+  const auto size = writer.spool_size();
+  for (std::uint64_t n = size; n-- > 0;) {
+    REQUIRE(::truncate(file.c_str(), static_cast<off_t>(n)) == 0);
+    const auto scan = recover_spool(dir.fd());
+    REQUIRE(scan);
+    const std::uint64_t expect = n >= size ? 7 : n >= kSegmentHeader + 19 ? 3 : 0;
+    CHECK(scan->totals.out == expect);
+    if (!std::filesystem::exists(file)) break;  // the header itself was torn
+  }
+  CHECK(!std::filesystem::exists(file));
+}
+
+TEST_CASE("spool: a flipped bit anywhere in a frame is corrupt, never delivered") {
+  for (std::uint64_t at = kSegmentHeader; at < kSegmentHeader + 26; ++at) {
+    TempDir dir;
+    SpoolWriter writer(dir.fd(), small());
+    put(writer, Channel::kOut, "0123456789");
+    os::UniqueFd fd(::openat(dir.fd(), segment_name(0).c_str(), O_RDWR | O_CLOEXEC));
+    char byte = 0;
+    REQUIRE(::pread(fd.get(), &byte, 1, static_cast<off_t>(at)) == 1);
+    byte ^= 0x10;
+    REQUIRE(::pwrite(fd.get(), &byte, 1, static_cast<off_t>(at)) == 1);
+    auto reader = reader_of(dir, writer, 0, 0);
+    const Read read = read_all(reader);
+    CHECK(read.out.empty());
+    CHECK(read.notes.starts_with("corrupt"));
+    CHECK(read_all(reader).notes.starts_with("corrupt"));  // and stays so
+  }
+}
+
+TEST_CASE("spool: a finished job whose segments are missing shows the hole as a gap") {
+  TempDir dir;
+  SpoolWriter writer(dir.fd(), small());
+  const std::string block = pattern(60000, 1);
+  for (int i = 0; i < 6; ++i) put(writer, Channel::kOut, block);
+  EndRecord record;
+  record.bytes = writer.totals();
+  ::unlinkat(dir.fd(), segment_name(1).c_str(), 0);
+  SpoolReader hole(0, 0);
+  REQUIRE(load_finished(hole, open_segments(dir.fd()), record));
+  CHECK(read_all(hole).notes == "out 120000-240000;");
+  SpoolReader nothing(5, 0);
+  REQUIRE(load_finished(nothing, {}, record));
+  CHECK(read_all(nothing).notes == "out 5-360000;");
+  CHECK(nothing.drained());
+}
+
+}  // namespace
+}  // namespace rexec::job

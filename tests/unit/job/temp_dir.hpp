@@ -1,0 +1,35 @@
+// A temporary directory that goes away with its contents, and its descriptor.
+#pragma once
+
+#include <fcntl.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "src/os/fd.hpp"
+
+namespace rexec::job {
+
+class TempDir {
+ public:
+  TempDir() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "rexec-job-XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data()) != nullptr ? pattern : "";
+    fd_.reset(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  ~TempDir() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+  int fd() const { return fd_.get(); }
+
+ private:
+  std::string path_;
+  os::UniqueFd fd_;
+};
+
+}  // namespace rexec::job
