@@ -44,6 +44,8 @@ TEST_CASE("config: hostile text is refused, not crashed on") {
   CHECK_FALSE(parse_config("a = " + std::string(100'000, '['), "c.toml"));
   CHECK_FALSE(parse_config(std::string(100'000, '['), "c.toml"));
   CHECK_FALSE(parse_config("a = \"\xff\"", "c.toml"));
+  CHECK_FALSE(parse_config("\xc4\xa4H", "c.toml"));
+  CHECK_FALSE(parse_config("größe = 1\nname = größe", "c.toml"));
   CHECK_FALSE(parse_config(std::string("a\0b = 1", 7), "c.toml"));
   std::string deep;
   for (int i = 0; i < 50'000; ++i) deep += "a.";
