@@ -12,8 +12,8 @@ struct TomlAssertion {};
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_ENABLE_WINDOWS_COMPAT 0
 #define TOML_MAX_NESTED_VALUES 32
-// Its tables of Unicode spaces call "unreachable" what any "ü" outside of quotes reaches; the answer
-// that they mean there is "no space".
+// Its tables of Unicode spaces call "unreachable" what any "ü" outside of quotes reaches; the
+// answer that they mean there is "no space".
 #include <toml++/impl/preprocessor.h>
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false

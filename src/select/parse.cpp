@@ -29,7 +29,7 @@ class Parser {
     const char c = text_[at_];
     if (c == '!') return fail_at(at_, "expected \",\" or \"&\" before \"!\"", "write a&!b");
     if (c == ')') return fail_at(at_, "\")\" without \"(\"", "");
-    return fail_at(at_, "expected \",\" or \"&\"", "a command goes after the target: TARGET -- CMD");
+    return fail_at(at_, "expected \",\" or \"&\"", "a command goes after it: TARGET -- CMD");
   }
 
  private:

@@ -1,4 +1,4 @@
-// Any bytes as a TARGET: an answer within the bounds; what parses prints, and prints the same again.
+// Any bytes as a TARGET: an answer within the bounds; what parses prints, and prints stably.
 #include "src/base/check.hpp"
 #include "src/select/parse.hpp"
 #include "src/select/resolve.hpp"

@@ -64,7 +64,7 @@ TEST_CASE("bytes: base32 refuses foreign letters, padding bits and impossible le
   CHECK_FALSE(from_base32("cs g", bytes));
   CHECK_FALSE(from_base32("cz", bytes));      // low bits of the last character are set
   CHECK_FALSE(from_base32("0", bytes));       // five bits are no byte
-  CHECK_FALSE(from_base32("csq", bytes));     // 15 bits hold one byte and a whole character too many
+  CHECK_FALSE(from_base32("csq", bytes));     // 15 bits: one byte and a character too many
 }
 
 TEST_CASE("bytes: random bytes differ and fill the whole span") {

@@ -26,7 +26,9 @@ TEST_CASE("ids: anything else is refused") {
 }
 
 TEST_CASE("ids: names are what a host name may be, with dots and underscores") {
-  for (const char* name : {"a", "7", "node42", "web-1.rack_3", "A"}) CHECK(check_name("node", name));
+  for (const char* name : {"a", "7", "node42", "web-1.rack_3", "A"}) {
+    CHECK(check_name("node", name));
+  }
   const std::string longest(63, 'x');
   CHECK(check_name("node", longest));
   for (const std::string& name : {std::string(), longest + "x", std::string("-a"),

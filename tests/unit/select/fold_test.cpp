@@ -35,7 +35,8 @@ TEST_CASE("fold: a number too long to read back stays a name") {
 }
 
 TEST_CASE("order: runs of digits compare as numbers of any length") {
-  std::vector<std::string> names{"n10", "n2", "n1", "m", "n", "n2a", "n02", "n99999999999999999999"};
+  std::vector<std::string> names{"n10", "n2",  "n1",  "m",
+                                 "n",   "n2a", "n02", "n99999999999999999999"};
   std::ranges::sort(names, natural_less);
   CHECK(names == std::vector<std::string>{"m", "n", "n1", "n02", "n2", "n2a", "n10",
                                           "n99999999999999999999"});

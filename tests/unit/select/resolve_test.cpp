@@ -86,7 +86,8 @@ TEST_CASE("resolve: ten thousand nodes and the largest expression take well unde
   std::vector<InventoryNode> fleet;
   for (int i = 0; i < 10'000; ++i) {
     const std::string name = "n" + std::to_string(i);
-    fleet.push_back({name, {{"os", i % 2 == 0 ? "linux" : "bsd"}}, {"g" + std::to_string(i % 900)}});
+    const std::string os = i % 2 == 0 ? "linux" : "bsd";
+    fleet.push_back({name, {{"os", os}}, {"g" + std::to_string(i % 900)}});
   }
   std::string text = "n[0-9999]";
   for (int i = 0; i < 900; ++i) text += ",@g" + std::to_string(i);
