@@ -45,8 +45,8 @@ BANNED = [
     (re.compile(r"\bpopen\s*\("), "popen() goes through a shell", ("src", "cli", "tests")),
     (re.compile(r"\b(TODO|FIXME|XXX)\b(?!\s*\([^)]+\))"), "TODO without a (reason)",
      ("src", "cli", "tests")),
-    (re.compile(r"co_await[^;]*\|\|[^;]*co_await|\|\|\s*co_await"),
-     "|| between awaitables swallows errors: use with_timeout()", ("src", "cli", "tests")),
+    (re.compile(r"co_await[^;]*\|\|[^;]*co_await|\|\|\s*co_await|co_await\s*\([^;]*\|\|"),
+     "|| between awaitables swallows errors: use with_timeout()", ("src", "cli")),
     (re.compile(r"\b(sleep_for|sleep_until|usleep|nanosleep)\b\s*\("),
      "a test waits on events, not on time", ("tests",)),
 ]
@@ -173,22 +173,39 @@ def rule_columns():
             yield f"{place(path)}: {'lines' if len(wide) > 1 else 'line'} {' '.join(wide)}"
 
 
+def functions_of(path):
+    """(first line, number of lines) of each function body, by matching braces.
+
+    A brace begins a body when a ")" stands between it and the last statement, and everything around
+    it is a namespace or a type; lambdas and blocks inside a body belong to it."""
+    text = "\n".join("" if line.lstrip().startswith("#") else line for line in code_of(path))
+    opened = []  # for each open brace: the line of a body's head, or None
+    head, line, head_line = "", 1, 1
+    for c in text:
+        line += c == "\n"
+        if c == "{":
+            nested = any(opened)
+            scope = re.search(r"\b(namespace|class|struct|union|enum|extern)\b", head)
+            body = ")" in head and not nested and (not scope or re.search(r"\)[^;]*$", head))
+            opened.append(head_line if body else None)
+        elif c == "}" and opened:
+            begun = opened.pop()
+            if begun:
+                yield begun, line - begun + 1
+        if c in "{};":
+            head, head_line = "", line
+        elif head.strip():
+            head += c
+        else:
+            head, head_line = c, line
+
+
 def rule_function_length():
     """no function is longer than 60 lines"""
-    # A body begins at a line that ends with "{" at namespace or class level (column 0, 1 or 2) and
-    # holds a ")", and ends at the next line that is "}" at that indentation: our own layout.
-    begin = re.compile(r"^( {0,2})(?!namespace|struct|class|enum|union|extern|switch|#)\S.*\{$")
     for path in sources("src", "cli"):
-        code = code_of(path)
-        start, indent = None, ""
-        for number, line in enumerate(code, 1):
-            found = begin.match(line)
-            if found and ")" in "".join(code[max(0, number - 6):number]):
-                start, indent = number, found.group(1)
-            elif start and re.match(rf"^{indent}\}}", line):
-                if number - start > MAX_FUNCTION:
-                    yield f"{place(path, start)}: {number - start + 1} lines"
-                start = None
+        for number, length in functions_of(path):
+            if length > MAX_FUNCTION:
+                yield f"{place(path, number)}: {length} lines"
 
 
 def rule_banned_words():
