@@ -3,15 +3,12 @@
 #pragma once
 
 #include <map>
-#include <set>
-#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "src/base/clock.hpp"
 #include "src/base/ids.hpp"
-#include "src/select/select.hpp"
 
 namespace rexec::controller {
 
@@ -31,16 +28,15 @@ struct Node {
 
 class Registry {
  public:
-  // Replaces the node of that id.
+  // Replaces the node of that id, keeping its link.
   Node& put(Node node);
   Node* find(const NodeId& id);
   Node* find_by_name(const std::string& name);
   void remove(const NodeId& id);
   // In natural order of names.
   std::vector<Node*> all();
-  std::vector<std::string> names();
-  // Node names that a target selects; kUnknownNode with a suggestion, or with "no node matches".
-  Result<std::vector<std::string>> select(const std::string& target);
+  // The nodes that a target selects; kUnknownNode with a suggestion, or with "no node matches".
+  Result<std::vector<Node*>> select(const std::string& target);
 
  private:
   std::unordered_map<NodeId, Node> nodes_;

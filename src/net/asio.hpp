@@ -1,6 +1,11 @@
 // The one place that includes Asio, so that what is experimental in 1.22 is named here and nowhere else.
 #pragma once
 
+// <netdb.h>, which Asio includes, declares the old rexec(3): under another name it leaves ours to the namespace.
+#define rexec rexec_of_netdb
+#include <netdb.h>
+#undef rexec
+
 #include <asio/awaitable.hpp>
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/buffer.hpp>

@@ -52,7 +52,8 @@ int verify_by_pin(X509_STORE_CTX* store, void* argument) {
   STACK_OF(X509)* sent = X509_STORE_CTX_get0_untrusted(store);
   for (int i = 0; i < sk_X509_num(sent); ++i) {
     X509* candidate = sk_X509_value(sent, i);
-    if (pki::spki_sha256(candidate) != pin) continue;
+    const pki::Digest digest = pki::spki_hash(candidate);
+    if (as_text(digest) != pin) continue;
     X509_STORE* trusted = X509_STORE_new();
     X509_STORE_add_cert(trusted, candidate);
     X509_STORE_CTX* inner = X509_STORE_CTX_new();

@@ -1,0 +1,116 @@
+#include "src/agent/job_book.hpp"
+
+#include <unistd.h>
+
+#include "src/base/log.hpp"
+
+namespace rexec::agent {
+
+namespace link = job::link;
+
+JobBook::JobBook(const net::Executor& executor, os::UniqueFd spawner, Events events)
+    : executor_(executor),
+      events_(std::move(events)),
+      spawner_(executor, std::move(spawner), [this](ByteSpan bytes, std::vector<os::UniqueFd> fds) { on_message(bytes, std::move(fds)); },
+               [this] { events_.on_spawner_gone(); }) {}
+
+void JobBook::send(const link::ToSpawner& message, std::vector<os::UniqueFd> fds) { spawner_.send(link::encode(message), std::move(fds)); }
+
+void JobBook::start(const link::Start& start, const std::string& spec, OnJob on_job) {
+  if (auto known = find(start.key)) return on_job(known, {});
+  auto memory = os::make_memfd("rexec-spec", as_bytes(spec));
+  if (!memory) return on_job(nullptr, memory.error());
+  waiting_.emplace(start.key, std::move(on_job));
+  std::vector<os::UniqueFd> fds;
+  fds.push_back(std::move(*memory));
+  send(start, std::move(fds));
+}
+
+void JobBook::open(const AttemptKey& key, OnJob on_job) {
+  if (auto known = find(key)) return on_job(known, {});
+  const bool asked = waiting_.contains(key);
+  waiting_.emplace(key, std::move(on_job));
+  if (!asked) send(link::Open{key});
+}
+
+void JobBook::acknowledged(const AttemptKey& key) {
+  if (auto job = find(key)) job->reported = true;
+  send(link::Reported{key});
+  release(key);
+}
+
+void JobBook::remove(const AttemptKey& key) {
+  jobs_.erase(key);
+  send(link::Remove{key});
+}
+
+void JobBook::release(const AttemptKey& key) {
+  const auto at = jobs_.find(key);
+  if (at != jobs_.end() && at->second->ended() && at->second->reported && !at->second->has_readers()) jobs_.erase(at);
+}
+
+std::vector<std::shared_ptr<LocalJob>> JobBook::unreported() const {
+  std::vector<std::shared_ptr<LocalJob>> out;
+  for (const auto& [key, job] : jobs_)
+    if (!job->reported) out.push_back(job);
+  return out;
+}
+
+std::shared_ptr<LocalJob> JobBook::find(const AttemptKey& key) const {
+  const auto at = jobs_.find(key);
+  return at == jobs_.end() ? nullptr : at->second;
+}
+
+std::shared_ptr<LocalJob> JobBook::obtain(const AttemptKey& key) {
+  auto& slot = jobs_[key];
+  if (slot) return slot;
+  LocalJob::Events events;
+  events.on_started = [this](LocalJob& job) { events_.on_started(job); };
+  events.on_ended = [this](LocalJob& job) { events_.on_ended(job); };
+  // The shim is gone without a record: the spawner finds out what became of the job and says so by a Finished.
+  events.on_shim_lost = [this](LocalJob& job) { send(link::Open{job.key()}); };
+  slot = std::make_shared<LocalJob>(executor_, key, std::move(events));
+  return slot;
+}
+
+void JobBook::answer(const AttemptKey& key, const std::shared_ptr<LocalJob>& job, const Error& error) {
+  std::vector<OnJob> callbacks;
+  const auto [first, last] = waiting_.equal_range(key);
+  for (auto at = first; at != last; ++at) callbacks.push_back(std::move(at->second));
+  waiting_.erase(first, last);
+  for (const auto& callback : callbacks) callback(job, error);
+}
+
+void JobBook::on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds) {
+  auto message = link::decode_from_spawner(bytes);
+  if (!message) {
+    log_error("the spawner sent something unreadable", {{"why", message.error().message}});
+    return;
+  }
+  if (auto* channel = std::get_if<link::ShimChannel>(&*message)) handle(*channel, std::move(fds));
+  else if (auto* finished = std::get_if<link::Finished>(&*message)) handle(*finished, std::move(fds));
+  else if (auto* refused = std::get_if<link::Refused>(&*message)) handle(*refused);
+  else if (!std::exchange(synced_, true)) events_.on_synced();
+}
+
+void JobBook::handle(const link::ShimChannel& channel, std::vector<os::UniqueFd> fds) {
+  if (fds.empty()) return;
+  auto job = obtain(channel.key);
+  job->use_channel(channel, std::move(fds.front()));
+  answer(channel.key, job, {});
+}
+
+void JobBook::handle(const link::Finished& finished, std::vector<os::UniqueFd> fds) {
+  auto job = obtain(finished.key);
+  job->use_finished(finished, std::move(fds));
+  answer(finished.key, job, {});
+  release(finished.key);
+}
+
+void JobBook::handle(const link::Refused& refused) {
+  answer(refused.key, nullptr, {code_from_name(refused.code), refused.message, {}});
+  const auto at = jobs_.find(refused.key);
+  if (at != jobs_.end() && !at->second->readable()) jobs_.erase(at);
+}
+
+}  // namespace rexec::agent

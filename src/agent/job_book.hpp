@@ -1,0 +1,56 @@
+// Every attempt this net process knows, and the spawner's socket behind them. It asks the spawner to start or open a job, takes its
+// answers, and tells the session what there is to report. It knows no controller: the session (session.*) does.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "src/agent/local_job.hpp"
+
+namespace rexec::agent {
+
+class JobBook {
+ public:
+  struct Events {
+    std::function<void(LocalJob&)> on_started;
+    std::function<void(LocalJob&)> on_ended;
+    std::function<void()> on_synced;          // the spawner has told all there was
+    std::function<void()> on_spawner_gone;    // net has no reason to live on
+  };
+  // nullptr with the error when the attempt cannot be had.
+  using OnJob = std::function<void(std::shared_ptr<LocalJob>, const Error&)>;
+
+  JobBook(const net::Executor& executor, os::UniqueFd spawner, Events events);
+
+  void start(const job::link::Start& start, const std::string& spec, OnJob on_job);
+  // Finds it here, or asks the spawner.
+  void open(const AttemptKey& key, OnJob on_job);
+  // The controller has the record: the spawner may forget it in time.
+  void acknowledged(const AttemptKey& key);
+  void remove(const AttemptKey& key);
+  // Drops what nobody needs here any more.
+  void release(const AttemptKey& key);
+  bool synced() const { return synced_; }
+  std::vector<std::shared_ptr<LocalJob>> unreported() const;
+  std::shared_ptr<LocalJob> find(const AttemptKey& key) const;
+
+ private:
+  void on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds);
+  void handle(const job::link::ShimChannel& channel, std::vector<os::UniqueFd> fds);
+  void handle(const job::link::Finished& finished, std::vector<os::UniqueFd> fds);
+  void handle(const job::link::Refused& refused);
+  std::shared_ptr<LocalJob> obtain(const AttemptKey& key);
+  void answer(const AttemptKey& key, const std::shared_ptr<LocalJob>& job, const Error& error);
+  void send(const job::link::ToSpawner& message, std::vector<os::UniqueFd> fds = {});
+
+  net::Executor executor_;
+  Events events_;
+  std::map<AttemptKey, std::shared_ptr<LocalJob>> jobs_;
+  std::multimap<AttemptKey, OnJob> waiting_;
+  MessageSocket spawner_;
+  bool synced_ = false;
+};
+
+}  // namespace rexec::agent

@@ -1,0 +1,182 @@
+#include "src/agent/local_job.hpp"
+
+#include <algorithm>
+
+#include "src/base/log.hpp"
+
+namespace rexec::agent {
+
+namespace link = job::link;
+
+LocalJob::LocalJob(const net::Executor& executor, AttemptKey key, Events events)
+    : executor_(executor), key_(std::move(key)), events_(std::move(events)) {}
+
+void LocalJob::use_channel(const link::ShimChannel& channel, os::UniqueFd socket) {
+  if (ended()) return;
+  meta_ = channel.meta;
+  if (channel.pid != 0) {
+    pid_ = channel.pid;
+    started_ms_ = channel.started_ms;
+  }
+  segments_.clear();
+  told_readers_ = 0;
+  shim_ = std::make_unique<MessageSocket>(
+      executor_, std::move(socket), [this](ByteSpan bytes, std::vector<os::UniqueFd> fds) { on_message(bytes, std::move(fds)); },
+      [this] { on_closed(); });
+}
+
+void LocalJob::use_finished(const link::Finished& finished, std::vector<os::UniqueFd> fds) {
+  if (ended()) return;
+  meta_ = finished.meta;
+  reported = finished.reported;
+  shim_.reset();
+  auto record = job::record_from_json(finished.record);
+  segments_.clear();
+  for (auto& fd : fds) {
+    auto info = job::read_segment_info(fd.get());
+    if (!info) continue;  // the readers meet a gap there and say so
+    segments_.push_back(std::make_shared<job::SpoolSegment>(job::SpoolSegment{*info, std::move(fd)}));
+  }
+  if (record) {
+    out_total_ = record->bytes.out;
+    err_total_ = record->bytes.err;
+    started_ms_ = record->started_ms;
+  }
+  spool_size_ = ~std::uint64_t{0} >> 1;
+  record_ = finished.record;
+  become_readable();
+  events_.on_ended(*this);
+  pump_readers();
+}
+
+void LocalJob::send(const link::ToShim& message) {
+  if (shim_) shim_->send(link::encode(message));
+}
+
+void LocalJob::on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds) {
+  const auto self = shared_from_this();
+  auto message = link::decode_from_shim(bytes);
+  if (!message) {
+    log_error("a shim sent something unreadable", {{"job", key_.job.text}, {"why", message.error().message}});
+    return;
+  }
+  if (auto* state = std::get_if<link::State>(&*message)) handle(*state);
+  else if (auto* segment = std::get_if<link::Segment>(&*message)) handle(*segment, fds.empty() ? os::UniqueFd() : std::move(fds.front()));
+  else if (auto* output = std::get_if<link::Output>(&*message)) handle(*output);
+  else if (auto* ack = std::get_if<link::StdinAck>(&*message)) handle(*ack);
+  else if (auto* started = std::get_if<link::Started>(&*message)) handle(*started);
+  else if (auto* end = std::get_if<link::End>(&*message)) handle(*end);
+  else if (auto* held = std::get_if<link::Held>(&*message); held != nullptr && held->error != 0)
+    log_warn("a job is held back: its output cannot be written", {{"job", key_.job.text}, {"why", std::string(::strerrordesc_np(static_cast<int>(held->error)))}});
+}
+
+void LocalJob::on_closed() {
+  const auto self = shared_from_this();
+  shim_.reset();
+  if (!ended()) events_.on_shim_lost(*this);
+}
+
+void LocalJob::handle(const link::State& state) {
+  stdin_offset_ = state.in_offset;
+  stdin_limit_ = state.in_limit;
+  if (state.started && state.pid != 0) handle(link::Started{state.pid, state.started_ms});
+  become_readable();
+  tell_readers();
+}
+
+void LocalJob::handle(const link::Segment& segment, os::UniqueFd fd) {
+  if (!fd) return;
+  const job::SegmentInfo info{segment.index, segment.out_base, segment.err_base, segment.seq_base};
+  segments_.push_back(std::make_shared<job::SpoolSegment>(job::SpoolSegment{info, std::move(fd)}));
+  // The newest 16 are kept: more than the quota's eight, so that a reader at the edge still finds its place.
+  if (segments_.size() > 16) segments_.erase(segments_.begin());
+  for (auto& reader : readers_) reader->spool().add_segment(segments_.back());
+}
+
+void LocalJob::handle(const link::Output& output) {
+  out_total_ = output.out_total;
+  err_total_ = output.err_total;
+  spool_size_ = output.spool_size;
+  pump_readers();
+}
+
+void LocalJob::handle(const link::StdinAck& ack) {
+  stdin_offset_ = ack.offset;
+  stdin_limit_ = ack.limit;
+  for (auto& reader : readers_) reader->stdin_acknowledged(ack.offset, ack.limit);
+}
+
+void LocalJob::handle(const link::Started& started) {
+  if (pid_ == started.pid && started_ms_ == started.started_ms && readable_) return;
+  pid_ = started.pid;
+  started_ms_ = started.started_ms;
+  events_.on_started(*this);
+  for (auto& reader : readers_) reader->started(pid_, started_ms_);
+}
+
+void LocalJob::handle(const link::End& end) {
+  if (ended()) return;
+  record_ = end.record;
+  shim_.reset();
+  become_readable();
+  events_.on_ended(*this);
+  pump_readers();
+}
+
+void LocalJob::become_readable() {
+  if (std::exchange(readable_, true)) return;
+  const auto waiting = readers_;
+  for (const auto& reader : waiting) {
+    give_spool(*reader);
+    reader->attach(shared_from_this());
+  }
+}
+
+void LocalJob::give_spool(Reader& reader) {
+  for (const auto& segment : segments_) reader.spool().add_segment(segment);
+  reader.spool().set_limits(out_total_, err_total_, spool_size_);
+}
+
+void LocalJob::add_reader(std::shared_ptr<Reader> reader) {
+  readers_.push_back(reader);
+  if (readable_) {
+    give_spool(*reader);
+    reader->attach(shared_from_this());
+  }
+  tell_readers();
+}
+
+void LocalJob::remove_reader(const Reader& reader) {
+  std::erase_if(readers_, [&](const auto& one) { return one.get() == &reader; });
+  tell_readers();
+}
+
+void LocalJob::pump_readers() {
+  const auto readers = readers_;
+  for (const auto& reader : readers) {
+    reader->spool().set_limits(out_total_, err_total_, spool_size_);
+    reader->pump();
+  }
+}
+
+void LocalJob::tell_readers() {
+  if (!shim_ || !readable_) return;
+  const auto count = static_cast<std::uint32_t>(std::count_if(readers_.begin(), readers_.end(), [](const auto& r) { return r->options().holds; }));
+  if (count != told_readers_) {
+    told_readers_ = count;
+    send(link::Readers{count});
+  }
+  if (count > 0) reader_moved();
+}
+
+void LocalJob::reader_moved() {
+  link::Read slowest{link::kNoReader, link::kNoReader};
+  for (const auto& reader : readers_) {
+    if (!reader->options().holds) continue;
+    slowest.out = std::min(slowest.out, reader->safe_offset(job::Channel::kOut));
+    slowest.err = std::min(slowest.err, reader->safe_offset(job::Channel::kErr));
+  }
+  if (slowest.out != link::kNoReader) send(slowest);
+}
+
+}  // namespace rexec::agent

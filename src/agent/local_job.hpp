@@ -1,0 +1,83 @@
+// One attempt on this node as the net process sees it: the socket to its shim, the spool's segments, the readers, and in the end the
+// record. It holds no output: readers read the spool. Lives while the job runs, has readers, or waits to be reported.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/agent/message_socket.hpp"
+#include "src/agent/reader.hpp"
+#include "src/job/link.hpp"
+#include "src/job/spool.hpp"
+
+namespace rexec::agent {
+
+class LocalJob : public std::enable_shared_from_this<LocalJob> {
+ public:
+  struct Events {
+    std::function<void(LocalJob&)> on_started;
+    std::function<void(LocalJob&)> on_ended;        // the record is here
+    std::function<void(LocalJob&)> on_shim_lost;    // the socket closed without an end: ask the spawner again
+  };
+  LocalJob(const net::Executor& executor, AttemptKey key, Events events);
+
+  // From the spawner.
+  void use_channel(const job::link::ShimChannel& channel, os::UniqueFd socket);
+  void use_finished(const job::link::Finished& finished, std::vector<os::UniqueFd> segments);
+
+  void add_reader(std::shared_ptr<Reader> reader);
+  // kLeft: the reader's user said that the job may go on alone.
+  void remove_reader(const Reader& reader);
+  bool has_readers() const { return !readers_.empty(); }
+
+  void send(const job::link::ToShim& message);
+  // A reader moved on; tells the shim now and then.
+  void reader_moved();
+
+  const AttemptKey& key() const { return key_; }
+  const job::link::Meta& meta() const { return meta_; }
+  bool readable() const { return readable_; }
+  bool ended() const { return !record_.empty(); }
+  const std::string& record() const { return record_; }
+  std::uint32_t pid() const { return pid_; }
+  std::uint64_t started_ms() const { return started_ms_; }
+  std::uint64_t stdin_offset() const { return stdin_offset_; }
+  std::uint64_t stdin_limit() const { return stdin_limit_; }
+  bool reported = false;  // the controller has acknowledged the record
+
+ private:
+  void on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds);
+  void on_closed();
+  void handle(const job::link::State& state);
+  void handle(const job::link::Segment& segment, os::UniqueFd fd);
+  void handle(const job::link::Output& output);
+  void handle(const job::link::StdinAck& ack);
+  void handle(const job::link::Started& started);
+  void handle(const job::link::End& end);
+  void become_readable();
+  void give_spool(Reader& reader);
+  void pump_readers();
+  void tell_readers();
+
+  net::Executor executor_;
+  AttemptKey key_;
+  Events events_;
+  job::link::Meta meta_;
+  std::unique_ptr<MessageSocket> shim_;
+  std::vector<std::shared_ptr<const job::SpoolSegment>> segments_;
+  std::uint64_t out_total_ = 0;
+  std::uint64_t err_total_ = 0;
+  std::uint64_t spool_size_ = 0;
+  std::uint64_t stdin_offset_ = 0;
+  std::uint64_t stdin_limit_ = 0;
+  std::uint32_t pid_ = 0;
+  std::uint64_t started_ms_ = 0;
+  std::string record_;
+  bool readable_ = false;
+  std::vector<std::shared_ptr<Reader>> readers_;
+  std::uint32_t told_readers_ = 0;
+};
+
+}  // namespace rexec::agent

@@ -1,0 +1,132 @@
+// The agent's two processes: the spawner (run), which is everything's parent, and net (run_net), which it starts by exec.
+#include <csignal>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/agent/agent.hpp"
+#include "src/agent/job_book.hpp"
+#include "src/agent/session.hpp"
+#include "src/base/file.hpp"
+#include "src/base/log.hpp"
+#include "src/job/spawner.hpp"
+#include "src/os/users.hpp"
+
+namespace rexec::agent {
+namespace {
+
+LogFormat log_format(bool json) { return json ? LogFormat::kJson : LogFormat::kText; }
+
+// The account for net: `rexec`, else the data directory's owner; empty when not root or when that owner is root.
+std::string choose_net_user(const std::string& data_dir) {
+  if (::geteuid() != 0) return {};
+  auto rexec_user = os::find_user({}, "rexec");
+  if (rexec_user && *rexec_user) return "rexec";
+  struct stat info {};
+  if (::stat(data_dir.c_str(), &info) == 0 && info.st_uid != 0) {
+    auto owner = os::find_user({}, info.st_uid);
+    if (owner && *owner) return (*owner)->name;
+  }
+  log_warn("the network process runs as root", {{"why", "there is no user rexec"}, {"mend", "adduser --system --group rexec, then join again"}});
+  return {};
+}
+
+// What a process that speaks to the network may do without: new privileges, being looked into, dumping its keys.
+void harden() {
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+void say_ready(int& fd, const std::string& line) {
+  if (fd < 0) return;
+  const std::string text = line + "\n";
+  static_cast<void>(!::write(fd, text.data(), text.size()));
+  ::close(std::exchange(fd, -1));
+}
+
+}  // namespace
+
+int run(const RunOptions& options) {
+  log_open("agent", LogLevel::kInfo, log_format(options.json_log));
+  auto config = load_config(options.data_dir);
+  if (!config) {
+    log_error(config.error().message, {{"next", config.error().hint}});
+    return 1;
+  }
+  job::SpawnerOptions spawner;
+  spawner.data_dir = options.data_dir;
+  spawner.node_name = config->name;
+  spawner.net_argv = {"rexec", "agent-net", "--data", options.data_dir};
+  if (options.json_log) spawner.net_argv.push_back("--log-json");
+  if (options.ready_fd >= 0) {
+    spawner.net_argv.insert(spawner.net_argv.end(), {"--ready-fd", std::to_string(job::kNetReadyFd)});
+    spawner.ready_fd = options.ready_fd;
+  }
+  spawner.net_user = choose_net_user(options.data_dir);
+  spawner.run_as = config->run_as;
+  spawner.allow_users = config->allow_users;
+  spawner.stop_jobs = options.stop_jobs;
+  return job::run_spawner(spawner);
+}
+
+int run_net(const NetOptions& options) {
+  log_open("agent", LogLevel::kInfo, log_format(options.json_log));
+  harden();
+  auto config = load_config(options.data_dir);
+  if (!config) {
+    log_error(config.error().message, {{"next", config.error().hint}});
+    return job::kNetFatalExit;
+  }
+  int status = 0;
+  int ready_fd = options.ready_fd;
+  const std::string ready = wire::Map{{"ready", true}, {"node", config->name}, {"pid", ::getppid()}}.dump();
+  asio::io_context context(1);
+  Session::Events session_events;
+  session_events.on_online = [&] { say_ready(ready_fd, ready); };
+  session_events.on_fatal = [&](const Error& error) {
+    log_error("the agent cannot go on", {{"why", error.message}, {"next", error.hint}});
+    status = job::kNetFatalExit;
+    context.stop();
+  };
+  Session session(context, options.data_dir, *config, session_events);
+  JobBook::Events book_events;
+  book_events.on_started = [&](LocalJob& job) { session.job_started(job); };
+  book_events.on_ended = [&](LocalJob& job) { session.job_ended(job); };
+  book_events.on_synced = [&] { net::spawn(context.get_executor(), session.run()); };
+  book_events.on_spawner_gone = [&] { context.stop(); };
+  JobBook book(context.get_executor(), os::UniqueFd(job::kNetSpawnerFd), book_events);
+  session.use(book);
+  asio::signal_set signals(context, SIGTERM, SIGINT);
+  signals.async_wait([&](const asio::error_code& error, int) {
+    if (error) return;
+    session.stop();
+    context.stop();
+  });
+  context.run();
+  return status;
+}
+
+Result<wire::Map> local_status(const std::string& data_dir) {
+  auto config = load_config(data_dir);
+  if (!config) return std::unexpected(config.error());
+  wire::Map out{{"node", config->name}, {"id", config->node_id}, {"cluster", config->cluster}, {"addresses", config->addresses},
+                {"run_as", config->run_as}, {"data", data_dir}, {"running", false}};
+  // The spawner holds a lock for its whole life and writes its pid there.
+  const int fd = ::open((data_dir + "/agent.lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return out;
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  char pid[32] = {};
+  if (::pread(fd, pid, sizeof pid - 1, 0) > 0) out["pid"] = std::atoi(pid);
+  ::close(fd);
+  if (out.contains("pid")) out["running"] = ::kill(out["pid"].get<int>(), 0) == 0 || errno == EPERM;
+  return out;
+}
+
+}  // namespace rexec::agent

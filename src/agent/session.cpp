@@ -1,0 +1,193 @@
+#include "src/agent/session.hpp"
+
+#include "src/base/log.hpp"
+#include "src/base/version.hpp"
+#include "src/pki/csr.hpp"
+#include "src/pki/renew.hpp"
+
+namespace rexec::agent {
+
+namespace event = wire::event;
+
+Session::Session(asio::io_context& context, std::string data_dir, AgentConfig config, Events events)
+    : context_(context), data_dir_(std::move(data_dir)), config_(std::move(config)), events_(std::move(events)),
+      ended_(context.get_executor()), renewal_(context.get_executor()), again_(context.get_executor()), random_(std::random_device{}()),
+      backoff_(random_()) {}
+
+Session::~Session() {
+  if (driver_) driver_->detach({Code::kLinkLost, "the agent is stopping", {}});
+}
+
+void Session::stop() {
+  stopping_ = true;
+  if (driver_) {
+    const auto driver = driver_;
+    driver->session().close({Code::kLinkLost, "the agent is stopping", {}});
+    driver->flush();
+  }
+  ended_.notify();
+}
+
+net::Task<bool> Session::connect() {
+  if (!tls_) {
+    auto credentials = load_net_credentials(data_dir_);
+    if (!credentials) {
+      events_.on_fatal(credentials.error());
+      co_return false;
+    }
+    credentials_ = std::move(*credentials);
+    auto tls = net::TlsContext::client(credentials_);
+    if (!tls) {
+      events_.on_fatal(tls.error());
+      co_return false;
+    }
+    tls_ = std::move(*tls);
+  }
+  net::DialOptions dial_options{config_.addresses, Millis{10'000}, {}};
+  auto transport = co_await net::dial(*tls_, std::move(dial_options));
+  if (!transport) {
+    if (transport.error().message != last_error_.message) log_warn("cannot reach the controller", {{"why", transport.error().message}});
+    last_error_ = transport.error();
+    co_return false;
+  }
+  wire::SessionOptions options;
+  options.side = wire::Side::kDialler;
+  options.max_streams = 65'536;
+  options.now = BootClock::now();
+  driver_ = std::make_shared<net::SessionDriver>(context_.get_executor(), std::move(*transport), options);
+  driver_->session().send_hello({{"role", "node"}, {"software", std::string(build_version().version)}, {"name", config_.name},
+                                 {"wall_ms", wall_now().time_since_epoch().count()}});
+  driver_->start(*this);
+  co_return true;
+}
+
+net::Task<> Session::run() {
+  while (!stopping_) {
+    const bool connected = co_await connect();
+    if (connected) {
+      while (driver_ && !stopping_) co_await ended_.wait();
+    }
+    if (stopping_) break;
+    co_await net::sleep_for_real(backoff_.next());
+  }
+}
+
+void Session::request(std::string_view verb, wire::Map args, Answer answer) {
+  if (!driver_) return;
+  const wire::RequestId id = driver_->session().request(verb, std::move(args));
+  answers_[id] = std::move(answer);
+  driver_->flush_soon();
+}
+
+// ---- what this node has, told once after HELLO
+
+void Session::reconcile() {
+  std::vector<wire::Map> jobs;
+  for (const auto& job : book_->unreported()) {
+    wire::Map entry{{"job", job->key().job.text}, {"attempt", job->key().attempt}, {"state", job->ended() ? "final" : "running"},
+                    {"ticket", job->meta().ticket}, {"started_ms", job->started_ms()}};
+    if (job->ended()) entry["record"] = wire::Map::parse(job->record(), nullptr, false);
+    jobs.push_back(std::move(entry));
+  }
+  reconcile_page(std::move(jobs), 0);
+}
+
+void Session::reconcile_page(std::vector<wire::Map> jobs, std::size_t from) {
+  constexpr std::size_t kPage = 200;  // records of about 600 bytes each stay below the frame limit
+  const std::size_t until = std::min(jobs.size(), from + kPage);
+  wire::Map page = wire::Map::array();
+  std::vector<AttemptKey> finals;
+  for (std::size_t i = from; i < until; ++i) {
+    if (jobs[i]["state"] == "final")
+      finals.push_back({{jobs[i]["job"].get<std::string>()}, jobs[i]["attempt"].get<std::uint32_t>()});
+    page.push_back(jobs[i]);
+  }
+  const bool last = until == jobs.size();
+  request("reconcile", {{"jobs", std::move(page)}, {"last", last}}, [this, jobs = std::move(jobs), until, last, finals](const Result<wire::Map>& answer) mutable {
+    if (!answer) return log_error("the controller refused what this node has", {{"why", answer.error().message}});
+    for (const auto& key : finals) book_->acknowledged(key);
+    if (last) became_online();
+    else reconcile_page(std::move(jobs), until);
+  });
+}
+
+void Session::became_online() {
+  online_ = true;
+  backoff_.reset();
+  last_error_ = {};
+  log_info("online", {{"node", config_.name}, {"cluster", config_.cluster}});
+  schedule_renewal();
+  events_.on_online();
+}
+
+void Session::job_started(const LocalJob& job) {
+  if (online_) report(job, "running");
+}
+
+void Session::job_ended(const LocalJob& job) {
+  if (online_ && !job.reported) report(job, "final");
+}
+
+void Session::report(const LocalJob& job, std::string_view state) {
+  wire::Map args{{"job", job.key().job.text}, {"attempt", job.key().attempt}, {"state", state}, {"ticket", job.meta().ticket},
+                 {"started_ms", job.started_ms()}};
+  const bool is_final = state == "final";
+  if (is_final) args["record"] = wire::Map::parse(job.record(), nullptr, false);
+  request("job.report", std::move(args), [this, key = job.key(), is_final](const Result<wire::Map>& answer) {
+    if (!answer) return log_error("the controller did not take a report", {{"job", key.job.text}, {"why", answer.error().message}});
+    if (is_final) book_->acknowledged(key);
+  });
+}
+
+void Session::lost(const Error& error) {
+  const bool was_online = std::exchange(online_, false);
+  driver_.reset();
+  answers_.clear();
+  starting_.clear();
+  early_.clear();
+  const auto readers = std::exchange(readers_, {});
+  for (const auto& [stream, reader] : readers) {
+    if (!reader->job()) continue;
+    const auto job = reader->job();
+    job->remove_reader(*reader);
+    book_->release(job->key());
+  }
+  renewal_.cancel();
+  if (was_online || error.message != last_error_.message) log_warn("the controller's session ended", {{"why", error.message}});
+  last_error_ = error;
+  if (error.code == Code::kRevoked || error.code == Code::kVersion) events_.on_fatal(error);
+  ended_.notify();
+}
+
+// ---- certificate
+
+void Session::schedule_renewal() {
+  auto certificate = pki::parse_certificate(credentials_.certificate);
+  if (!certificate) return;
+  auto identity = pki::parse_identity(certificate->get());
+  if (!identity) return;
+  const WallTime due = pki::renew_at(*identity, std::uniform_real_distribution<double>(0, 1)(random_));
+  renewal_.arm(std::max(Millis{1'000}, due - wall_now()), [this] { renew(); });
+}
+
+void Session::renew() {
+  auto key = pki::Key::parse(credentials_.key);
+  if (!key) return;
+  auto csr = pki::make_csr(*key);
+  if (!csr) return;
+  request("renew", {{"csr", wire::bin(*csr)}}, [this](const Result<wire::Map>& answer) {
+    net::Credentials renewed = credentials_;
+    if (answer) renewed.certificate = wire::bin_or(*answer, "certificate");
+    if (!answer || !pki::parse_certificate(renewed.certificate) || !save_identity(data_dir_, config_, renewed)) {
+      log_warn("the certificate could not be renewed, trying again", {{"why", answer ? "unreadable or not writable" : answer.error().message}});
+      return renewal_.arm(Millis{60'000}, [this] { renew(); });
+    }
+    credentials_ = std::move(renewed);
+    auto tls = net::TlsContext::client(credentials_);
+    if (tls) tls_ = std::move(*tls);
+    log_info("certificate renewed", {});
+    schedule_renewal();
+  });
+}
+
+}  // namespace rexec::agent

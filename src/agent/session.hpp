@@ -1,0 +1,93 @@
+// The agent's session with its controller: dials, reconciles, reports, renews, and turns the controller's streams into starts and
+// readers. One at a time; when it is lost the readers go, the jobs stay, and it dials again with jitter.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <unordered_map>
+
+#include "src/agent/agent.hpp"
+#include "src/agent/job_book.hpp"
+#include "src/net/dialler.hpp"
+#include "src/net/session_driver.hpp"
+
+namespace rexec::agent {
+
+class Session final : public net::SessionHandler {
+ public:
+  struct Events {
+    std::function<void()> on_online;
+    std::function<void(const Error&)> on_fatal;  // revoked and the like: no second try can help
+  };
+  Session(asio::io_context& context, std::string data_dir, AgentConfig config, Events events);
+  ~Session() override;
+
+  // The book reports through these; set once before run().
+  void use(JobBook& book) { book_ = &book; }
+  void job_started(const LocalJob& job);
+  void job_ended(const LocalJob& job);
+  // Dials and serves until stop().
+  net::Task<> run();
+  void stop();
+
+  void on_event(wire::Event event) override;
+  void on_written() override;
+
+ private:
+  struct Starting {
+    job::link::Start start;
+    std::string spec;
+    std::size_t size = 0;
+    std::uint64_t received = 0;
+  };
+  using Answer = std::function<void(const Result<wire::Map>&)>;
+
+  net::Task<bool> connect();
+  void request(std::string_view verb, wire::Map args, Answer answer);
+  void reconcile();
+  void reconcile_page(std::vector<wire::Map> jobs, std::size_t from);
+  void became_online();
+  void report(const LocalJob& job, std::string_view state);
+  void lost(const Error& error);
+  void opened(wire::StreamId stream, const std::string& kind, const wire::Map& args);
+  void open_start(wire::StreamId stream, const wire::Map& args);
+  void open_attach(wire::StreamId stream, const wire::Map& args);
+  void start_complete(wire::StreamId stream);
+  void spec_data(wire::StreamId stream, ByteSpan bytes);
+  void answer_request(wire::RequestId id, const std::string& verb, const wire::Map& args);
+  void stop_job(const wire::Map& args);
+  void drop_reader(wire::StreamId stream);
+  void prune_readers();
+  void schedule_renewal();
+  void renew();
+
+  asio::io_context& context_;
+  std::string data_dir_;
+  AgentConfig config_;
+  Events events_;
+  JobBook* book_ = nullptr;
+  std::optional<net::TlsContext> tls_;
+  net::Credentials credentials_;
+  std::shared_ptr<net::SessionDriver> driver_;
+  net::Notifier ended_;
+  net::Timer renewal_;
+  net::Timer again_;
+  std::mt19937_64 random_;
+  net::Backoff backoff_;
+  std::unordered_map<wire::RequestId, Answer> answers_;
+  std::unordered_map<wire::StreamId, Starting> starting_;
+  std::unordered_map<wire::StreamId, std::shared_ptr<Reader>> readers_;
+  std::map<AttemptKey, std::vector<std::shared_ptr<Reader>>> early_;  // attached before their start was complete
+  Error last_error_;
+  bool online_ = false;
+  bool stopping_ = false;
+  bool pumping_ = false;
+};
+
+// {job, attempt} of a message.
+Result<AttemptKey> attempt_key(const wire::Map& args);
+
+}  // namespace rexec::agent

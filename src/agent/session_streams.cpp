@@ -1,0 +1,189 @@
+// The session's streams and requests: starts, attachments, stops. Everything the controller sends is checked here first.
+#include "src/agent/session.hpp"
+#include "src/base/log.hpp"
+#include "src/job/spec.hpp"
+
+namespace rexec::agent {
+
+namespace event = wire::event;
+
+Result<AttemptKey> attempt_key(const wire::Map& args) {
+  auto job = wire::get_text(args, "job");
+  if (!job) return std::unexpected(job.error());
+  if (!is_id(*job, 'j')) return fail(Code::kProtocol, "field \"job\" is not a job id");
+  auto attempt = wire::get_u64(args, "attempt", 1'000'000);
+  if (!attempt) return std::unexpected(attempt.error());
+  if (*attempt == 0) return fail(Code::kProtocol, "field \"attempt\" is 0");
+  return AttemptKey{{*job}, static_cast<std::uint32_t>(*attempt)};
+}
+
+void Session::on_event(wire::Event event) {
+  if (auto* data = std::get_if<event::Data>(&event)) {
+    const auto reader = readers_.find(data->stream);
+    if (data->channel == wire::Channel::kSpec) spec_data(data->stream, data->frame.payload());
+    else if (data->channel == wire::Channel::kIn && reader != readers_.end()) reader->second->on_stdin(data->frame.payload());
+  } else if (auto* credit = std::get_if<event::Credit>(&event)) {
+    const auto reader = readers_.find(credit->stream);
+    if (reader != readers_.end()) reader->second->pump();
+    prune_readers();
+  } else if (auto* signal = std::get_if<event::Signal>(&event)) {
+    const auto reader = readers_.find(signal->stream);
+    auto map = wire::parse_map(signal->frame.payload());
+    if (map && reader != readers_.end()) reader->second->on_signal(*map);
+  } else if (auto* opening = std::get_if<event::Opened>(&event)) {
+    opened(opening->stream, opening->kind, opening->args);
+  } else if (auto* end = std::get_if<event::Ended>(&event)) {
+    const auto reader = readers_.find(end->stream);
+    if (starting_.contains(end->stream)) start_complete(end->stream);
+    else if (reader != readers_.end()) reader->second->on_stdin_end();
+  } else if (auto* reset = std::get_if<event::Reset>(&event)) {
+    starting_.erase(reset->stream);
+    drop_reader(reset->stream);
+  } else if (auto* request = std::get_if<event::Request>(&event)) {
+    answer_request(request->id, request->verb, request->args);
+  } else if (auto* response = std::get_if<event::Response>(&event)) {
+    auto node = answers_.extract(response->id);
+    if (!node.empty()) node.mapped()(response->result);
+  } else if (std::holds_alternative<event::Hello>(event)) {
+    reconcile();
+  } else if (auto* closed = std::get_if<event::Closed>(&event)) {
+    lost(closed->error);
+  }
+}
+
+void Session::on_written() {
+  if (pumping_) return;
+  pumping_ = true;
+  for (auto& [stream, reader] : readers_) reader->pump();
+  pumping_ = false;
+  prune_readers();
+}
+
+void Session::prune_readers() {
+  if (pumping_) return;
+  for (auto at = readers_.begin(); at != readers_.end();) {
+    if (!at->second->finished()) {
+      ++at;
+      continue;
+    }
+    const auto job = at->second->job();
+    job->remove_reader(*at->second);
+    at = readers_.erase(at);
+    book_->release(job->key());
+  }
+}
+
+void Session::drop_reader(wire::StreamId stream) {
+  const auto at = readers_.find(stream);
+  if (at == readers_.end()) return;
+  const auto reader = at->second;
+  readers_.erase(at);
+  for (auto& [key, list] : early_) std::erase(list, reader);
+  if (!reader->job()) return;
+  const auto job = reader->job();
+  job->remove_reader(*reader);
+  book_->release(job->key());
+}
+
+void Session::opened(wire::StreamId stream, const std::string& kind, const wire::Map& args) {
+  if (kind == "start") return open_start(stream, args);
+  if (kind == "attach") return open_attach(stream, args);
+  driver_->session().reset(stream, {Code::kProtocol, "unknown kind of stream", {}});
+}
+
+void Session::open_start(wire::StreamId stream, const wire::Map& args) {
+  auto key = attempt_key(args);
+  auto size = wire::get_u64(args, "spec_size", job::kMaxSpecBytes);
+  const std::string ticket = wire::text_or(args, "ticket");
+  const std::string owner = wire::text_or(args, "owner");
+  if (!key || !size || ticket.size() > 1024 || owner.size() > 256)
+    return driver_->session().reset(stream, {Code::kProtocol, "a start that cannot be read", {}});
+  Starting starting{{*key, ticket, owner, wire::bool_or(args, "attach", false)}, {}, *size, 0};
+  starting.spec.reserve(*size);
+  starting_[stream] = std::move(starting);
+}
+
+void Session::spec_data(wire::StreamId stream, ByteSpan bytes) {
+  const auto at = starting_.find(stream);
+  if (at == starting_.end()) return;
+  Starting& starting = at->second;
+  if (starting.spec.size() + bytes.size() > starting.size) {
+    starting_.erase(at);
+    return driver_->session().reset(stream, {Code::kLimit, "more of a spec than was announced", {}});
+  }
+  starting.spec.append(as_text(bytes));
+  driver_->session().grant(stream, starting.spec.size() + wire::kInitialWindow);
+}
+
+void Session::start_complete(wire::StreamId stream) {
+  auto node = starting_.extract(stream);
+  Starting& starting = node.mapped();
+  if (starting.spec.size() != starting.size)
+    return driver_->session().reset(stream, {Code::kProtocol, "a spec ended early", {}});
+  const AttemptKey key = starting.start.key;
+  book_->start(starting.start, starting.spec, [this, stream, key, driver = driver_](const std::shared_ptr<LocalJob>& job, const Error& error) {
+    auto waiting = early_.extract(key);
+    if (driver != driver_) return;  // the session that asked is gone; a later one will ask again
+    wire::Session& session = driver->session();
+    if (job) {
+      session.send_event(stream, {{"t", "started"}});
+      session.end(stream);
+    } else {
+      session.reset(stream, error);
+    }
+    if (!waiting.empty()) {
+      for (const auto& reader : waiting.mapped()) {
+        if (job) {
+          job->add_reader(reader);
+        } else {
+          readers_.erase(reader->stream());
+          session.reset(reader->stream(), error);
+        }
+      }
+    }
+    driver->flush_soon();
+  });
+}
+
+void Session::open_attach(wire::StreamId stream, const wire::Map& args) {
+  auto key = attempt_key(args);
+  auto options = reader_options(args);
+  if (!key || !options) return driver_->session().reset(stream, {Code::kProtocol, "an attach that cannot be read", {}});
+  auto reader = std::make_shared<Reader>(driver_, stream, *options);
+  readers_[stream] = reader;
+  for (const auto& [other, starting] : starting_)
+    if (starting.start.key == *key) return early_[*key].push_back(reader);
+  book_->open(*key, [this, reader, stream, driver = driver_](const std::shared_ptr<LocalJob>& job, const Error& error) {
+    if (driver != driver_ || !readers_.contains(stream)) return;
+    if (job) {
+      job->add_reader(reader);
+    } else {
+      readers_.erase(stream);
+      driver->session().reset(stream, error);
+    }
+    driver->flush_soon();
+  });
+}
+
+void Session::answer_request(wire::RequestId id, const std::string& verb, const wire::Map& args) {
+  auto key = attempt_key(args);
+  if (!key) return driver_->session().respond(id, std::unexpected(key.error()));
+  if (verb == "job.remove") {
+    book_->remove(*key);
+    return driver_->session().respond(id, wire::Map::object());
+  }
+  if (verb != "job.stop")
+    return driver_->session().respond(id, fail(Code::kProtocol, "unknown verb"));
+  const std::uint64_t grace = std::min<std::uint64_t>(wire::u64_or(args, "grace_ms", 5000), 86'400'000);
+  book_->open(*key, [id, grace, driver = driver_](const std::shared_ptr<LocalJob>& job, const Error& error) {
+    if (!job) {
+      driver->session().respond(id, std::unexpected(error));
+    } else {
+      job->send(job::link::Stop{grace});
+      driver->session().respond(id, wire::Map{{"ended", job->ended()}});
+    }
+    driver->flush_soon();
+  });
+}
+
+}  // namespace rexec::agent

@@ -1,0 +1,193 @@
+#include "src/client/attachment.hpp"
+
+#include <algorithm>
+#include <xxhash.h>
+
+namespace rexec::client {
+namespace {
+
+constexpr std::size_t kMostBacklog = 256 << 10;
+
+std::string hex_of(const XXH3_state_t* state) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
+  return to_hex({canonical.digest, sizeof canonical.digest});
+}
+
+}  // namespace
+
+Attachment::Attachment(std::size_t index, JobInfo info, const RunPlan& plan, Observer& observer, Source* source, Hooks hooks)
+    : index_(index), info_(std::move(info)), plan_(plan), observer_(observer), source_(source), hooks_(std::move(hooks)) {
+  out_.received = info_.out;
+  err_.received = info_.err;
+  for (Side* one : {&out_, &err_}) {
+    one->whole = one->received == 0;
+    one->hash = XXH3_createState();
+    XXH3_128bits_reset(one->hash);
+  }
+}
+
+Attachment::~Attachment() {
+  if (remote_ != nullptr) remote_->forget(stream_);
+  XXH3_freeState(out_.hash);
+  XXH3_freeState(err_.hash);
+}
+
+void Attachment::bind(Remote& remote, wire::StreamId stream) {
+  remote_ = &remote;
+  stream_ = stream;
+  stream_received_ = 0;
+  granted_ = wire::kInitialWindow;
+  stdin_ended_ = false;
+  // A stream that the controller opens with the submit begins at byte 0 everywhere; any other waits to be told.
+  stdin_ready_ = stdin_sent_ == 0 && out_.received == 0 && err_.received == 0;
+  stdin_base_ = 0;
+}
+
+void Attachment::reattach(Remote& remote) {
+  const wire::Map args{{"job", info_.job}, {"attempt", info_.attempt}, {"node", info_.node}, {"ticket", info_.ticket},
+                       {"out", out_.received}, {"err", err_.received}, {"stdin", source_ != nullptr},
+                       {"follow", plan_.follow == Follow::kUntilEnd}, {"hold", plan_.hold == Hold::kYes}};
+  const wire::StreamId stream = remote.open("attach", args, *this);
+  bind(remote, stream);
+  stdin_ready_ = false;
+  grant();
+}
+
+void Attachment::unbind() {
+  if (remote_ == nullptr) return;
+  remote_->forget(stream_);
+  remote_ = nullptr;
+}
+
+void Attachment::abandon() {
+  unbind();
+  finished_ = true;
+}
+
+Attachment::Side* Attachment::side(wire::Channel channel) {
+  if (channel == wire::Channel::kOut) return &out_;
+  return channel == wire::Channel::kErr ? &err_ : nullptr;
+}
+
+void Attachment::on_data(wire::Channel channel, ByteSpan bytes) {
+  Side* to = side(channel);
+  if (to == nullptr) return;
+  to->received += bytes.size();
+  stream_received_ += bytes.size();
+  if (to->whole) XXH3_128bits_update(to->hash, bytes.data(), bytes.size());
+  observer_.output(index_, channel, bytes);
+  grant();
+}
+
+void Attachment::grant() {
+  if (remote_ == nullptr || observer_.backlog() > kMostBacklog) return;
+  const std::uint64_t limit = stream_received_ + wire::kInitialWindow;
+  if (limit < granted_ + wire::kInitialWindow / 4) return;
+  granted_ = limit;
+  remote_->session().grant(stream_, limit);
+  remote_->flush();
+}
+
+void Attachment::on_event(const wire::Map& map) {
+  const std::string type = wire::text_or(map, "t");
+  if (type == "attached") {
+    handle_attached(map);
+  } else if (type == "gap") {
+    handle_gap(map);
+  } else if (type == "started") {
+    if (!std::exchange(started_, true)) observer_.started(index_);
+  } else if (type == "end") {
+    handle_end(wire::child_or_empty(map, "record"));
+  }
+}
+
+void Attachment::handle_attached(const wire::Map& map) {
+  stdin_base_ = wire::u64_or(map, "in", 0);
+  stdin_sent_ = std::max(stdin_base_, stdin_ready_ ? stdin_sent_ : stdin_base_);
+  stdin_acknowledged_ = std::max(stdin_acknowledged_, stdin_base_);
+  stdin_ready_ = true;
+  tries = 0;
+  away_since = {};
+  hooks_.on_attached(*this);
+  pump_stdin();
+}
+
+void Attachment::handle_gap(const wire::Map& map) {
+  const auto channel = static_cast<wire::Channel>(wire::u64_or(map, "channel", 0));
+  Side* to = side(channel);
+  const std::uint64_t until = wire::u64_or(map, "to", 0);
+  if (to == nullptr || until <= to->received) return;
+  observer_.gap(index_, channel, to->received, until);
+  to->received = until;
+  to->whole = false;
+}
+
+// Count and digest of what came here against what the shim saw. A reader that began later, or met a gap, has only the count.
+bool Attachment::matches(const wire::Map& record) const {
+  const wire::Map& bytes = wire::child_or_empty(record, "bytes");
+  const wire::Map& digests = wire::child_or_empty(record, "xxh128");
+  const auto same = [&](const Side& one, const char* key) {
+    if (wire::u64_or(bytes, key, one.received) != one.received) return false;
+    const std::string expected = wire::text_or(digests, key);
+    return !one.whole || expected.empty() || expected == hex_of(one.hash);
+  };
+  return same(out_, "out") && same(err_, "err");
+}
+
+void Attachment::handle_end(wire::Map record) {
+  if (finished_) return;
+  if (plan_.hold == Hold::kYes && !matches(record)) {
+    record["complete"] = false;
+    record["received"] = {{"out", out_.received}, {"err", err_.received}};
+    if (wire::text_or(record, "reason").empty()) record["reason"] = "output_differs";
+  }
+  finished_ = true;
+  record_ = record;
+  observer_.ended(index_, record);
+}
+
+void Attachment::on_end() {
+  // Without an end record before it: logs of what is there so far.
+  finished_ = true;
+  if (remote_ != nullptr) remote_->session().end(stream_);
+  if (remote_ != nullptr) remote_->flush();
+  unbind();
+  hooks_.on_finished(*this);
+}
+
+void Attachment::on_reset(const Error& error) {
+  remote_ = nullptr;
+  if (!finished_) hooks_.on_broken(*this, error);
+}
+
+void Attachment::on_credit(std::uint64_t limit) {
+  if (stdin_ready_ && limit >= wire::kInitialWindow)
+    stdin_acknowledged_ = std::max(stdin_acknowledged_, stdin_base_ + limit - wire::kInitialWindow);
+  pump_stdin();
+}
+
+void Attachment::send_signal(const wire::Map& map) {
+  if (remote_ == nullptr || finished_) return;
+  remote_->session().send_signal(stream_, map);
+  remote_->flush();
+}
+
+void Attachment::pump_stdin() {
+  if (source_ == nullptr || remote_ == nullptr || !stdin_ready_ || stdin_ended_ || finished_) return;
+  wire::Session& session = remote_->session();
+  while (true) {
+    const std::uint64_t credit = std::min<std::uint64_t>(session.sendable(stream_), wire::kMaxData);
+    const ByteSpan bytes = credit == 0 ? ByteSpan{} : source_->at(stdin_sent_, credit);
+    if (bytes.empty()) break;
+    session.send_data(stream_, wire::Channel::kIn, wire::make_frame(wire::FrameType::kData, stream_, bytes));
+    stdin_sent_ += bytes.size();
+  }
+  if (source_->finished() && stdin_sent_ >= source_->end_offset()) {
+    stdin_ended_ = true;
+    session.end(stream_);
+  }
+  remote_->flush();
+}
+
+}  // namespace rexec::client

@@ -1,0 +1,92 @@
+// One job of a run, as this client has received it so far: offsets, digests, credit, what of stdin was sent. It lives longer than any
+// stream or session: after a cut it attaches anew where it stands. It speaks on the stream that bind() gave it; run.* decides when.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "src/client/run.hpp"
+
+struct XXH3_state_s;
+
+namespace rexec::client {
+
+class Attachment final : public StreamHandler {
+ public:
+  struct Hooks {
+    std::function<void(Attachment&)> on_attached;              // the node has answered
+    std::function<void(Attachment&)> on_finished;              // the end record is here, or it is over without one
+    std::function<void(Attachment&, const Error&)> on_broken;  // the stream is gone before the end
+  };
+  Attachment(std::size_t index, JobInfo info, const RunPlan& plan, Observer& observer, Source* source, Hooks hooks);
+  ~Attachment() override;
+  Attachment(const Attachment&) = delete;
+  Attachment& operator=(const Attachment&) = delete;
+
+  // The stream the controller opened with the submit, or one opened by reattach().
+  void bind(Remote& remote, wire::StreamId stream);
+  // Opens an attach stream at the own offsets.
+  void reattach(Remote& remote);
+  bool bound() const { return remote_ != nullptr; }
+  bool finished() const { return finished_; }
+  bool was_started() const { return started_; }
+  const std::optional<wire::Map>& record() const { return record_; }
+  const JobInfo& info() const { return info_; }
+  std::size_t index() const { return index_; }
+  void set_ticket(const std::string& ticket) { info_.ticket = ticket; }
+  // Gives the job up: no stream, no record.
+  void abandon();
+
+  void send_signal(const wire::Map& map);
+  void pump_stdin();
+  // Raises the credit if the observer has room.
+  void grant();
+  // stdin before this offset will not be asked for again.
+  std::uint64_t stdin_acknowledged() const { return finished_ ? ~std::uint64_t{0} : stdin_acknowledged_; }
+
+  BootTime away_since{};  // set by run.* when the stream broke
+  int tries = 0;
+
+  void on_data(wire::Channel channel, ByteSpan bytes) override;
+  void on_event(const wire::Map& map) override;
+  void on_end() override;
+  void on_reset(const Error& error) override;
+  void on_credit(std::uint64_t limit) override;
+
+ private:
+  struct Side {
+    std::uint64_t received = 0;  // stream offset of the next byte
+    bool whole = true;           // received from byte 0 without a gap
+    XXH3_state_s* hash = nullptr;
+  };
+  void handle_attached(const wire::Map& map);
+  void handle_gap(const wire::Map& map);
+  void handle_end(wire::Map record);
+  bool matches(const wire::Map& record) const;
+  void unbind();
+  Side* side(wire::Channel channel);
+
+  std::size_t index_;
+  JobInfo info_;
+  const RunPlan& plan_;
+  Observer& observer_;
+  Source* source_;
+  Hooks hooks_;
+  Remote* remote_ = nullptr;
+  wire::StreamId stream_ = 0;
+  std::uint64_t stream_received_ = 0;  // DATA bytes on this stream
+  std::uint64_t granted_ = wire::kInitialWindow;
+  Side out_;
+  Side err_;
+  std::uint64_t stdin_base_ = 0;   // stdin offset of this stream's first byte
+  std::uint64_t stdin_sent_ = 0;   // stdin offset of the next byte to send
+  std::uint64_t stdin_acknowledged_ = 0;
+  bool stdin_ready_ = false;       // the base is known
+  bool stdin_ended_ = false;       // END was sent on this stream
+  bool started_ = false;
+  bool finished_ = false;
+  std::optional<wire::Map> record_;
+};
+
+}  // namespace rexec::client

@@ -1,0 +1,128 @@
+#include "src/client/connect.hpp"
+
+#include <fcntl.h>
+#include <random>
+#include <unistd.h>
+
+#include "src/base/file.hpp"
+#include "src/base/ids.hpp"
+#include "src/base/version.hpp"
+#include "src/pki/csr.hpp"
+#include "src/pki/renew.hpp"
+
+namespace rexec::client {
+namespace {
+
+std::string read_ticket(const std::string& path) {
+  auto ticket = read_secret_file(path);
+  return ticket ? *ticket : std::string();
+}
+
+}  // namespace
+
+struct Connector::State {
+  Paths paths;
+  ContextEntry context;
+  std::string directory;
+  net::Credentials credentials;
+  std::optional<net::TlsContext> tls;  // made at the first dial: the kept connection needs none
+  Millis timeout{10'000};
+  std::string ticket;
+  bool ticket_saved = false;
+};
+
+Connector::Connector(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Connector::~Connector() = default;
+Connector::Connector(Connector&&) noexcept = default;
+Connector& Connector::operator=(Connector&&) noexcept = default;
+
+Result<Connector> Connector::load(const ConnectOptions& options) {
+  auto state = std::make_unique<State>();
+  auto paths = find_paths(options.config_file);
+  if (!paths) return std::unexpected(paths.error());
+  auto file = ContextFile::load(*paths);
+  if (!file) return std::unexpected(file.error());
+  auto context = file->choose(options.context);
+  if (!context) return std::unexpected(context.error());
+  state->directory = file->directory(context->name);
+  state->paths = std::move(*paths);
+  state->context = std::move(*context);
+  state->timeout = options.timeout;
+  return Connector(std::move(state));
+}
+
+net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial() {
+  State& state = *state_;
+  if (!state.tls) {
+    auto credentials = load_credentials(state.directory);
+    if (!credentials) co_return std::unexpected(credentials.error());
+    state.credentials = std::move(*credentials);
+    auto tls = net::TlsContext::client(state.credentials);
+    if (!tls) co_return fail(Code::kNotSignedIn, "the credentials of context \"" + state.context.name + "\" are damaged: " + tls.error().message, "sign in again: rexec login rx1_…");
+    state.tls = std::move(*tls);
+    state.ticket = read_ticket(state.directory + "/ticket");
+    state.tls->on_ticket([&state](std::string ticket) {
+      state.ticket = std::move(ticket);
+      if (std::exchange(state.ticket_saved, true)) return;
+      // A lost ticket costs a full handshake and nothing else.
+      static_cast<void>(write_file(state.directory + "/ticket", state.ticket, 0600));
+    });
+  }
+  net::DialOptions dial_options{state.context.addresses, state.timeout, state.ticket};
+  auto transport = co_await net::dial(*state.tls, std::move(dial_options));
+  if (!transport) co_return std::unexpected(transport.error());
+  co_return std::move(*transport);
+}
+
+wire::Map Connector::hello() const {
+  return {{"role", "user"}, {"software", std::string(build_version().version)}, {"wall_ms", wall_now().time_since_epoch().count()}};
+}
+
+const ContextEntry& Connector::context() const { return state_->context; }
+const Paths& Connector::paths() const { return state_->paths; }
+std::string Connector::context_directory() const { return state_->directory; }
+
+net::Task<> Connector::renew_if_due(Remote& remote) {
+  State& state = *state_;
+  if (state.credentials.key.empty()) co_return;
+  auto certificate = pki::parse_certificate(state.credentials.certificate);
+  if (!certificate) co_return;
+  auto identity = pki::parse_identity(certificate->get());
+  if (!identity || wall_now() < pki::renew_at(*identity, 0.5)) co_return;
+  auto key = pki::Key::parse(state.credentials.key);
+  if (!key) co_return;
+  auto csr = pki::make_csr(*key);
+  if (!csr) co_return;
+  wire::Map args{{"csr", wire::bin(*csr)}};
+  auto answer = co_await remote.call("renew", std::move(args));
+  if (!answer) co_return;
+  net::Credentials renewed = state.credentials;
+  renewed.certificate = wire::bin_or(*answer, "certificate");
+  if (!pki::parse_certificate(renewed.certificate)) co_return;
+  if (save_credentials(state.directory, renewed)) state.credentials = std::move(renewed);
+  ::unlink((state.directory + "/ticket").c_str());  // it speaks for the old certificate
+}
+
+Result<wire::Map> call_once(const ConnectOptions& options, const std::string& verb, wire::Map args) {
+  auto connector = Connector::load(options);
+  if (!connector) return std::unexpected(connector.error());
+  asio::io_context context(1);
+  Result<wire::Map> result = fail(Code::kInternal, "no answer");
+  Remote remote(context.get_executor());
+  const auto work = [&]() -> net::Task<> {
+    auto transport = co_await connector->dial();
+    if (!transport) {
+      result = std::unexpected(transport.error());
+      co_return;
+    }
+    remote.start(std::move(*transport), connector->hello());
+    result = co_await remote.call(verb, std::move(args));
+    if (result) co_await connector->renew_if_due(remote);
+    context.stop();
+  };
+  net::spawn(context.get_executor(), work());
+  context.run();
+  return result;
+}
+
+}  // namespace rexec::client

@@ -1,0 +1,63 @@
+// The controller's end of one node's session: takes its reconciliation and reports, sends starts and opens attach streams. What they
+// mean for the job is jobs.* and hub.*; whose bytes go where is router.*.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "src/controller/hub.hpp"
+#include "src/controller/router.hpp"
+
+namespace rexec::controller {
+
+class AgentSession final : public net::SessionHandler, public Member, public std::enable_shared_from_this<AgentSession> {
+ public:
+  // Lives until the session is closed.
+  static void accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source);
+
+  // Sends the job's spec; the node refuses a second start by itself.
+  void start(Job& job);
+  // Links a client's stream to a new attach stream here.
+  void attach(const Job& job, wire::Map args, Router& client, wire::StreamId client_stream);
+  // `answered` may be called with kLinkLost.
+  void request(std::string_view verb, wire::Map args, std::function<void(const Result<wire::Map>&)> answered);
+  const std::string& source() const { return source_; }
+
+  const pki::Identity& identity() const override { return identity_; }
+  void end(const Error& reason) override;
+  void on_event(wire::Event event) override;
+
+ private:
+  struct Upload {
+    std::shared_ptr<const std::string> spec;
+    std::size_t sent = 0;
+    AttemptKey key;
+  };
+  AgentSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity, std::string source);
+  void hello(const wire::Map& map);
+  void answer(wire::RequestId id, const std::string& verb, const wire::Map& args);
+  void reconcile(wire::RequestId id, const wire::Map& args);
+  void settle();
+  // The job a report is about, adopted if need be. nullptr: not ours.
+  Job* reported(const wire::Map& entry);
+  // False when the entry is not to be acknowledged.
+  bool apply(const wire::Map& entry, std::move_only_function<void(Result<void>)> done);
+  void pump(wire::StreamId stream);
+  void refused(const AttemptKey& key, const Error& error);
+  void closed(const Error& error);
+
+  Hub& hub_;
+  std::shared_ptr<net::SessionDriver> driver_;
+  std::shared_ptr<AgentSession> self_;
+  pki::Identity identity_;
+  std::string source_;
+  NodeId node_;
+  Router router_;
+  std::unordered_map<wire::StreamId, Upload> uploads_;
+  std::unordered_map<wire::RequestId, std::function<void(const Result<wire::Map>&)>> answers_;
+  std::set<JobId> named_;  // jobs the node named while reconciling
+  bool open_ = true;
+};
+
+}  // namespace rexec::controller

@@ -1,0 +1,192 @@
+#include "src/controller/client_session.hpp"
+
+#include "src/base/log.hpp"
+#include "src/base/version.hpp"
+#include "src/controller/agent_session.hpp"
+#include "src/job/spec.hpp"
+
+namespace rexec::controller {
+
+namespace event = wire::event;
+
+ClientSession::ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity, std::string source)
+    : hub_(hub), policy_(hub), driver_(std::move(driver)), identity_(std::move(identity)), source_(std::move(source)), router_(driver_) {}
+
+void ClientSession::accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source) {
+  wire::SessionOptions options;
+  options.side = wire::Side::kAcceptor;
+  options.now = BootClock::now();
+  pki::Identity identity = *transport->peer();
+  auto driver = std::make_shared<net::SessionDriver>(hub.context().get_executor(), std::move(transport), options);
+  std::shared_ptr<ClientSession> session(new ClientSession(hub, driver, std::move(identity), std::move(source)));
+  session->self_ = session;
+  hub.join(*session);
+  driver->start(*session);
+}
+
+void ClientSession::end(const Error& reason) {
+  if (!open_) return;
+  driver_->session().close(reason);
+  driver_->flush_soon();
+}
+
+void ClientSession::closed() {
+  if (!std::exchange(open_, false)) return;
+  hub_.leave(*this);
+  router_.drop_all({Code::kLinkLost, "the reader is gone", {}});
+  asio::post(hub_.context(), [self = std::move(self_)] {});
+}
+
+std::string ClientSession::actor() const { return "user/" + identity_.id + " " + name_; }
+
+void ClientSession::on_event(wire::Event event) {
+  if (router_.forward(event)) return;
+  if (auto* data = std::get_if<event::Data>(&event)) {
+    if (data->channel == wire::Channel::kSpec) spec_data(data->stream, data->frame.payload());
+  } else if (auto* opening = std::get_if<event::Opened>(&event)) {
+    opened(opening->stream, opening->kind, opening->args);
+  } else if (auto* end = std::get_if<event::Ended>(&event)) {
+    submit_complete(end->stream);
+  } else if (auto* request = std::get_if<event::Request>(&event)) {
+    answer(request->id, request->verb, request->args);
+  } else if (auto* reset = std::get_if<event::Reset>(&event)) {
+    uploads_.erase(reset->stream);
+  } else if (auto* map = std::get_if<event::Hello>(&event)) {
+    hello(map->map);
+  } else if (std::holds_alternative<event::Closed>(event)) {
+    closed();
+  }
+}
+
+void ClientSession::hello(const wire::Map& map) {
+  const auto allowed = hub_.check(identity_);
+  if (!allowed) return driver_->session().close(allowed.error());
+  if (wire::text_or(map, "role") != "user") return driver_->session().close({Code::kDenied, "a person's certificate speaks for a person only", {}});
+  name_ = hub_.user(identity_.id)->name;
+  driver_->session().send_hello({{"role", "controller"}, {"cluster", hub_.authority().cluster()}, {"name", name_},
+                                 {"epoch", hub_.epoch()}, {"software", std::string(build_version().version)},
+                                 {"wall_ms", wall_now().time_since_epoch().count()}});
+}
+
+void ClientSession::opened(wire::StreamId stream, const std::string& kind, const wire::Map& args) {
+  if (kind == "submit") return open_submit(stream, args);
+  if (kind == "attach") return open_attach(stream, args);
+  driver_->session().reset(stream, {Code::kProtocol, "unknown kind of stream", {}});
+}
+
+void ClientSession::open_submit(wire::StreamId stream, const wire::Map& args) {
+  auto request = wire::get_text(args, "request");
+  auto targets = wire::get_text(args, "targets");
+  auto size = wire::get_u64(args, "spec_size");
+  std::string bytes;
+  if (!request || !targets || !size || request->size() < 16 || request->size() > 64)
+    return driver_->session().reset(stream, {Code::kProtocol, "a submit that cannot be read", {}});
+  if (*size > job::kMaxSpecBytes)
+    return driver_->session().reset(stream, {Code::kLimit, "the command, its environment and script are " + std::to_string(*size) +
+                                                 " bytes, the limit is 4 MiB", "send large input through stdin: rexec run -i"});
+  Upload upload;
+  upload.submit = {{identity_.id}, name_, *request, *targets, {}, wire::text_or(args, "mode") == "detached"};
+  upload.submit.spec.reserve(*size);
+  upload.size = *size;
+  upload.resume = wire::bool_or(args, "resume", false);
+  uploads_[stream] = std::move(upload);
+}
+
+void ClientSession::spec_data(wire::StreamId stream, ByteSpan bytes) {
+  const auto at = uploads_.find(stream);
+  if (at == uploads_.end()) return;
+  std::string& spec = at->second.submit.spec;
+  if (spec.size() + bytes.size() > at->second.size) {
+    uploads_.erase(at);
+    return driver_->session().reset(stream, {Code::kLimit, "more of a spec than was announced", {}});
+  }
+  spec.append(as_text(bytes));
+  driver_->session().grant(stream, spec.size() + wire::kInitialWindow);
+}
+
+void ClientSession::submit_complete(wire::StreamId stream) {
+  auto node = uploads_.extract(stream);
+  if (node.empty()) return;
+  const Upload& upload = node.mapped();
+  if (upload.submit.spec.size() != upload.size)
+    return driver_->session().reset(stream, {Code::kProtocol, "a spec ended early", {}});
+  Upload brief = upload;
+  brief.submit.spec.clear();
+  fan_out(hub_, upload.submit, [self = shared_from_this(), stream, brief](const Result<Accepted>& result) {
+    if (self->open_) self->accepted(stream, brief, result);
+  });
+}
+
+void ClientSession::accepted(wire::StreamId stream, const Upload& upload, const Result<Accepted>& result) {
+  wire::Session& session = driver_->session();
+  driver_->flush_soon();
+  if (!result) return session.reset(stream, result.error());
+  wire::Map jobs = wire::Map::array();
+  for (const Job* job : result->jobs) {
+    wire::Map entry{{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"node", job->node_name}, {"ticket", job->ticket}};
+    // Only a job that no node ever saw has its record here; all others bring it on their attach stream, after the output.
+    if (job->is_final() && wire::text_or(*job->record, "reason") == "node_offline") entry["record"] = *job->record;
+    jobs.push_back(std::move(entry));
+  }
+  wire::Map map{{"t", "accepted"}, {"jobs", std::move(jobs)}};
+  if (!result->run.empty()) map["run"] = result->run.text;
+  session.send_event(stream, map);
+  session.end(stream);
+  if (upload.submit.is_detached || upload.resume) return;
+  for (const Job* job : result->jobs) {
+    Node* node = hub_.registry().find(job->node);
+    if (node == nullptr || node->link == nullptr) continue;
+    const wire::StreamId to_client = session.open("attach", {{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"node", job->node_name}});
+    node->link->attach(*job, {{"out", 0U}, {"err", 0U}, {"stdin", true}}, router_, to_client);
+  }
+}
+
+void ClientSession::open_attach(wire::StreamId stream, const wire::Map& args) {
+  const std::string id = wire::text_or(args, "job");
+  auto job = policy_.see(identity_.id, id);
+  JobId key;
+  NodeId node;
+  if (job) {
+    key = (*job)->key.job;
+    node = (*job)->node;
+  } else {
+    // After a restart the node may know it and we not yet: its ticket says whose it is and where.
+    auto claims = hub_.tickets().open(wire::text_or(args, "ticket"));
+    if (!claims || claims->owner.text != identity_.id || claims->attempt.job.text != id)
+      return driver_->session().reset(stream, job.error());
+    key = claims->attempt.job;
+    node = claims->node;
+  }
+  hub_.when_online(node, [weak = weak_from_this(), stream, args, key] {
+    const auto self = weak.lock();
+    if (self && self->open_ && self->driver_->session().has_stream(stream)) self->attach_now(stream, args, key);
+  });
+}
+
+void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args, const JobId& id) {
+  wire::Session& session = driver_->session();
+  driver_->flush_soon();
+  const Job* job = hub_.jobs().find(id);
+  if (job == nullptr) return session.reset(stream, {Code::kUnknownJob, "neither the controller nor the node knows job " + id.text, {}});
+  Node* node = hub_.registry().find(job->node);
+  if (node == nullptr || node->link == nullptr)
+    return session.reset(stream, {Code::kNodeOffline, "node \"" + job->node_name + "\" is offline", {}});
+  node->link->attach(*job, {{"out", wire::u64_or(args, "out", 0)}, {"err", wire::u64_or(args, "err", 0)},
+                            {"stdin", wire::bool_or(args, "stdin", false)}, {"follow", wire::bool_or(args, "follow", true)},
+                            {"hold", wire::bool_or(args, "hold", true)}}, router_, stream);
+}
+
+void ClientSession::answer(wire::RequestId id, const std::string& verb, const wire::Map& args) {
+  const Respond respond = [weak = weak_from_this(), id](const Result<wire::Map>& result) {
+    const auto self = weak.lock();
+    if (!self || !self->open_) return;
+    self->driver_->session().respond(id, result);
+    self->driver_->flush_soon();
+  };
+  const Verb method = find_verb(verb);
+  if (method == nullptr)
+    return respond(fail(Code::kUsage, "this controller does not know the request \"" + verb + "\"", "is it older than this client? rexec version"));
+  (this->*method)(args, respond);
+}
+
+}  // namespace rexec::controller

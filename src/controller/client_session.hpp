@@ -1,0 +1,77 @@
+// The controller's end of one person's session: requests (client_verbs.cpp), submits, attach streams. Everything is checked against the
+// certificate's user by policy.hpp; nothing a client says about itself counts.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "src/controller/fanout.hpp"
+#include "src/controller/policy.hpp"
+#include "src/controller/router.hpp"
+
+namespace rexec::controller {
+
+class ClientSession final : public net::SessionHandler, public Member, public std::enable_shared_from_this<ClientSession> {
+ public:
+  using Respond = std::function<void(const Result<wire::Map>&)>;
+
+  static void accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source);
+
+  const pki::Identity& identity() const override { return identity_; }
+  void end(const Error& reason) override;
+  void on_event(wire::Event event) override;
+
+ private:
+  struct Upload {
+    Submit submit;
+    std::size_t size = 0;
+    bool resume = false;
+  };
+  ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity, std::string source);
+  void hello(const wire::Map& map);
+  void opened(wire::StreamId stream, const std::string& kind, const wire::Map& args);
+  void open_submit(wire::StreamId stream, const wire::Map& args);
+  void open_attach(wire::StreamId stream, const wire::Map& args);
+  void attach_now(wire::StreamId stream, const wire::Map& args, const JobId& job);
+  void spec_data(wire::StreamId stream, ByteSpan bytes);
+  void submit_complete(wire::StreamId stream);
+  void accepted(wire::StreamId stream, const Upload& upload, const Result<Accepted>& result);
+  void answer(wire::RequestId id, const std::string& verb, const wire::Map& args);
+  void closed();
+
+  // client_verbs.cpp, by subject
+  using Verb = void (ClientSession::*)(const wire::Map& args, const Respond& respond);
+  static Verb find_verb(const std::string& name);
+  void whoami(const wire::Map& args, const Respond& respond);
+  void status(const wire::Map& args, const Respond& respond);
+  void renew_own(const wire::Map& args, const Respond& respond);
+  void node_ls(const wire::Map& args, const Respond& respond);
+  void node_show(const wire::Map& args, const Respond& respond);
+  void node_rm(const wire::Map& args, const Respond& respond);
+  void node_wait(const wire::Map& args, const Respond& respond);
+  void token_new(const wire::Map& args, const Respond& respond);
+  void token_ls(const wire::Map& args, const Respond& respond);
+  void token_revoke(const wire::Map& args, const Respond& respond);
+  void user_ls(const wire::Map& args, const Respond& respond);
+  void user_revoke(const wire::Map& args, const Respond& respond);
+  void job_ls(const wire::Map& args, const Respond& respond);
+  void job_show(const wire::Map& args, const Respond& respond);
+  void job_wait(const wire::Map& args, const Respond& respond);
+  void job_stop(const wire::Map& args, const Respond& respond);
+  void job_rm(const wire::Map& args, const Respond& respond);
+  std::string actor() const;
+
+  Hub& hub_;
+  Policy policy_;
+  std::shared_ptr<net::SessionDriver> driver_;
+  std::shared_ptr<ClientSession> self_;
+  pki::Identity identity_;
+  std::string source_;
+  std::string name_;
+  Router router_;
+  std::unordered_map<wire::StreamId, Upload> uploads_;
+  bool open_ = true;
+};
+
+}  // namespace rexec::controller

@@ -1,0 +1,30 @@
+// The session of a stranger: one request, `enrol`, and nothing else. The token's proof is checked here, spending it is one transaction
+// of the store; each refusal says the least that helps.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "src/controller/hub.hpp"
+
+namespace rexec::controller {
+
+class EnrolSession final : public net::SessionHandler {
+ public:
+  static void accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source);
+  void on_event(wire::Event event) override;
+
+ private:
+  EnrolSession(Hub& hub, std::string source, std::string exporter);
+  void enrol(wire::RequestId id, const wire::Map& args);
+  void answer(wire::RequestId id, const Result<wire::Map>& result);
+
+  Hub& hub_;
+  std::string source_;
+  std::string exporter_;
+  std::shared_ptr<net::SessionDriver> driver_;
+  std::shared_ptr<EnrolSession> self_;
+  bool asked_ = false;
+};
+
+}  // namespace rexec::controller

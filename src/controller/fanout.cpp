@@ -1,0 +1,122 @@
+#include "src/controller/fanout.hpp"
+
+#include "src/base/text.hpp"
+#include "src/job/spec.hpp"
+#include "src/pki/digest.hpp"
+
+namespace rexec::controller {
+namespace {
+
+std::string summary_of(const job::JobSpec& spec) {
+  std::string out = spec.script ? "(script)" : "";
+  for (const auto& word : spec.argv) {
+    out += (out.empty() ? "" : " ") + printable(word);
+    if (out.size() > 200) return out.substr(0, 200);
+  }
+  return out;
+}
+
+RunId derive_run_id(const Submit& submit) {
+  const auto digest = pki::sha256({as_bytes("rexec run"), as_bytes(submit.owner.text), as_bytes(submit.request)});
+  return {"r-" + to_base32({digest.data(), 8}).substr(0, 12)};
+}
+
+Error offline(const Node& node) {
+  return {Code::kNodeOffline, "node \"" + node.name + "\" is offline" +
+              (node.last_seen == WallTime{} ? "" : ", last seen " + to_iso8601(node.last_seen)),
+          "see: rexec node ls\nwait for it: rexec node wait " + node.name};
+}
+
+struct Plan {
+  Submit submit;
+  std::string command;
+  std::string spec_hash;
+  std::shared_ptr<const std::string> spec;
+  RunId run;
+};
+
+Job make_job(Hub& hub, const Plan& plan, const Node& node) {
+  Job job;
+  job.key = {derive_job_id(plan.submit.owner, plan.submit.request, node.id), 1};
+  job.run = plan.run;
+  job.node = node.id;
+  job.node_name = node.name;
+  job.owner = plan.submit.owner;
+  job.owner_name = plan.submit.owner_name;
+  job.request = plan.submit.request;
+  job.spec_hash = plan.spec_hash;
+  job.command = plan.command;
+  job.is_detached = plan.submit.is_detached;
+  job.created = wall_now();
+  job.spec = plan.spec;
+  job.ticket = hub.tickets().seal({job.key, job.owner, job.node, job.request, job.run, job.created});
+  return job;
+}
+
+// The job of this request on this node: a new one, or the one an earlier try made.
+Result<Job*> obtain(Hub& hub, const Plan& plan, const Node& node) {
+  const JobId id = derive_job_id(plan.submit.owner, plan.submit.request, node.id);
+  Job* known = hub.jobs().find(id);
+  if (known == nullptr) return &hub.jobs().add(make_job(hub, plan, node));
+  if (known->spec_hash.empty()) {  // adopted from the node after a restart
+    known->spec_hash = plan.spec_hash;
+    known->command = plan.command;
+    known->is_detached = plan.submit.is_detached;
+  }
+  if (known->spec_hash != plan.spec_hash)
+    return fail(Code::kConflict, "this request id was used for another command (job " + id.text + ")", "use another --idempotency-key");
+  if (!known->is_final() && known->state != JobState::kRunning) known->spec = plan.spec;
+  return known;
+}
+
+void store_then(Hub& hub, const Plan& plan, const std::vector<Job*>& jobs, std::move_only_function<void(Result<void>)> done) {
+  std::vector<store::JobRow> rows;
+  for (const Job* job : jobs) rows.push_back(job_row(*job));
+  const store::AuditEntry audit{"user/" + plan.submit.owner.text + " " + plan.submit.owner_name, "job.submit",
+                                jobs.size() == 1 ? "job/" + jobs.front()->key.job.text : "run/" + plan.run.text,
+                                printable(plan.submit.targets.substr(0, 200)) + ": " + plan.command};
+  const auto urgency = plan.submit.is_detached ? store::Urgency::kNow : store::Urgency::kBehind;
+  hub.post([rows = std::move(rows), spec = plan.spec, hash = plan.spec_hash, audit, keep = plan.submit.is_detached](store::Database& db) {
+    if (keep) store::put_spec(db, hash, *spec);
+    for (const auto& row : rows) store::put_job(db, row);
+    store::append_audit(db, wall_now(), audit);
+  }, std::move(done), urgency);
+}
+
+}  // namespace
+
+void fan_out(Hub& hub, const Submit& submit, std::move_only_function<void(Result<Accepted>)> done) {
+  auto spec = job::decode_spec(as_bytes(submit.spec));
+  if (!spec) return done(std::unexpected(spec.error()));
+  auto nodes = hub.registry().select(submit.targets);
+  if (!nodes) return done(std::unexpected(nodes.error()));
+  Plan plan{submit, summary_of(*spec), to_hex(pki::sha256(as_bytes(submit.spec))), std::make_shared<const std::string>(submit.spec), {}};
+  if (nodes->size() > 1) plan.run = derive_run_id(submit);
+  if (nodes->size() == 1 && nodes->front()->link == nullptr &&
+      hub.jobs().find(derive_job_id(submit.owner, submit.request, nodes->front()->id)) == nullptr)
+    return done(std::unexpected(offline(*nodes->front())));
+  Accepted accepted{plan.run, {}};
+  for (Node* node : *nodes) {
+    auto job = obtain(hub, plan, *node);
+    if (!job) return done(std::unexpected(job.error()));
+    accepted.jobs.push_back(*job);
+    if (node->link == nullptr && (*job)->state == JobState::kAccepted && !(*job)->is_final())
+      JobTable::apply_final(**job, record_without_run(**job, "unreachable", 125, "node_offline"), wall_now());
+  }
+  const auto start_all = [&hub](const Accepted& what) {
+    for (Job* job : what.jobs)
+      if (!job->is_final() && job->state != JobState::kRunning) hub.dispatch(*job);
+  };
+  if (!submit.is_detached) {
+    store_then(hub, plan, accepted.jobs, {});
+    start_all(accepted);
+    return done(std::move(accepted));
+  }
+  store_then(hub, plan, accepted.jobs, [accepted, start_all, done = std::move(done)](const Result<void>& saved) mutable {
+    if (!saved) return done(std::unexpected(saved.error()));
+    start_all(accepted);
+    done(std::move(accepted));
+  });
+}
+
+}  // namespace rexec::controller

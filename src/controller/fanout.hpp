@@ -1,0 +1,30 @@
+// From one submit to its jobs: resolves the target, makes or finds a job for each node, stores what must be stored first, dispatches. A
+// repeated request finds its jobs again, whatever crashed in between, because ids come from the request.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "src/controller/hub.hpp"
+
+namespace rexec::controller {
+
+struct Submit {
+  UserId owner;
+  std::string owner_name;
+  std::string request;  // hex
+  std::string targets;
+  std::string spec;
+  bool is_detached = false;
+};
+
+struct Accepted {
+  RunId run;
+  std::vector<Job*> jobs;  // in the order of the nodes; an offline node's is final already
+};
+
+// `done` is called at once for an attached submit, after the commit for a detached one.
+void fan_out(Hub& hub, const Submit& submit, std::move_only_function<void(Result<Accepted>)> done);
+
+}  // namespace rexec::controller

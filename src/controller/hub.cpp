@@ -1,0 +1,165 @@
+#include "src/controller/hub.hpp"
+
+#include <algorithm>
+
+#include "src/base/log.hpp"
+#include "src/controller/agent_session.hpp"
+
+namespace rexec::controller {
+
+Hub::Hub(asio::io_context& context, HubParts parts)
+    : context_(context), parts_(std::move(parts)), epoch_(random_id('e')), started_(BootClock::now()) {}
+
+void Hub::load(store::Snapshot snapshot, const std::function<std::string(const std::string&)>& find_spec) {
+  for (const auto& row : snapshot.users) users_[row.id.text] = row;
+  for (const auto& row : snapshot.nodes) {
+    if (row.removed) gone_nodes_.insert(row.id.text);
+    else registry_.put(node_from_row(row));
+  }
+  for (const auto& row : snapshot.certificates)
+    if (row.revoked) revoked_serials_.insert(row.serial);
+  for (auto row = snapshot.jobs.rbegin(); row != snapshot.jobs.rend(); ++row) {
+    Job& job = jobs_.add(job_from_row(*row));
+    if (job.is_final() || job.state == JobState::kRunning || !job.is_detached) continue;
+    std::string spec = find_spec(job.spec_hash);
+    if (!spec.empty()) job.spec = std::make_shared<const std::string>(std::move(spec));
+  }
+}
+
+Result<void> Hub::check(const pki::Identity& identity) const {
+  if (identity.cluster != parts_.authority.cluster()) return fail(Code::kDenied, "the certificate is of another cluster");
+  const bool is_user = identity.role == pki::Role::kUser;
+  const auto person = users_.find(identity.id);
+  const bool revoked = revoked_serials_.contains(identity.serial) || gone_nodes_.contains(identity.id) ||
+                       (is_user && person != users_.end() && person->second.revoked);
+  if (revoked)
+    return fail(Code::kRevoked, is_user ? "your certificate was revoked" : "this node was removed",
+                is_user ? "ask an administrator for a new token, then: rexec login rx1_…" : "to let it in again: rexec token new --node NAME, then rexec join");
+  if (is_user && person == users_.end()) return fail(Code::kDenied, "this user is not known here any more");
+  // Past its end but within the grace the holder may renew, so refusing its other requests would protect nothing.
+  if (pki::is_expired(identity, wall_now() - pki::kRenewalGrace))
+    return fail(Code::kExpired, "the certificate ended at " + to_iso8601(identity.not_after) + ", it is " + to_iso8601(wall_now()) + " here",
+                "ask for a new token, then: rexec login rx1_… (a person) or rexec join rx1_… (a node)");
+  return {};
+}
+
+const store::UserRow* Hub::user(const std::string& id) const {
+  const auto at = users_.find(id);
+  return at == users_.end() ? nullptr : &at->second;
+}
+
+bool Hub::is_admin(const std::string& user_id) const {
+  const auto* row = user(user_id);
+  return row != nullptr && !row->revoked && row->role == store::UserRole::kAdmin;
+}
+
+void Hub::add_node(const store::NodeRow& row) { registry_.put(node_from_row(row)); }
+
+void Hub::end_sessions(pki::Role role, const std::string& id, const Error& reason) {
+  std::vector<Member*> ending;
+  for (Member* member : members_)
+    if (member->identity().role == role && member->identity().id == id) ending.push_back(member);
+  for (Member* member : ending) member->end(reason);
+}
+
+void Hub::forget_node(const NodeId& id) {
+  gone_nodes_.insert(id.text);
+  end_sessions(pki::Role::kNode, id.text, {Code::kRevoked, "this node was removed", "to let it in again: rexec token new --node NAME"});
+  registry_.remove(id);
+}
+
+void Hub::forget_user(const std::string& id) {
+  const auto at = users_.find(id);
+  if (at != users_.end()) at->second.revoked = wall_now();
+  end_sessions(pki::Role::kUser, id, {Code::kRevoked, "your certificate was revoked", "ask an administrator for a new token"});
+}
+
+void Hub::post(store::Store::Operation operation, std::move_only_function<void(Result<void>)> done, store::Urgency urgency) {
+  parts_.store.post(std::move(operation), [this, done = std::move(done)](Result<void> result) mutable {
+    asio::post(context_, [done = std::move(done), result = std::move(result)]() mutable {
+      if (done) done(std::move(result));
+    });
+  }, urgency);
+}
+
+void Hub::save(const Job& job, std::move_only_function<void(Result<void>)> done) {
+  const auto urgency = job.is_detached ? store::Urgency::kNow : store::Urgency::kBehind;
+  post([row = job_row(job)](store::Database& db) { store::put_job(db, row); }, std::move(done), urgency);
+}
+
+void Hub::running(Job& job, WallTime started) {
+  if (JobTable::apply_running(job, started)) save(job, {});
+}
+
+void Hub::finished(Job& job, wire::Map record, std::move_only_function<void(Result<void>)> done) {
+  if (!JobTable::apply_final(job, std::move(record), wall_now())) {
+    if (done) save(job, std::move(done));
+    return;
+  }
+  save(job, std::move(done));
+  const auto node = waiting_.extract(job.key.job);
+  if (node.empty()) return;
+  for (const auto& callback : node.mapped()) callback(job);
+}
+
+void Hub::when_final(Job& job, std::function<void(const Job&)> callback) {
+  if (job.is_final()) return callback(job);
+  waiting_[job.key.job].push_back(std::move(callback));
+}
+
+Job* Hub::adopt(const AttemptKey& key, const std::string& ticket, const NodeId& node) {
+  auto claims = parts_.tickets.open(ticket);
+  if (!claims || claims->attempt != key || claims->node != node) return nullptr;
+  Job job;
+  job.key = key;
+  job.run = claims->run;
+  job.node = node;
+  const Node* known = registry_.find(node);
+  job.node_name = known == nullptr ? node.text : known->name;
+  job.owner = claims->owner;
+  const auto* person = user(claims->owner.text);
+  job.owner_name = person == nullptr ? claims->owner.text : person->name;
+  job.request = claims->request;
+  job.command = "(adopted after a restart)";
+  job.ticket = ticket;
+  job.state = JobState::kDispatched;
+  job.created = claims->accepted;
+  return &jobs_.add(std::move(job));
+}
+
+void Hub::dispatch(Job& job) {
+  Node* node = registry_.find(job.node);
+  if (node == nullptr || node->link == nullptr || job.spec == nullptr || job.is_final()) return;
+  job.state = std::max(job.state, JobState::kDispatched);
+  node->link->start(job);
+}
+
+void Hub::node_online(Node& node, AgentSession& session) {
+  if (node.link != nullptr && node.link != &session)
+    node.link->end({Code::kConflict, "the same node connected again from " + session.source(), "is its data directory copied to a second machine?"});
+  node.link = &session;
+  node.last_seen = wall_now();
+  log_info("node online", {{"node", node.name}, {"from", session.source()}});
+  for (Job* job : jobs_.unfinished_on(node.id))
+    if (job->state != JobState::kRunning) dispatch(*job);
+  const auto waiting = when_online_.extract(node.id);
+  if (waiting.empty()) return;
+  for (const auto& action : waiting.mapped()) action();
+}
+
+void Hub::node_gone(Node& node, AgentSession& session) {
+  if (node.link != &session) return;
+  node.link = nullptr;
+  node.last_seen = wall_now();
+  log_info("node offline", {{"node", node.name}});
+}
+
+void Hub::when_online(const NodeId& id, std::function<void()> action) {
+  const Node* node = registry_.find(id);
+  if (node != nullptr && node->link != nullptr) return action();
+  auto& list = when_online_[id];
+  if (list.size() >= 65'536) list.erase(list.begin());  // readers come back by themselves
+  list.push_back(std::move(action));
+}
+
+}  // namespace rexec::controller

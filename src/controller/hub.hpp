@@ -1,0 +1,122 @@
+// What the controller's sessions share: who there is, what runs, the store behind it, and the effects that one session has on
+// others (a node came online, a job ended, somebody was revoked). One thread; the store answers through the reactor.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "src/controller/jobs.hpp"
+#include "src/controller/registry.hpp"
+#include "src/net/session_driver.hpp"
+#include "src/net/tls.hpp"
+#include "src/pki/authority.hpp"
+#include "src/pki/ticket.hpp"
+#include "src/store/store.hpp"
+
+namespace rexec::controller {
+
+class AgentSession;
+class ClientSession;
+
+// A session that the hub may end: a revoked principal has none a second later.
+class Member {
+ public:
+  virtual ~Member() = default;
+  virtual const pki::Identity& identity() const = 0;
+  virtual void end(const Error& reason) = 0;
+};
+
+struct HubParts {
+  store::Store& store;
+  pki::Authority authority;
+  pki::TicketKey tickets;
+  std::vector<std::string> addresses;  // that tokens name
+};
+
+class Hub {
+ public:
+  Hub(asio::io_context& context, HubParts parts);
+  void load(store::Snapshot snapshot, const std::function<std::string(const std::string& hash)>& find_spec);
+
+  // --- people and certificates
+  // kRevoked, kExpired (past the renewal grace), kDenied for somebody who is not there any more.
+  Result<void> check(const pki::Identity& identity) const;
+  const store::UserRow* user(const std::string& id) const;
+  bool is_admin(const std::string& user_id) const;
+  std::map<std::string, store::UserRow>& users() { return users_; }
+  void add_node(const store::NodeRow& row);
+  // Marks it gone and ends its sessions.
+  void forget_node(const NodeId& id);
+  void forget_user(const std::string& id);
+  void join(Member& member) { members_.insert(&member); }
+  void leave(Member& member) { members_.erase(&member); }
+
+  // --- the store: `done` comes back on the reactor
+  void post(store::Store::Operation operation, std::move_only_function<void(Result<void>)> done,
+            store::Urgency urgency = store::Urgency::kNow);
+  template <class T>
+  void ask(std::move_only_function<Result<T>(store::Database&)> operation, std::move_only_function<void(Result<T>)> answered) {
+    parts_.store.ask<T>(std::move(operation), [this, answered = std::move(answered)](Result<T> result) mutable {
+      asio::post(context_, [answered = std::move(answered), result = std::move(result)]() mutable { answered(std::move(result)); });
+    });
+  }
+
+  // --- jobs
+  Registry& registry() { return registry_; }
+  JobTable& jobs() { return jobs_; }
+  // Writes the job's row; an attached job's is written behind.
+  void save(const Job& job, std::move_only_function<void(Result<void>)> done);
+  void running(Job& job, WallTime started);
+  // `done` after the commit.
+  void finished(Job& job, wire::Map record, std::move_only_function<void(Result<void>)> done);
+  // Calls back once, when the job is final; at once if it is.
+  void when_final(Job& job, std::function<void(const Job&)> callback);
+  // A ticket that is ours for a job we do not know: the job as the ticket tells it. nullptr when it is not ours.
+  Job* adopt(const AttemptKey& key, const std::string& ticket, const NodeId& node);
+  // Sends the spec to the node if that is connected and the job has not started.
+  void dispatch(Job& job);
+
+  // --- nodes
+  void node_online(Node& node, AgentSession& session);
+  void node_gone(Node& node, AgentSession& session);
+  // Runs when the node is connected and reconciled; at once if it is.
+  void when_online(const NodeId& node, std::function<void()> action);
+
+  asio::io_context& context() { return context_; }
+  const pki::Authority& authority() const { return parts_.authority; }
+  const pki::TicketKey& tickets() const { return parts_.tickets; }
+  const std::vector<std::string>& addresses() const { return parts_.addresses; }
+  const std::string& epoch() const { return epoch_; }
+  std::size_t session_count() const { return members_.size(); }
+  BootTime started_at() const { return started_; }
+  store::Store& store() { return parts_.store; }
+
+ private:
+  void end_sessions(pki::Role role, const std::string& id, const Error& reason);
+
+  asio::io_context& context_;
+  HubParts parts_;
+  Registry registry_;
+  JobTable jobs_;
+  std::map<std::string, store::UserRow> users_;  // by id, revoked ones too
+  std::unordered_set<std::string> revoked_serials_;
+  std::unordered_set<std::string> gone_nodes_;
+  std::set<Member*> members_;
+  std::unordered_map<JobId, std::vector<std::function<void(const Job&)>>> waiting_;
+  std::unordered_map<NodeId, std::vector<std::function<void()>>> when_online_;
+  std::string epoch_;
+  BootTime started_;
+};
+
+// Rows of the store and jobs of memory.
+store::JobRow job_row(const Job& job);
+Job job_from_row(const store::JobRow& row);
+Node node_from_row(const store::NodeRow& row);
+
+}  // namespace rexec::controller

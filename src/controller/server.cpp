@@ -1,0 +1,115 @@
+#include "src/controller/server.hpp"
+
+#include <csignal>
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "src/base/log.hpp"
+#include "src/base/version.hpp"
+#include "src/controller/agent_session.hpp"
+#include "src/controller/client_session.hpp"
+#include "src/controller/enrol_session.hpp"
+#include "src/controller/setup.hpp"
+#include "src/net/listener.hpp"
+
+namespace rexec::controller {
+namespace {
+
+int report(const Error& error) {
+  log_error(error.message, {{"next", error.hint}});
+  return 1;
+}
+
+void harden() {
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+void say_ready(int fd, const std::string& listen) {
+  if (fd < 0) return;
+  const std::string line = wire::Map{{"ready", true}, {"listen", listen}, {"pid", ::getpid()}}.dump() + "\n";
+  static_cast<void>(!::write(fd, line.data(), line.size()));
+  ::close(fd);
+}
+
+void welcome(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source) {
+  const auto& peer = transport->peer();
+  if (!peer) return EnrolSession::accept(hub, std::move(transport), std::move(source));
+  if (peer->role == pki::Role::kUser) return ClientSession::accept(hub, std::move(transport), std::move(source));
+  if (peer->role == pki::Role::kNode) return AgentSession::accept(hub, std::move(transport), std::move(source));
+  log_warn("a controller's certificate dialled in", {{"source", source}});
+}
+
+}  // namespace
+
+int serve(const ServeOptions& options) {
+  log_open("controller", LogLevel::kInfo, options.json_log ? LogFormat::kJson : LogFormat::kText);
+  harden();
+  auto config = load_server_config(options.data_dir);
+  if (!config) return report(config.error());
+  auto store = store::Store::open({options.data_dir, {}, {}});
+  if (!store) return report(store.error());
+  auto authority = pki::Authority::load(options.data_dir);
+  if (!authority) return report(authority.error());
+  auto tickets = pki::TicketKey::load_or_make(options.data_dir + "/ticket.key");
+  if (!tickets) return report(tickets.error());
+  auto credentials = own_credentials(options.data_dir, *authority);
+  if (!credentials) return report(credentials.error());
+  auto snapshot = (*store)->load_all();
+  if (!snapshot) return report(snapshot.error());
+  auto tls = net::TlsContext::server(*credentials);
+  if (!tls) return report(tls.error());
+
+  asio::io_context context(1);
+  Hub hub(context, {**store, std::move(*authority), *tickets, config->addresses});
+  hub.load(std::move(*snapshot), [&](const std::string& hash) {
+    std::string spec;
+    static_cast<void>((*store)->run_now([&](store::Database& db) { spec = store::find_spec(db, hash).value_or(""); }));
+    return spec;
+  });
+  (*store)->start();
+  net::Listener listener(context, *tls, {}, [&](std::unique_ptr<net::TlsTransport> transport, std::string source) {
+    welcome(hub, std::move(transport), std::move(source));
+  });
+  auto listening = listener.listen(config->listen);
+  if (!listening) return report(listening.error());
+  asio::signal_set signals(context, SIGTERM, SIGINT);
+  signals.async_wait([&](const asio::error_code& error, int) {
+    if (error) return;
+    log_info("stopping", {});
+    listener.stop();
+    context.stop();
+  });
+  log_info("listening", {{"address", listener.address()}, {"cluster", config->cluster}, {"version", std::string(build_version().version)}});
+  say_ready(options.ready_fd, listener.address());
+  context.run();
+  (*store)->stop();
+  return 0;
+}
+
+Result<wire::Map> local_status(const std::string& data_dir) {
+  auto config = load_server_config(data_dir);
+  if (!config) return std::unexpected(config.error());
+  wire::Map out{{"cluster", config->cluster}, {"listen", config->listen}, {"addresses", config->addresses}, {"data", data_dir}, {"running", false}};
+  const int fd = ::open((data_dir + "/controller.lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return out;
+  char pid[32] = {};
+  const ssize_t n = ::pread(fd, pid, sizeof pid - 1, 0);
+  ::close(fd);
+  const int number = n > 0 ? std::atoi(pid) : 0;
+  if (number <= 0) return out;
+  out["pid"] = number;
+  out["running"] = ::kill(number, 0) == 0 || errno == EPERM;
+  return out;
+}
+
+}  // namespace rexec::controller
