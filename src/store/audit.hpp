@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "src/base/clock.hpp"
@@ -29,8 +30,16 @@ struct AuditRow {
   std::string hash;      // hex
 };
 
-// SHA-256("rexec audit 1" · previous · seq u64 · wall ms u64 · each of actor, verb, object, detail
-// as u32 length + bytes), in hex.
+// The same row without owning its text.
+struct AuditFields {
+  std::int64_t seq = 0;
+  std::int64_t wall_ms = 0;
+  std::string_view actor, verb, object, detail, previous;
+};
+
+// Hex of SHA-256("rexec audit 1" · previous, in hex · seq u64 · wall ms u64 · each of actor, verb,
+// object, detail as u32 length + bytes), integers big-endian.
+std::string audit_hash(const AuditFields& row);
 std::string audit_hash(const AuditRow& row);
 // Chains and stores one entry; the row as stored.
 AuditRow append_audit(Database& db, WallTime now, const AuditEntry& entry);

@@ -46,6 +46,7 @@ class Database {
   // literal.
   SQLite::Statement& statement(const char* sql);
   SQLite::Database& connection() { return *connection_; }
+  const std::string& path() const;
   // The newest audit row, cached: appending needs no read. forget_audit_head() after any rollback.
   const AuditHead& audit_head();
   void set_audit_head(AuditHead head);

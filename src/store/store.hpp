@@ -23,9 +23,14 @@
 
 namespace rexec::store {
 
+// kExisting: a missing or empty database is damage, never a fresh start (FAULTS S6). kCreate is for
+// `controller init`.
+enum class OpenMode { kExisting, kCreate };
+
 struct StoreOptions {
   // The data directory; must exist, not writable by group or others (FAULTS S16).
   std::string directory;
+  OpenMode mode = OpenMode::kExisting;
   // The disk broke a promise (fsync failed, a page is damaged): called on the store thread and must
   // not return. After a failed fsync the kernel may have dropped the pages, so going on would be
   // lying. Default: log and _exit(74).
@@ -73,9 +78,9 @@ class Store {
 
   // Starts the store thread.
   void start();
-  // Any thread. An operation that throws is rolled back alone, and its `committed` gets the error;
-  // the others of its group commit. After stop() `committed` is called at once with kBusy, on the
-  // caller's thread.
+  // Any thread; `committed` may be empty. An operation that throws is rolled back alone, and its
+  // `committed` gets the error; the others of its group commit. After stop() `committed` is called
+  // at once with kBusy, on the caller's thread.
   void post(Operation operation, Committed committed, Urgency urgency = Urgency::kNow);
   // The same for an operation with an answer. An error *value* commits what was written; an
   // exception rolls back.

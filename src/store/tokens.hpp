@@ -29,6 +29,7 @@ struct TokenRow {
   WallTime expires;
   std::string spent_by;           // hex hash of the public key; empty: unused
   std::string spent_id;           // the node or user that came of it
+  std::string spent_from;         // the address it was spent from
   std::string spent_certificate;  // DER
   std::optional<WallTime> revoked;
 };
@@ -36,6 +37,8 @@ struct TokenRow {
 std::vector<TokenRow> load_tokens(Database& db);
 std::optional<TokenRow> find_token(Database& db, const std::string& id);
 void insert_token(Database& db, const TokenRow& token);
+// The whole row, new or not: for enrolment.
+void put_token(Database& db, const TokenRow& token);
 // Rejects with kUnknownObject.
 void revoke_token(Database& db, const std::string& id, WallTime now);
 // Drops tokens that expired more than 30 days ago. How many.

@@ -1,0 +1,23 @@
+// Opening the database file the one way rexec does: WAL, every commit synced, the file locked for
+// as long as it is open, checked before it is believed. Internal; the engine and backup.cpp call
+// it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "src/store/database.hpp"
+#include "src/store/store.hpp"
+
+namespace rexec::store {
+
+// Opens `<directory>/controller.db` for the one writer, checks it (quick_check after an unclean end
+// or when it is small) and migrates it. The caller holds the DataLock.
+Result<std::unique_ptr<Database>> open_database(const std::string& directory, OpenMode mode);
+// Another database file (a backup), or ours while no controller runs: no pragmas, no migration.
+Result<std::unique_ptr<Database>> open_plain(const std::string& path);
+// kStore with SQLite's first complaint. kFull reads indexes too.
+enum class Depth { kQuick, kFull };
+Result<void> check_integrity(Database& db, Depth depth);
+
+}  // namespace rexec::store

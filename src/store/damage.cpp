@@ -1,0 +1,16 @@
+// See damage.hpp.
+#include "src/store/damage.hpp"
+
+#include "src/base/text.hpp"
+
+namespace rexec::store {
+
+Error damaged(const std::string& path, const std::string& why) {
+  const std::size_t slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash);
+  return Error{
+      Code::kStore, path + " is damaged: " + printable(why),
+      "nothing was changed; put back a copy: rexec controller restore BACKUP --data " + directory};
+}
+
+}  // namespace rexec::store

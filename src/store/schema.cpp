@@ -1,0 +1,99 @@
+// See schema.hpp.
+#include "src/store/schema.hpp"
+
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Exception.h>
+
+#include <array>
+#include <string>
+
+#include "src/store/backup.hpp"
+
+namespace rexec::store {
+namespace {
+
+// WITHOUT ROWID where the key is the row; jobs are wide, so they keep theirs. `sum` is sql.hpp's
+// row checksum.
+constexpr const char* kFirst = R"sql(
+CREATE TABLE nodes (id TEXT PRIMARY KEY, name TEXT NOT NULL, labels TEXT NOT NULL,
+  serial TEXT NOT NULL, enrolled INTEGER NOT NULL, run_as TEXT NOT NULL, removed INTEGER,
+  sum INTEGER NOT NULL) WITHOUT ROWID;
+CREATE UNIQUE INDEX nodes_by_name ON nodes (name) WHERE removed IS NULL;
+CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL,
+  created INTEGER NOT NULL, revoked INTEGER, sum INTEGER NOT NULL) WITHOUT ROWID;
+CREATE UNIQUE INDEX users_by_name ON users (name) WHERE revoked IS NULL;
+CREATE TABLE certificates (serial TEXT PRIMARY KEY, role TEXT NOT NULL, id TEXT NOT NULL,
+  key_hash TEXT NOT NULL, issued INTEGER NOT NULL, not_after INTEGER NOT NULL, revoked INTEGER,
+  sum INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX certificates_by_id ON certificates (id);
+CREATE TABLE tokens (id TEXT PRIMARY KEY, kind INTEGER NOT NULL, secret BLOB NOT NULL,
+  name TEXT NOT NULL, user_role TEXT NOT NULL, labels TEXT NOT NULL, replaces INTEGER NOT NULL,
+  created_by TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL,
+  spent_by TEXT NOT NULL, spent_id TEXT NOT NULL, spent_from TEXT NOT NULL,
+  spent_certificate BLOB NOT NULL, revoked INTEGER, sum INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE jobs (id TEXT PRIMARY KEY, run TEXT NOT NULL, attempt INTEGER NOT NULL,
+  node TEXT NOT NULL, node_name TEXT NOT NULL, owner TEXT NOT NULL, owner_name TEXT NOT NULL,
+  summary TEXT NOT NULL, spec_hash TEXT NOT NULL, request TEXT NOT NULL, state TEXT NOT NULL,
+  created INTEGER NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL,
+  record TEXT NOT NULL, ticket TEXT NOT NULL, detached INTEGER NOT NULL, sum INTEGER NOT NULL);
+CREATE INDEX jobs_by_end ON jobs (ended) WHERE ended > 0;
+CREATE INDEX jobs_that_wait ON jobs (spec_hash) WHERE state IN ('accepted', 'dispatched');
+CREATE TABLE specs (hash TEXT PRIMARY KEY, spec BLOB NOT NULL, sum INTEGER NOT NULL);
+CREATE TABLE audit (seq INTEGER PRIMARY KEY, wall INTEGER NOT NULL, actor TEXT NOT NULL,
+  verb TEXT NOT NULL, object TEXT NOT NULL, detail TEXT NOT NULL, previous TEXT NOT NULL,
+  hash TEXT NOT NULL);
+)sql";
+
+constexpr std::array<const char*, 1> kMigrations = {kFirst};
+
+int pragma(Database& db, const char* sql) { return db.connection().execAndGet(sql).getInt(); }
+
+std::string newer(int found, std::size_t known) {
+  return "its schema is " + std::to_string(found) + ", this rexec knows up to " +
+         std::to_string(known);
+}
+
+}  // namespace
+
+std::span<const char* const> all_migrations() { return kMigrations; }
+
+Result<int> check_schema(Database& db, std::span<const char* const> migrations) {
+  const int application = pragma(db, "PRAGMA application_id");
+  const int version = pragma(db, "PRAGMA user_version");
+  const bool empty = pragma(db, "SELECT count(*) FROM sqlite_master") == 0;
+  if (application != kApplicationId && !(empty && application == 0 && version == 0)) {
+    return fail(Code::kStore, db.path() + " is not a rexec database");
+  }
+  if (version < 0 || static_cast<std::size_t>(version) > migrations.size()) {
+    return fail(Code::kStore,
+                db.path() + " was written by a newer rexec: " + newer(version, migrations.size()),
+                "start the newer rexec, or put back a copy from before the upgrade:\n"
+                "rexec controller restore BACKUP");
+  }
+  return version;
+}
+
+Result<void> migrate(Database& db, std::span<const char* const> migrations) {
+  const auto version = check_schema(db, migrations);
+  if (!version) return std::unexpected(version.error());
+  const auto from = static_cast<std::size_t>(*version);
+  if (from == migrations.size()) return {};
+  if (from > 0) {
+    auto kept = backup_to(db, db.path() + ".schema-" + std::to_string(from));
+    if (!kept) return kept;
+  }
+  try {
+    SQLite::Database& connection = db.connection();
+    connection.exec("BEGIN IMMEDIATE");
+    for (const char* step : migrations.subspan(from)) connection.exec(step);
+    connection.exec("PRAGMA application_id = " + std::to_string(kApplicationId));
+    connection.exec("PRAGMA user_version = " + std::to_string(migrations.size()));
+    connection.exec("COMMIT");
+  } catch (const SQLite::Exception& error) {
+    db.connection().tryExec("ROLLBACK");
+    return fail(Code::kStore, db.path() + ": cannot bring the schema up to date: " + error.what());
+  }
+  return {};
+}
+
+}  // namespace rexec::store

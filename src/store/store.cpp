@@ -1,0 +1,201 @@
+// See store.hpp. Here are the thread and the queue, with the one mutex of the controller besides
+// the log's; what happens to a group is engine.cpp.
+#include "src/store/store.hpp"
+
+#include <SQLiteCpp/Exception.h>
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "src/base/check.hpp"
+#include "src/store/damage.hpp"
+#include "src/store/engine.hpp"
+
+namespace rexec::store {
+namespace {
+
+constexpr auto kFileCheck = std::chrono::seconds(5);  // FAULTS S7 allows 10
+
+}  // namespace
+
+class Store::Thread {
+ public:
+  explicit Thread(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
+
+  Engine& engine() { return *engine_; }
+  bool started() const { return thread_.joinable(); }
+  void start() {
+    thread_ = std::thread([this] { loop(); });
+  }
+  void add(Pending pending);
+  void stop();
+
+ private:
+  void loop();
+  bool wait_for_work(std::unique_lock<std::mutex>& lock);
+  bool due(BootTime now) const;
+  void serve(std::unique_lock<std::mutex>& lock);
+  bool take(std::vector<Pending>& group, std::size_t most);
+  bool take_more(std::vector<Pending>& group, BootTime began);
+  void check_file();
+
+  std::unique_ptr<Engine> engine_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Pending> queue_;  // mutex_
+  std::size_t urgent_ = 0;     // mutex_: how many in the queue may not wait
+  BootTime oldest_{};          // mutex_: when the queue began to fill
+  bool stopping_ = false;      // mutex_
+  BootTime checked_ = BootClock::now();
+  std::thread thread_;
+};
+
+void Store::Thread::add(Pending pending) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopping_) {
+      if (queue_.empty()) oldest_ = BootClock::now();
+      if (pending.urgency == Urgency::kNow) ++urgent_;
+      queue_.push_back(std::move(pending));
+      changed_.notify_one();
+      return;
+    }
+  }
+  if (pending.committed) pending.committed(fail(Code::kBusy, "the controller is ending"));
+}
+
+bool Store::Thread::due(BootTime now) const {
+  const StoreOptions& options = engine_->options();
+  return stopping_ || urgent_ > 0 || queue_.size() >= options.group_size ||
+         (!queue_.empty() && now - oldest_ >= options.behind_wait);
+}
+
+// False when there is nothing more to do, ever.
+bool Store::Thread::wait_for_work(std::unique_lock<std::mutex>& lock) {
+  for (BootTime now = BootClock::now(); !due(now); now = BootClock::now()) {
+    Nanos pause = kFileCheck;
+    if (!queue_.empty()) pause = oldest_ + engine_->options().behind_wait - now;
+    changed_.wait_for(lock, pause);
+    lock.unlock();
+    check_file();
+    lock.lock();
+  }
+  return !queue_.empty();
+}
+
+void Store::Thread::check_file() {
+  const BootTime now = BootClock::now();
+  if (now - checked_ < kFileCheck) return;
+  checked_ = now;
+  engine_->check_file();
+}
+
+// mutex_ held. Stops at a backup, which is no part of a transaction.
+bool Store::Thread::take(std::vector<Pending>& group, std::size_t most) {
+  const std::size_t before = group.size();
+  while (!queue_.empty() && group.size() < most && queue_.front().backup_path.empty()) {
+    if (queue_.front().urgency == Urgency::kNow) --urgent_;
+    group.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  return group.size() > before;
+}
+
+bool Store::Thread::take_more(std::vector<Pending>& group, BootTime began) {
+  const StoreOptions& options = engine_->options();
+  if (BootClock::now() - began >= options.group_wait) return false;
+  const std::lock_guard lock(mutex_);
+  return take(group, options.group_size);
+}
+
+// One group, or one backup. Called with work in the queue.
+void Store::Thread::serve(std::unique_lock<std::mutex>& lock) {
+  std::vector<Pending> group;
+  if (!take(group, engine_->options().group_size)) {
+    Pending copy = std::move(queue_.front());
+    queue_.pop_front();
+    --urgent_;
+    lock.unlock();
+    copy.committed(engine_->backup(copy.backup_path));
+    lock.lock();
+    return;
+  }
+  lock.unlock();
+  const BootTime began = BootClock::now();
+  engine_->run_group(group, [&](std::vector<Pending>& to) { return take_more(to, began); });
+  group.clear();  // what the operations captured is freed here, outside the lock
+  check_file();
+  lock.lock();
+  oldest_ = BootClock::now();
+}
+
+void Store::Thread::loop() {
+  std::unique_lock lock(mutex_);
+  while (wait_for_work(lock)) serve(lock);
+}
+
+void Store::Thread::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_one();
+  }
+  if (thread_.joinable()) thread_.join();
+  std::unique_lock lock(mutex_);
+  while (!queue_.empty()) serve(lock);  // never started: its work is done here
+  lock.unlock();
+  engine_->close();
+}
+
+Result<std::unique_ptr<Store>> Store::open(StoreOptions options) {
+  auto engine = Engine::open(std::move(options));
+  if (!engine) return std::unexpected(engine.error());
+  return std::unique_ptr<Store>(new Store(std::make_unique<Thread>(std::move(*engine))));
+}
+
+Store::Store(std::unique_ptr<Thread> thread) : thread_(std::move(thread)) {}
+Store::~Store() { stop(); }
+void Store::stop() { thread_->stop(); }
+
+Result<Snapshot> Store::load_all() {
+  check(!thread_->started(), "load_all comes before start");
+  Database& db = thread_->engine().database();
+  try {
+    return Snapshot{load_nodes(db),  load_users(db), load_certificates(db),
+                    load_tokens(db), load_jobs(db),  db.audit_head()};
+  } catch (const OperationError& error) {
+    return std::unexpected(error.error());
+  } catch (const SQLite::Exception& error) {
+    return std::unexpected(damaged(db.path(), error.what()));
+  }
+}
+
+Result<void> Store::run_now(Operation operation) {
+  check(!thread_->started(), "run_now comes before start");
+  Result<void> result;
+  std::vector<Pending> group;
+  group.push_back({std::move(operation), [&](Result<void> r) { result = std::move(r); }, {}, {}});
+  thread_->engine().run_group(group, [](std::vector<Pending>&) { return false; });
+  return result;
+}
+
+void Store::start() { thread_->start(); }
+
+void Store::post(Operation operation, Committed committed, Urgency urgency) {
+  thread_->add({std::move(operation), std::move(committed), urgency, {}});
+}
+
+void Store::backup(std::string path, Committed done) {
+  check(!path.empty(), "a backup goes somewhere");
+  thread_->add({{}, std::move(done), Urgency::kNow, std::move(path)});
+}
+
+bool Store::disk_low() const { return thread_->engine().disk_low(); }
+
+Store::Counters Store::counters() const {
+  return {thread_->engine().operations(), thread_->engine().commits()};
+}
+
+}  // namespace rexec::store
