@@ -7,6 +7,7 @@
 #include "src/base/file.hpp"
 #include "src/base/ids.hpp"
 #include "src/base/version.hpp"
+#include "src/client/persist.hpp"
 #include "src/pki/csr.hpp"
 #include "src/pki/renew.hpp"
 
@@ -29,6 +30,8 @@ struct Connector::State {
   Millis timeout{10'000};
   std::string ticket;
   bool ticket_saved = false;
+  bool keeper_started = false;
+  ConnectOptions options;
 };
 
 Connector::Connector(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -48,10 +51,27 @@ Result<Connector> Connector::load(const ConnectOptions& options) {
   state->paths = std::move(*paths);
   state->context = std::move(*context);
   state->timeout = options.timeout;
+  state->options = options;
   return Connector(std::move(state));
 }
 
 net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial() {
+  State& state = *state_;
+  const bool kept = persist_wanted(state.context);
+  if (kept) {
+    auto lent = co_await borrow(state.directory);
+    if (lent) co_return std::move(lent);
+  }
+  auto transport = co_await dial_directly();
+  if (transport && kept && !std::exchange(state.keeper_started, true)) {
+    ConnectOptions options = state.options;
+    options.context = state.context.name;
+    start_keeper(options);
+  }
+  co_return transport;
+}
+
+net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial_directly() {
   State& state = *state_;
   if (!state.tls) {
     auto credentials = load_credentials(state.directory);

@@ -25,6 +25,8 @@ class Connector {
 
   // A transport that the controller's identity was checked on (or the kept connection's socket).
   net::Task<Result<std::unique_ptr<net::Transport>>> dial();
+  // The same, but always by TLS.
+  net::Task<Result<std::unique_ptr<net::Transport>>> dial_directly();
   // Past half of its life the certificate is renewed on the session; a failure is left to the next time.
   net::Task<> renew_if_due(Remote& remote);
   // HELLO for this client.

@@ -62,6 +62,11 @@ void Hub::end_sessions(pki::Role role, const std::string& id, const Error& reaso
   for (Member* member : ending) member->end(reason);
 }
 
+void Hub::end_all(const Error& reason) {
+  const std::vector<Member*> all(members_.begin(), members_.end());
+  for (Member* member : all) member->end(reason);
+}
+
 void Hub::forget_node(const NodeId& id) {
   gone_nodes_.insert(id.text);
   end_sessions(pki::Role::kNode, id.text, {Code::kRevoked, "this node was removed", "to let it in again: rexec token new --node NAME"});

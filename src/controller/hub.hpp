@@ -56,6 +56,7 @@ class Hub {
   void forget_user(const std::string& id);
   void join(Member& member) { members_.insert(&member); }
   void leave(Member& member) { members_.erase(&member); }
+  void end_all(const Error& reason);
 
   // --- the store: `done` comes back on the reactor
   void post(store::Store::Operation operation, std::move_only_function<void(Result<void>)> done,

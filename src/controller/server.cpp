@@ -92,7 +92,13 @@ int serve(const ServeOptions& options) {
   log_info("listening", {{"address", listener.address()}, {"cluster", config->cluster}, {"version", std::string(build_version().version)}});
   say_ready(options.ready_fd, listener.address());
   context.run();
+  // Sessions learn why, and what the jobs' rows still need is written, before anything they refer to goes.
+  hub.end_all({Code::kLinkLost, "the controller is stopping", {}});
+  context.restart();
+  const BootTime give_up = BootClock::now() + Millis{500};
+  while (hub.session_count() > 0 && BootClock::now() < give_up) context.run_one_for(Millis{20});
   (*store)->stop();
+  context.poll();
   return 0;
 }
 

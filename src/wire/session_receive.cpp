@@ -65,7 +65,9 @@ bool Session::with_map(const Frame& frame, Map& out) {
 void Session::handle(Frame frame) {
   const FrameType type = frame.type();
   Map map;
-  if (!greeted_ && type != FrameType::kHello && type != FrameType::kClose)
+  const bool may_come_early = type == FrameType::kHello || type == FrameType::kClose ||
+                              (type == FrameType::kPing && options_.trust == Trust::kAuthenticated);
+  if (!greeted_ && !may_come_early)
     return violate(Code::kProtocol, "the first frame is not HELLO");
   switch (type) {
     case FrameType::kHello:

@@ -197,7 +197,8 @@ std::vector<Buffer> Session::take_output(BootTime now, std::size_t max_bytes) {
 
 void Session::tick(BootTime now) {
   if (closed_) return;
-  if (!greeted_ && now >= started_ + kHelloDeadline) return violate(Code::kTimeout, "no HELLO within 5 s");
+  // Who has shown a certificate may wait with his HELLO as long as he pings: a kept connection costs no handshake when it is used.
+  if (!greeted_ && options_.trust == Trust::kStranger && now >= started_ + kHelloDeadline) return violate(Code::kTimeout, "no HELLO within 5 s");
   if (now >= last_received_ + kSuspectAfter) {
     closed_ = true;
     return emit(event::Closed{Error{Code::kLinkLost, "nothing was heard for 15 s", {}}});
@@ -210,7 +211,7 @@ void Session::tick(BootTime now) {
 }
 
 BootTime Session::wake_at() const {
-  if (!greeted_) return started_ + kHelloDeadline;
+  if (!greeted_) return options_.trust == Trust::kStranger ? started_ + kHelloDeadline : last_received_ + kSuspectAfter;
   return std::min(last_received_ + kSuspectAfter, last_sent_ + kPingEvery);
 }
 
