@@ -1,7 +1,9 @@
-// The one place that includes Asio, so that what is experimental in 1.22 is named here and nowhere else.
+// The one place that includes Asio, so that what is experimental in 1.22 is named here and nowhere
+// else.
 #pragma once
 
-// <netdb.h>, which Asio includes, declares the old rexec(3): under another name it leaves ours to the namespace.
+// <netdb.h>, which Asio includes, declares the old rexec(3): under another name it leaves ours to
+// the namespace.
 #define rexec rexec_of_netdb
 #include <netdb.h>
 #undef rexec
@@ -13,8 +15,8 @@
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
-#include <asio/post.hpp>
 #include <asio/posix/stream_descriptor.hpp>
+#include <asio/post.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>

@@ -18,11 +18,14 @@ Task<Endpoints> resolve(std::string host, std::uint16_t port, std::string& why) 
   asio::error_code error;
   const auto numeric = asio::ip::make_address(host, error);
   if (!error) co_return Endpoints{{numeric, port}};
-  if (host == "localhost") co_return Endpoints{{asio::ip::address_v4::loopback(), port}, {asio::ip::address_v6::loopback(), port}};
+  if (host == "localhost")
+    co_return Endpoints{{asio::ip::address_v4::loopback(), port},
+                        {asio::ip::address_v6::loopback(), port}};
   const auto executor = co_await asio::this_coro::executor;
   asio::ip::tcp::resolver resolver(executor);
   const std::string service = std::to_string(port);
-  auto found = co_await resolver.async_resolve(host, service, asio::redirect_error(asio::use_awaitable, error));
+  auto found = co_await resolver.async_resolve(host, service,
+                                               asio::redirect_error(asio::use_awaitable, error));
   Endpoints out;
   for (const auto& entry : found) out.push_back(entry.endpoint());
   if (out.empty()) why = "cannot be resolved";
@@ -115,9 +118,11 @@ Task<Result<std::unique_ptr<TlsTransport>>> dial(TlsContext& tls, DialOptions op
   }
   if (reasons.empty()) reasons = "no address is known";
   if (code == Code::kPinMismatch)
-    co_return fail(code, "the controller is not the one this context or token belongs to (" + reasons + ")",
-                   "was the controller set up anew? then sign in again with a new token: rexec login rx1_…");
-  co_return fail(code, "no controller answers (" + reasons + ")", "is it running? on its machine: rexec controller status");
+    co_return fail(
+        code, "the controller is not the one this context or token belongs to (" + reasons + ")",
+        "was the controller set up anew? then sign in again with a new token: rexec login rx1_…");
+  co_return fail(code, "no controller answers (" + reasons + ")",
+                 "is it running? on its machine: rexec controller status");
 }
 
 }  // namespace rexec::net

@@ -1,5 +1,6 @@
-// Reaches a controller: tries its addresses in order, each for at most 2 s while others are left, resolves names anew at
-// each dial, and finishes the TLS handshake. It does not reconnect: who owns the session does (Backoff).
+// Reaches a controller: tries its addresses in order, each for at most 2 s while others are left,
+// resolves names anew at each dial, and finishes the TLS handshake. It does not reconnect: who owns
+// the session does (Backoff).
 #pragma once
 
 #include <memory>
@@ -18,7 +19,8 @@ struct DialOptions {
   std::string ticket;                  // TLS session to resume, may be empty
 };
 
-// kControllerDown with every address and its reason; kPinMismatch and kKeyExposed style errors when the handshake refuses.
+// kControllerDown with every address and its reason; kPinMismatch and kKeyExposed style errors when
+// the handshake refuses.
 Task<Result<std::unique_ptr<TlsTransport>>> dial(TlsContext& tls, DialOptions options);
 
 // Full jitter from 100 ms, doubled, capped at 30 s.

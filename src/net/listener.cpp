@@ -1,8 +1,9 @@
 #include "src/net/listener.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <charconv>
-#include <sys/socket.h>
 
 #include "src/base/bytes.hpp"
 #include "src/base/log.hpp"
@@ -14,7 +15,8 @@ constexpr std::uint32_t kMaxClientHello = 16 << 10;
 
 enum class FirstBytes { kTls, kMore, kForeign };
 
-// Looks without taking: 5 bytes of a TLS record that carries a handshake, then a ClientHello of bounded length.
+// Looks without taking: 5 bytes of a TLS record that carries a handshake, then a ClientHello of
+// bounded length.
 FirstBytes peek(int fd) {
   std::uint8_t head[9];
   const ssize_t n = ::recv(fd, head, sizeof head, MSG_PEEK | MSG_DONTWAIT);
@@ -37,8 +39,12 @@ std::string source_key(const asio::ip::address& address) {
 }  // namespace
 
 struct Listener::Pending {
-  Pending(asio::io_context& context, std::unique_ptr<TlsTransport> tls, std::string from, std::string group)
-      : transport(std::move(tls)), source(std::move(from)), key(std::move(group)), descriptor(context, transport->fd()),
+  Pending(asio::io_context& context, std::unique_ptr<TlsTransport> tls, std::string from,
+          std::string group)
+      : transport(std::move(tls)),
+        source(std::move(from)),
+        key(std::move(group)),
+        descriptor(context, transport->fd()),
         deadline(context.get_executor()) {}
   ~Pending() {
     if (descriptor.is_open()) descriptor.release();
@@ -52,8 +58,13 @@ struct Listener::Pending {
   std::uint8_t looks = 0;
 };
 
-Listener::Listener(asio::io_context& context, TlsContext& tls, HandshakeLimits limits, OnConnection on_connection)
-    : context_(context), tls_(tls), limits_(limits), on_connection_(std::move(on_connection)), acceptor_(context),
+Listener::Listener(asio::io_context& context, TlsContext& tls, HandshakeLimits limits,
+                   OnConnection on_connection)
+    : context_(context),
+      tls_(tls),
+      limits_(limits),
+      on_connection_(std::move(on_connection)),
+      acceptor_(context),
       retry_(context.get_executor()) {}
 
 Listener::~Listener() { stop(); }
@@ -61,24 +72,31 @@ Listener::~Listener() { stop(); }
 Result<std::pair<std::string, std::uint16_t>> split_address(const std::string& address) {
   const auto colon = address.rfind(':');
   if (colon == std::string::npos || colon == 0)
-    return fail(Code::kUsage, "address \"" + address + "\" is not HOST:PORT", "for instance 127.0.0.1:7443");
+    return fail(Code::kUsage, "address \"" + address + "\" is not HOST:PORT",
+                "for instance 127.0.0.1:7443");
   std::string host = address.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
   std::uint16_t port = 0;
   const char* end = address.data() + address.size();
   const auto parsed = std::from_chars(address.data() + colon + 1, end, port);
   if (parsed.ec != std::errc() || parsed.ptr != end)
-    return fail(Code::kUsage, "address \"" + address + "\" has no usable port", "a port is 1 to 65535");
+    return fail(Code::kUsage, "address \"" + address + "\" has no usable port",
+                "a port is 1 to 65535");
   return std::pair{host, port};
 }
 
 Result<void> Listener::listen(const std::string& address) {
   auto parts = split_address(address);
   if (!parts) return std::unexpected(parts.error());
-  if (parts->second == 512) return fail(Code::kUsage, "port 512 belongs to the old rexecd and is never used", "choose another port");
+  if (parts->second == 512)
+    return fail(Code::kUsage, "port 512 belongs to the old rexecd and is never used",
+                "choose another port");
   asio::error_code error;
   const auto host = asio::ip::make_address(parts->first, error);
-  if (error) return fail(Code::kUsage, "listen address \"" + parts->first + "\" is not a numeric address", "for instance 0.0.0.0:7443");
+  if (error)
+    return fail(Code::kUsage, "listen address \"" + parts->first + "\" is not a numeric address",
+                "for instance 0.0.0.0:7443");
   const asio::ip::tcp::endpoint endpoint(host, parts->second);
   const auto attempt = [&](auto step) {
     if (!error) step();
@@ -87,7 +105,9 @@ Result<void> Listener::listen(const std::string& address) {
   attempt([&] { acceptor_.set_option(asio::socket_base::reuse_address(true), error); });
   attempt([&] { acceptor_.bind(endpoint, error); });
   attempt([&] { acceptor_.listen(4096, error); });
-  if (error) return fail(Code::kIo, "cannot listen on " + address + ": " + error.message(), "is another controller running there?");
+  if (error)
+    return fail(Code::kIo, "cannot listen on " + address + ": " + error.message(),
+                "is another controller running there?");
   ::fcntl(acceptor_.native_handle(), F_SETFD, FD_CLOEXEC);
   accept_next();
   return {};
@@ -96,7 +116,8 @@ Result<void> Listener::listen(const std::string& address) {
 std::string Listener::address() const {
   const auto endpoint = acceptor_.local_endpoint();
   const std::string host = endpoint.address().to_string();
-  return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(endpoint.port());
+  return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" +
+         std::to_string(endpoint.port());
 }
 
 void Listener::stop() {
@@ -112,7 +133,8 @@ void Listener::accept_next() {
       begin(std::move(socket));
       return accept_next();
     }
-    // Out of descriptors or memory: what is there goes on, and the next try comes when something may have been freed.
+    // Out of descriptors or memory: what is there goes on, and the next try comes when something
+    // may have been freed.
     log_warn("cannot accept a connection", {{"why", error.message()}});
     retry_.arm(Millis{200}, [this] { accept_next(); });
   });
@@ -120,9 +142,11 @@ void Listener::accept_next() {
 
 // The oldest of the same source, or of all, gives way: a genuine handshake is over in milliseconds.
 void Listener::make_room(const std::string& source) {
-  const auto of_source = std::count_if(pending_.begin(), pending_.end(), [&](const auto& p) { return p->key == source; });
+  const auto of_source = std::count_if(pending_.begin(), pending_.end(),
+                                       [&](const auto& p) { return p->key == source; });
   if (static_cast<std::size_t>(of_source) >= limits_.per_source) {
-    const auto oldest = std::find_if(pending_.begin(), pending_.end(), [&](const auto& p) { return p->key == source; });
+    const auto oldest = std::find_if(pending_.begin(), pending_.end(),
+                                     [&](const auto& p) { return p->key == source; });
     drop(std::shared_ptr<Pending>(*oldest));
   } else if (pending_.size() >= limits_.in_flight) {
     drop(std::shared_ptr<Pending>(pending_.front()));
@@ -137,7 +161,8 @@ void Listener::begin(asio::ip::tcp::socket socket) {
   make_room(key);
   const int fd = socket.release(error);
   if (error) return;
-  auto pending = std::make_shared<Pending>(context_, TlsTransport::accept(tls_, fd), remote.address().to_string(), key);
+  auto pending = std::make_shared<Pending>(context_, TlsTransport::accept(tls_, fd),
+                                           remote.address().to_string(), key);
   pending_.push_back(pending);
   pending->deadline.arm(limits_.deadline, [this, weak = std::weak_ptr(pending)] {
     if (const auto held = weak.lock()) drop(held);
@@ -156,15 +181,18 @@ void Listener::await(const std::shared_ptr<Pending>& pending, bool for_write) {
 void Listener::step(const std::shared_ptr<Pending>& pending) {
   if (!pending->looked) {
     const FirstBytes first = peek(pending->transport->fd());
-    // Fewer than 9 bytes keep the socket readable, so one who dribbles them would spin us: he gets a handful of looks.
+    // Fewer than 9 bytes keep the socket readable, so one who dribbles them would spin us: he gets
+    // a handful of looks.
     if (first == FirstBytes::kForeign || ++pending->looks > 16) return drop(pending);
     if (first == FirstBytes::kMore) return await(pending, false);
     pending->looked = true;
   }
   const Io status = pending->transport->handshake();
-  if (status == Io::kWantRead || status == Io::kWantWrite) return await(pending, status == Io::kWantWrite);
+  if (status == Io::kWantRead || status == Io::kWantWrite)
+    return await(pending, status == Io::kWantWrite);
   if (status != Io::kDone) {
-    log_debug("handshake failed", {{"source", pending->source}, {"why", pending->transport->failure()}});
+    log_debug("handshake failed",
+              {{"source", pending->source}, {"why", pending->transport->failure()}});
     return drop(pending);
   }
   pending_.remove(pending);

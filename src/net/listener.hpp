@@ -1,6 +1,7 @@
-// The controller's port: accepts, looks at the first bytes before TLS may allocate for them, bounds the handshakes in flight
-// (overall and per source, the oldest gives way), and hands over connections whose handshake is done. A stranger costs at most one
-// of these and no more than 5 s; nothing is said to who does not speak TLS.
+// The controller's port: accepts, looks at the first bytes before TLS may allocate for them, bounds
+// the handshakes in flight (overall and per source, the oldest gives way), and hands over
+// connections whose handshake is done. A stranger costs at most one of these and no more than 5 s;
+// nothing is said to who does not speak TLS.
 #pragma once
 
 #include <functional>
@@ -24,9 +25,11 @@ class Listener {
   // `source` is the peer's numeric address.
   using OnConnection = std::function<void(std::unique_ptr<TlsTransport>, std::string source)>;
 
-  Listener(asio::io_context& context, TlsContext& tls, HandshakeLimits limits, OnConnection on_connection);
+  Listener(asio::io_context& context, TlsContext& tls, HandshakeLimits limits,
+           OnConnection on_connection);
   ~Listener();
-  // HOST:PORT with a numeric host; port 0 picks one. kIo when it is taken; port 512 is refused (rexecd's, never ours).
+  // HOST:PORT with a numeric host; port 0 picks one. kIo when it is taken; port 512 is refused
+  // (rexecd's, never ours).
   Result<void> listen(const std::string& address);
   // "127.0.0.1:7443" as bound.
   std::string address() const;

@@ -1,34 +1,40 @@
 #include "src/net/session_driver.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <sys/socket.h>
 
 #include "src/base/check.hpp"
 
 namespace rexec::net {
 namespace {
 
-constexpr std::size_t kReadBudget = 512 << 10;  // one turn's share of the thread; others are served in between
-constexpr std::size_t kFlight = 128 << 10;      // a control frame waits for at most one of these
-constexpr std::size_t kRecord = 16 << 10;       // the payload of a full TLS record
+constexpr std::size_t kReadBudget =
+    512 << 10;  // one turn's share of the thread; others are served in between
+constexpr std::size_t kFlight = 128 << 10;  // a control frame waits for at most one of these
+constexpr std::size_t kRecord = 16 << 10;   // the payload of a full TLS record
 constexpr std::size_t kStaging = 64 << 10;
 constexpr Millis kLinger{1'000};
 
-// Shared by every connection of the thread: what is read is parsed or copied before the next connection reads.
+// Shared by every connection of the thread: what is read is parsed or copied before the next
+// connection reads.
 MutableBytes staging() {
-  static thread_local std::unique_ptr<std::uint8_t[]> memory = std::make_unique_for_overwrite<std::uint8_t[]>(kStaging);
+  static thread_local std::unique_ptr<std::uint8_t[]> memory =
+      std::make_unique_for_overwrite<std::uint8_t[]>(kStaging);
   return {memory.get(), kStaging};
 }
 
-// Small neighbours become one piece, so that a flight of small frames costs one record and one system call.
+// Small neighbours become one piece, so that a flight of small frames costs one record and one
+// system call.
 std::vector<Buffer> coalesce(std::vector<Buffer> frames) {
   std::vector<Buffer> out;
   for (std::size_t i = 0; i < frames.size();) {
     std::size_t total = 0;
     std::size_t last = i;
-    while (last < frames.size() && total + frames[last].size() <= kRecord) total += frames[last++].size();
+    while (last < frames.size() && total + frames[last].size() <= kRecord)
+      total += frames[last++].size();
     if (last <= i + 1) {
       out.push_back(std::move(frames[i++]));
       continue;
@@ -46,8 +52,12 @@ std::vector<Buffer> coalesce(std::vector<Buffer> frames) {
 
 }  // namespace
 
-SessionDriver::SessionDriver(const Executor& executor, std::unique_ptr<Transport> transport, wire::SessionOptions options)
-    : descriptor_(executor, transport->fd()), transport_(std::move(transport)), session_(options), tick_(executor) {}
+SessionDriver::SessionDriver(const Executor& executor, std::unique_ptr<Transport> transport,
+                             wire::SessionOptions options)
+    : descriptor_(executor, transport->fd()),
+      transport_(std::move(transport)),
+      session_(options),
+      tick_(executor) {}
 
 SessionDriver::~SessionDriver() {
   if (descriptor_.is_open()) descriptor_.release();  // the transport closes the descriptor
@@ -77,14 +87,16 @@ void SessionDriver::resume_reading() {
 void SessionDriver::wait_read() {
   if (shut_ || reading_ || paused_) return;
   reading_ = true;
-  const auto what = read_wants_write_ ? asio::posix::stream_descriptor::wait_write : asio::posix::stream_descriptor::wait_read;
+  const auto what = read_wants_write_ ? asio::posix::stream_descriptor::wait_write
+                                      : asio::posix::stream_descriptor::wait_read;
   descriptor_.async_wait(what, [self = shared_from_this()](const asio::error_code& error) {
     self->reading_ = false;
     if (!error) self->on_readable();
   });
 }
 
-// Reads once into the frame under way or into the staging memory. False when there is nothing more to read now.
+// Reads once into the frame under way or into the staging memory. False when there is nothing more
+// to read now.
 bool SessionDriver::read_some() {
   const MutableBytes direct = session_.direct_target();
   const MutableBytes to = direct.empty() ? staging() : direct;
@@ -193,10 +205,11 @@ bool SessionDriver::write_pending() {
 
 void SessionDriver::wait_write() {
   writing_ = true;
-  descriptor_.async_wait(asio::posix::stream_descriptor::wait_write, [self = shared_from_this()](const asio::error_code& error) {
-    self->writing_ = false;
-    if (!error) self->flush();
-  });
+  descriptor_.async_wait(asio::posix::stream_descriptor::wait_write,
+                         [self = shared_from_this()](const asio::error_code& error) {
+                           self->writing_ = false;
+                           if (!error) self->flush();
+                         });
 }
 
 void SessionDriver::arm_tick() {
@@ -224,7 +237,8 @@ void SessionDriver::shut() {
   tick_.cancel();
   transport_->shutdown();
   descriptor_.cancel();
-  // Closing a socket with unread bytes resets it, and the reset overtakes the CLOSE we have just written: read on for a moment.
+  // Closing a socket with unread bytes resets it, and the reset overtakes the CLOSE we have just
+  // written: read on for a moment.
   const auto self = shared_from_this();
   tick_.arm(kLinger, [self] { self->descriptor_.cancel(); });
   linger();
@@ -238,9 +252,10 @@ void SessionDriver::linger() {
     if (n == 0 || (errno != EAGAIN && errno != EINTR)) return tick_.cancel();
     break;
   }
-  descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, [self = shared_from_this()](const asio::error_code& error) {
-    if (!error) self->linger();
-  });
+  descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
+                         [self = shared_from_this()](const asio::error_code& error) {
+                           if (!error) self->linger();
+                         });
 }
 
 }  // namespace rexec::net

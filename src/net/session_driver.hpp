@@ -1,6 +1,7 @@
-// Runs one wire::Session over one Transport on the reactor: reads, hands events to the handler, writes what the session has to
-// say, wakes it for its heartbeats. Callbacks instead of coroutines here, because a flight is then written in the same turn
-// in which it was queued and an idle connection holds no frames. It decides nothing about verbs and streams.
+// Runs one wire::Session over one Transport on the reactor: reads, hands events to the handler,
+// writes what the session has to say, wakes it for its heartbeats. Callbacks instead of coroutines
+// here, because a flight is then written in the same turn in which it was queued and an idle
+// connection holds no frames. It decides nothing about verbs and streams.
 #pragma once
 
 #include <memory>
@@ -13,7 +14,8 @@ namespace rexec::net {
 
 class SessionDriver;
 
-// One per session. Called on the reactor; may use driver.session() freely, output is flushed after the call returns.
+// One per session. Called on the reactor; may use driver.session() freely, output is flushed after
+// the call returns.
 class SessionHandler {
  public:
   virtual ~SessionHandler() = default;
@@ -25,20 +27,24 @@ class SessionHandler {
 
 class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
  public:
-  SessionDriver(const Executor& executor, std::unique_ptr<Transport> transport, wire::SessionOptions options);
+  SessionDriver(const Executor& executor, std::unique_ptr<Transport> transport,
+                wire::SessionOptions options);
   ~SessionDriver();
 
   // Keeps itself alive until Closed. The handler must outlive that, or detach() first.
   void start(SessionHandler& handler);
-  // The handler is not called any more; the session is closed with `reason` and what is queued is still written.
+  // The handler is not called any more; the session is closed with `reason` and what is queued is
+  // still written.
   void detach(const Error& reason);
   wire::Session& session() { return session_; }
   Transport& transport() { return *transport_; }
   // To be called after using session() outside of a handler call.
   void flush();
-  // The same once the current turn is over: what many frames queue in one turn leaves in one flight.
+  // The same once the current turn is over: what many frames queue in one turn leaves in one
+  // flight.
   void flush_soon();
-  // Bytes are read into nobody's hands only while this is on: a handler that cannot take more stops reading.
+  // Bytes are read into nobody's hands only while this is on: a handler that cannot take more stops
+  // reading.
   void pause_reading() { paused_ = true; }
   void resume_reading();
 
@@ -59,7 +65,7 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   wire::Session session_;
   Timer tick_;
   SessionHandler* handler_ = nullptr;
-  std::vector<Buffer> flight_;      // being written, first byte first
+  std::vector<Buffer> flight_;  // being written, first byte first
   std::size_t flight_at_ = 0;
   BootTime tick_due_{};
   bool reading_ = false;

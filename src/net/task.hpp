@@ -1,5 +1,6 @@
-// Task is what a coroutine of rexec returns; spawn() starts one that has an owner; Notifier is how a coroutine waits for
-// an event of the same thread. Nothing here races two awaitables: a deadline is a Timer that closes what is waited for.
+// Task is what a coroutine of rexec returns; spawn() starts one that has an owner; Notifier is how
+// a coroutine waits for an event of the same thread. Nothing here races two awaitables: a deadline
+// is a Timer that closes what is waited for.
 #pragma once
 
 #include <exception>
@@ -14,18 +15,20 @@ template <class T = void>
 using Task = asio::awaitable<T>;
 using Executor = asio::any_io_executor;
 
-// Runs the task; an exception that escapes it leaves io_context::run(). The caller sees to it that what the task refers to
-// outlives it.
+// Runs the task; an exception that escapes it leaves io_context::run(). The caller sees to it that
+// what the task refers to outlives it.
 inline void spawn(const Executor& executor, Task<> task) {
   asio::co_spawn(executor, std::move(task), [](std::exception_ptr error) {
     if (error) std::rethrow_exception(error);
   });
 }
 
-// A condition of one thread: wait() returns after the next notify(), or at once if one came since the last wait.
+// A condition of one thread: wait() returns after the next notify(), or at once if one came since
+// the last wait.
 class Notifier {
  public:
-  explicit Notifier(const Executor& executor) : timer_(executor, asio::steady_timer::time_point::max()) {}
+  explicit Notifier(const Executor& executor)
+      : timer_(executor, asio::steady_timer::time_point::max()) {}
   void notify() {
     raised_ = true;
     timer_.cancel();
@@ -59,7 +62,8 @@ inline Task<> sleep_for_real(Millis duration) {
   co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
-// Calls a function after a while unless it is destroyed or armed again. Owner and timer live on one thread.
+// Calls a function after a while unless it is destroyed or armed again. Owner and timer live on one
+// thread.
 class Timer {
  public:
   explicit Timer(const Executor& executor) : timer_(executor) {}

@@ -1,8 +1,6 @@
 #include "src/net/tls.hpp"
 
 #include <arpa/inet.h>
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -10,6 +8,9 @@
 #include <openssl/x509.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 
 #include "src/base/clock.hpp"
 
@@ -46,7 +47,8 @@ int verify_but_for_dates(int ok, X509_STORE_CTX* store) {
   return 1;
 }
 
-// Finds the certificate whose key has the pinned digest among what the peer sent, and verifies the leaf against it alone.
+// Finds the certificate whose key has the pinned digest among what the peer sent, and verifies the
+// leaf against it alone.
 int verify_by_pin(X509_STORE_CTX* store, void* argument) {
   const auto& pin = *static_cast<const std::string*>(argument);
   STACK_OF(X509)* sent = X509_STORE_CTX_get0_untrusted(store);
@@ -68,9 +70,11 @@ int verify_by_pin(X509_STORE_CTX* store, void* argument) {
   return 0;
 }
 
-int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size, void*) {
+int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
+                unsigned in_size, void*) {
   unsigned char* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_size, kAlpn, sizeof kAlpn, in, in_size) != OPENSSL_NPN_NEGOTIATED)
+  if (SSL_select_next_proto(&chosen, out_size, kAlpn, sizeof kAlpn, in, in_size) !=
+      OPENSSL_NPN_NEGOTIATED)
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
@@ -89,9 +93,11 @@ struct TlsContext::State {
     context = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
     SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
     // AES first where the processor has it; OpenSSL's own order puts the slower AES-256 before.
-    SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384");
+    SSL_CTX_set_ciphersuites(
+        context, "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384");
     SSL_CTX_set1_groups_list(context, "X25519");
-    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                  SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_max_cert_list(context, kMaxChainBytes);
     SSL_CTX_set_verify_depth(context, 2);
     SSL_CTX_set_num_tickets(context, 1);
@@ -99,7 +105,8 @@ struct TlsContext::State {
     SSL_CTX_set_app_data(context, this);
     if (server) {
       SSL_CTX_set_alpn_select_cb(context, select_alpn, nullptr);
-      SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);  // tickets only: the server keeps no state
+      SSL_CTX_set_session_cache_mode(
+          context, SSL_SESS_CACHE_OFF);  // tickets only: the server keeps no state
     } else {
       SSL_CTX_set_alpn_protos(context, kAlpn, sizeof kAlpn);
     }
@@ -110,15 +117,21 @@ struct TlsContext::State {
     X509* ca = certificate_from_der(credentials.ca);
     if (ca == nullptr) return fail_openssl("cannot read the CA certificate");
     X509_STORE_add_cert(SSL_CTX_get_cert_store(context), ca);
-    if (is_server) SSL_CTX_add_extra_chain_cert(context, ca);  // takes ownership; a joining node checks its pin against it
-    else X509_free(ca);
+    if (is_server)
+      SSL_CTX_add_extra_chain_cert(
+          context, ca);  // takes ownership; a joining node checks its pin against it
+    else
+      X509_free(ca);
     const auto certificate = reinterpret_cast<const unsigned char*>(credentials.certificate.data());
     const auto key = reinterpret_cast<const unsigned char*>(credentials.key.data());
-    if (SSL_CTX_use_certificate_ASN1(context, static_cast<int>(credentials.certificate.size()), certificate) != 1)
+    if (SSL_CTX_use_certificate_ASN1(context, static_cast<int>(credentials.certificate.size()),
+                                     certificate) != 1)
       return fail_openssl("cannot use the certificate");
-    if (SSL_CTX_use_PrivateKey_ASN1(EVP_PKEY_EC, context, key, static_cast<long>(credentials.key.size())) != 1)
+    if (SSL_CTX_use_PrivateKey_ASN1(EVP_PKEY_EC, context, key,
+                                    static_cast<long>(credentials.key.size())) != 1)
       return fail_openssl("cannot use the private key");
-    if (SSL_CTX_check_private_key(context) != 1) return fail_openssl("the private key does not fit the certificate");
+    if (SSL_CTX_check_private_key(context) != 1)
+      return fail_openssl("the private key does not fit the certificate");
     return {};
   }
 };
@@ -154,12 +167,14 @@ Result<TlsContext> TlsContext::stranger(const std::string& ca_pin) {
 
 void TlsContext::on_ticket(std::function<void(std::string)> keep) {
   state_->keep_ticket = std::move(keep);
-  SSL_CTX_set_session_cache_mode(state_->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_set_session_cache_mode(state_->context,
+                                 SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(state_->context, [](SSL* ssl, SSL_SESSION* session) {
     auto* state = static_cast<State*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
     unsigned char* der = nullptr;
     const int size = i2d_SSL_SESSION(session, &der);
-    if (size > 0) state->keep_ticket(std::string(reinterpret_cast<char*>(der), static_cast<std::size_t>(size)));
+    if (size > 0)
+      state->keep_ticket(std::string(reinterpret_cast<char*>(der), static_cast<std::size_t>(size)));
     OPENSSL_free(der);
     return 0;
   });
@@ -186,7 +201,8 @@ std::unique_ptr<TlsTransport> TlsTransport::accept(TlsContext& context, int fd) 
   return transport;
 }
 
-std::unique_ptr<TlsTransport> TlsTransport::connect(TlsContext& context, int fd, const std::string& ticket) {
+std::unique_ptr<TlsTransport> TlsTransport::connect(TlsContext& context, int fd,
+                                                    const std::string& ticket) {
   std::unique_ptr<TlsTransport> transport(new TlsTransport(SSL_new(context.state_->context), fd));
   SSL_set_connect_state(transport->ssl_);
   if (!ticket.empty()) {
@@ -212,7 +228,9 @@ IoResult TlsTransport::explain(int result) {
       break;
     default: {
       const long verify = SSL_get_verify_result(ssl_);
-      failure_ = verify != X509_V_OK ? std::string("certificate: ") + X509_verify_cert_error_string(verify) : openssl_error();
+      failure_ = verify != X509_V_OK
+                     ? std::string("certificate: ") + X509_verify_cert_error_string(verify)
+                     : openssl_error();
     }
   }
   broken_ = true;
@@ -276,8 +294,9 @@ std::string TlsTransport::peer_ca_der() const {
 std::string TlsTransport::enrol_exporter() const {
   constexpr std::string_view kLabel = "EXPORTER-rexec-enrol";
   std::string out(32, '\0');
-  const int ok = SSL_export_keying_material(ssl_, reinterpret_cast<unsigned char*>(out.data()), out.size(), kLabel.data(),
-                                            kLabel.size(), nullptr, 0, 0);
+  const int ok =
+      SSL_export_keying_material(ssl_, reinterpret_cast<unsigned char*>(out.data()), out.size(),
+                                 kLabel.data(), kLabel.size(), nullptr, 0, 0);
   return ok == 1 ? out : std::string();
 }
 

@@ -1,7 +1,8 @@
-// TLS 1.3 on a socket: contexts for the three parties and a Transport over one connection. Which certificates are good is
-// decided here (chain to the cluster's CA, one rexec URI, P-256); what their holder may do is not. Expiry and revocation are
-// left to the session, because an expired node may still renew itself; a resumed session carries its certificate too, so the
-// same checks apply to it. This is the only pair of files with <openssl/ssl.h>.
+// TLS 1.3 on a socket: contexts for the three parties and a Transport over one connection. Which
+// certificates are good is decided here (chain to the cluster's CA, one rexec URI, P-256); what
+// their holder may do is not. Expiry and revocation are left to the session, because an expired
+// node may still renew itself; a resumed session carries its certificate too, so the same checks
+// apply to it. This is the only pair of files with <openssl/ssl.h>.
 #pragma once
 
 #include <functional>
@@ -17,7 +18,8 @@ typedef struct ssl_ctx_st SSL_CTX;
 
 namespace rexec::net {
 
-// DER of the CA certificate, the own certificate and the own private key (PKCS#8). For a stranger the last two are empty.
+// DER of the CA certificate, the own certificate and the own private key (PKCS#8). For a stranger
+// the last two are empty.
 struct Credentials {
   std::string ca;
   std::string certificate;
@@ -32,11 +34,13 @@ class TlsContext {
   TlsContext(TlsContext&&) noexcept;
   TlsContext& operator=(TlsContext&&) noexcept;
 
-  // Peers without a certificate are let in as strangers; one with a wrong certificate fails the handshake.
+  // Peers without a certificate are let in as strangers; one with a wrong certificate fails the
+  // handshake.
   static Result<TlsContext> server(const Credentials& credentials);
   // The peer must be the controller of the CA's cluster.
   static Result<TlsContext> client(const Credentials& credentials);
-  // For join and login: any chain whose CA key has this SHA-256 (32 raw bytes); the CA is then peer_ca_der().
+  // For join and login: any chain whose CA key has this SHA-256 (32 raw bytes); the CA is then
+  // peer_ca_der().
   static Result<TlsContext> stranger(const std::string& ca_pin);
 
   // Serialised session tickets for resumption: the newest one is handed to `keep` (client side).
@@ -52,9 +56,11 @@ class TlsContext {
 class TlsTransport final : public Transport {
  public:
   // Owns `fd`, a connected TCP socket; made non-blocking here. The context outlives the transport.
-  // `ticket` may be empty; one that the server no longer takes costs nothing but the full handshake.
+  // `ticket` may be empty; one that the server no longer takes costs nothing but the full
+  // handshake.
   static std::unique_ptr<TlsTransport> accept(TlsContext& context, int fd);
-  static std::unique_ptr<TlsTransport> connect(TlsContext& context, int fd, const std::string& ticket = {});
+  static std::unique_ptr<TlsTransport> connect(TlsContext& context, int fd,
+                                               const std::string& ticket = {});
   ~TlsTransport() override;
 
   // To be repeated after readiness until kDone or kFailed.

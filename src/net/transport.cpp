@@ -1,14 +1,17 @@
 #include "src/net/transport.hpp"
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+
 namespace rexec::net {
 
-PlainTransport::PlainTransport(int fd) : fd_(fd) { ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) | O_NONBLOCK); }
+PlainTransport::PlainTransport(int fd) : fd_(fd) {
+  ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) | O_NONBLOCK);
+}
 
 PlainTransport::~PlainTransport() { ::close(fd_); }
 

@@ -1,5 +1,6 @@
-// A connected byte stream on a non-blocking descriptor: TLS (tls.hpp) or, between a client and its kept connection,
-// a Unix socket. It says what it waits for and never waits itself; session_driver.* does that.
+// A connected byte stream on a non-blocking descriptor: TLS (tls.hpp) or, between a client and its
+// kept connection, a Unix socket. It says what it waits for and never waits itself;
+// session_driver.* does that.
 #pragma once
 
 #include <cstddef>

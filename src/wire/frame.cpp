@@ -8,9 +8,11 @@
 namespace rexec::wire {
 namespace {
 
-constexpr std::size_t kDirectThreshold = 4 << 10;  // below this a copy costs less than one more read call
+constexpr std::size_t kDirectThreshold =
+    4 << 10;  // below this a copy costs less than one more read call
 
-void write_header(std::uint8_t* to, FrameType type, std::uint32_t stream, std::uint16_t flags, std::size_t length) {
+void write_header(std::uint8_t* to, FrameType type, std::uint32_t stream, std::uint16_t flags,
+                  std::size_t length) {
   store_be<std::uint16_t>(to, kMagic);
   store_be<std::uint16_t>(to + 2, 1);
   store_be<std::uint16_t>(to + 4, static_cast<std::uint16_t>(type));
@@ -19,13 +21,16 @@ void write_header(std::uint8_t* to, FrameType type, std::uint32_t stream, std::u
   store_be<std::uint16_t>(to + 14, flags);
 }
 
-bool known(std::uint16_t type) { return type >= 1 && type <= static_cast<std::uint16_t>(FrameType::kReset); }
+bool known(std::uint16_t type) {
+  return type >= 1 && type <= static_cast<std::uint16_t>(FrameType::kReset);
+}
 
 // The largest payload a frame of this type may announce; fixed-size types must match exactly.
 Result<void> check_length(std::uint16_t type, std::uint32_t length, std::uint32_t control_limit) {
   const auto refuse = [&](std::uint32_t limit) {
-    return fail(Code::kLimit, "a frame of type " + std::to_string(type) + " announces " + std::to_string(length) +
-                                  " bytes, the limit is " + std::to_string(limit));
+    return fail(Code::kLimit, "a frame of type " + std::to_string(type) + " announces " +
+                                  std::to_string(length) + " bytes, the limit is " +
+                                  std::to_string(limit));
   };
   switch (static_cast<FrameType>(type)) {
     case FrameType::kPing:
@@ -37,13 +42,15 @@ Result<void> check_length(std::uint16_t type, std::uint32_t length, std::uint32_
       if (length != 0) return refuse(0);
       return {};
     case FrameType::kData: {
-      const std::uint32_t limit = std::min(kMaxData, std::max(control_limit, kMaxControlBeforeLogin));
+      const std::uint32_t limit =
+          std::min(kMaxData, std::max(control_limit, kMaxControlBeforeLogin));
       if (length == 0) return fail(Code::kProtocol, "a DATA frame is empty");
       if (length > limit) return refuse(limit);
       return {};
     }
     default:
-      if (known(type) && length == 0) return fail(Code::kProtocol, "a frame that needs a map is empty");
+      if (known(type) && length == 0)
+        return fail(Code::kProtocol, "a frame that needs a map is empty");
       if (length > control_limit) return refuse(control_limit);
       return {};
   }
@@ -72,15 +79,18 @@ Frame make_frame(FrameType type, std::uint32_t stream, ByteSpan payload, std::ui
 
 Result<void> FrameParser::begin_frame() {
   const std::uint8_t* h = header_.data();
-  if (load_be<std::uint16_t>(h) != kMagic) return fail(Code::kProtocol, "a frame does not begin with the magic number");
+  if (load_be<std::uint16_t>(h) != kMagic)
+    return fail(Code::kProtocol, "a frame does not begin with the magic number");
   if (load_be<std::uint16_t>(h + 2) == 0) return fail(Code::kProtocol, "a frame has version 0");
   const auto type = load_be<std::uint16_t>(h + 4);
   const auto length = load_be<std::uint32_t>(h + 6);
   skip_ = !known(type) && (type & kIgnorable) != 0;
-  if (!known(type) && !skip_) return fail(Code::kProtocol, "unknown frame type " + std::to_string(type));
+  if (!known(type) && !skip_)
+    return fail(Code::kProtocol, "unknown frame type " + std::to_string(type));
   auto ok = check_length(type, length, control_limit_);
   if (!ok) return ok;
-  current_ = Frame(static_cast<FrameType>(type), load_be<std::uint32_t>(h + 10), load_be<std::uint16_t>(h + 14), length);
+  current_ = Frame(static_cast<FrameType>(type), load_be<std::uint32_t>(h + 10),
+                   load_be<std::uint16_t>(h + 14), length);
   payload_filled_ = 0;
   in_payload_ = true;
   header_filled_ = 0;
@@ -132,7 +142,8 @@ MutableBytes FrameParser::direct_target() {
 }
 
 void FrameParser::direct_filled(std::size_t n) {
-  check(in_payload_ && payload_filled_ + n <= current_.payload().size(), "bytes within the payload");
+  check(in_payload_ && payload_filled_ + n <= current_.payload().size(),
+        "bytes within the payload");
   payload_filled_ += n;
   if (payload_filled_ == current_.payload().size()) finish_frame();
 }

@@ -1,6 +1,7 @@
-// One frame of rexec/1: its 16-byte header, the limits, and a parser that is fed bytes in any pieces. It knows nothing of
-// sessions or of what a payload means; session.* decides that. A payload is never allocated before its length was checked.
-// Source of the format: PROTOCOL.md, "Frames".
+// One frame of rexec/1: its 16-byte header, the limits, and a parser that is fed bytes in any
+// pieces. It knows nothing of sessions or of what a payload means; session.* decides that. A
+// payload is never allocated before its length was checked. Source of the format: PROTOCOL.md,
+// "Frames".
 #pragma once
 
 #include <array>
@@ -17,22 +18,39 @@ inline constexpr std::size_t kHeaderSize = 16;
 inline constexpr std::uint32_t kMaxData = 64 << 10;
 inline constexpr std::uint32_t kMaxControl = 256 << 10;
 inline constexpr std::uint32_t kMaxControlBeforeLogin = 4 << 10;
-inline constexpr std::uint16_t kIgnorable = 0x8000;  // type bit: a receiver that does not know it may skip the frame
+inline constexpr std::uint16_t kIgnorable =
+    0x8000;  // type bit: a receiver that does not know it may skip the frame
 
 enum class FrameType : std::uint16_t {
-  kHello = 1, kClose, kPing, kPong, kRequest, kResponse, kNotice, kOpen, kData, kEvent, kSignal, kCredit, kEnd, kReset,
+  kHello = 1,
+  kClose,
+  kPing,
+  kPong,
+  kRequest,
+  kResponse,
+  kNotice,
+  kOpen,
+  kData,
+  kEvent,
+  kSignal,
+  kCredit,
+  kEnd,
+  kReset,
 };
 
 enum class Channel : std::uint16_t { kIn = 0, kOut = 1, kErr = 2, kSpec = 3 };
 
-// header and payload in one piece of memory, so that a relay rewrites the stream number in place and sends the same bytes on
+// header and payload in one piece of memory, so that a relay rewrites the stream number in place
+// and sends the same bytes on
 class Frame {
  public:
   Frame() = default;
   Frame(FrameType type, std::uint32_t stream, std::uint16_t flags, std::size_t payload_size);
   // Takes `whole`, whose first 16 bytes are free for the header and whose rest is the payload.
   static Frame adopt(FrameType type, std::uint32_t stream, std::uint16_t flags, Buffer whole);
-  FrameType type() const { return static_cast<FrameType>(load_be<std::uint16_t>(bytes_.data() + 4)); }
+  FrameType type() const {
+    return static_cast<FrameType>(load_be<std::uint16_t>(bytes_.data() + 4));
+  }
   std::uint32_t stream() const { return load_be<std::uint32_t>(bytes_.data() + 10); }
   std::uint16_t flags() const { return load_be<std::uint16_t>(bytes_.data() + 14); }
   ByteSpan payload() const { return {bytes_.data() + kHeaderSize, bytes_.size() - kHeaderSize}; }
@@ -48,19 +66,22 @@ class Frame {
 
 Frame make_frame(FrameType type, std::uint32_t stream, ByteSpan payload, std::uint16_t flags = 0);
 
-// Cuts a byte stream into frames. After an error the parser stays failed: the connection is to be closed.
+// Cuts a byte stream into frames. After an error the parser stays failed: the connection is to be
+// closed.
 class FrameParser {
  public:
-  // Maps longer than `limit` are refused from the next header on; DATA, PING and CREDIT have limits of their own.
+  // Maps longer than `limit` are refused from the next header on; DATA, PING and CREDIT have limits
+  // of their own.
   explicit FrameParser(std::uint32_t control_limit) : control_limit_(control_limit) {}
   void set_control_limit(std::uint32_t limit) { control_limit_ = limit; }
 
-  // kProtocol or kLimit with the offending field. Frames completed before the error can still be popped.
+  // kProtocol or kLimit with the offending field. Frames completed before the error can still be
+  // popped.
   Result<void> feed(ByteSpan bytes);
   bool pop(Frame& out);
 
-  // A large payload that is under way: the reader may put the next bytes right there and say how many came.
-  // Empty when feed() is to be used.
+  // A large payload that is under way: the reader may put the next bytes right there and say how
+  // many came. Empty when feed() is to be used.
   MutableBytes direct_target();
   void direct_filled(std::size_t n);
   // True between frames: the connection may end here without having torn one.

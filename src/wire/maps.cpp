@@ -7,7 +7,8 @@
 namespace rexec::wire {
 namespace {
 
-// Builds the value while it checks it, so that a hostile depth or a duplicate key stops the parse at once.
+// Builds the value while it checks it, so that a hostile depth or a duplicate key stops the parse
+// at once.
 class StrictReader : public nlohmann::json_sax<Map> {
  public:
   bool null() override { return put(nullptr); }
@@ -60,7 +61,8 @@ class StrictReader : public nlohmann::json_sax<Map> {
     return true;
   }
   bool open(Map value) {
-    if (stack_.size() >= static_cast<std::size_t>(kMaxDepth)) return refuse("nested deeper than 32");
+    if (stack_.size() >= static_cast<std::size_t>(kMaxDepth))
+      return refuse("nested deeper than 32");
     if (stack_.empty() && !value.is_object()) return refuse("not a map");
     stack_.push_back(place(std::move(value)));
     return true;
@@ -95,8 +97,11 @@ std::string bin_text(const Map& value) {
 
 Result<Map> parse_map(ByteSpan bytes) {
   StrictReader reader;
-  const bool ok = Map::sax_parse(bytes.begin(), bytes.end(), &reader, Map::input_format_t::msgpack, true);
-  if (!ok) return fail(Code::kProtocol, "a message cannot be read: " + (reader.why().empty() ? "cut short" : reader.why()));
+  const bool ok =
+      Map::sax_parse(bytes.begin(), bytes.end(), &reader, Map::input_format_t::msgpack, true);
+  if (!ok)
+    return fail(Code::kProtocol,
+                "a message cannot be read: " + (reader.why().empty() ? "cut short" : reader.why()));
   return std::move(reader.root());
 }
 
@@ -124,7 +129,8 @@ Result<std::uint64_t> get_u64(const Map& map, std::string_view key, std::uint64_
   const Map* at = find(map, key);
   if (at == nullptr) return bad_field(key, "is missing");
   if (!at->is_number_unsigned()) {
-    // to_msgpack writes a non-negative signed integer as unsigned, so only a negative one or another type comes here
+    // to_msgpack writes a non-negative signed integer as unsigned, so only a negative one or
+    // another type comes here
     return bad_field(key, "is not an unsigned integer");
   }
   const auto value = at->get<std::uint64_t>();
@@ -178,7 +184,8 @@ Map bin(std::string_view bytes) { return Map::binary({bytes.begin(), bytes.end()
 
 Map error_to_map(const Error& error) {
   // Messages may quote bytes that are not UTF-8; a map must stay readable for the strict reader.
-  return {{"code", code_name(error.code)}, {"message", printable(error.message)}, {"hint", error.hint}};
+  return {
+      {"code", code_name(error.code)}, {"message", printable(error.message)}, {"hint", error.hint}};
 }
 
 Error error_from_map(const Map& map) {
@@ -189,7 +196,8 @@ Error error_from_map(const Map& map) {
     for (const auto& line : split(text, '\n')) out += (out.empty() ? "" : "\n") + printable(line);
     return out;
   };
-  return {code_from_name(text_or(map, "code")), lines(text_or(map, "message", "no reason given")), lines(text_or(map, "hint"))};
+  return {code_from_name(text_or(map, "code")), lines(text_or(map, "message", "no reason given")),
+          lines(text_or(map, "hint"))};
 }
 
 }  // namespace rexec::wire

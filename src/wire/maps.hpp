@@ -1,5 +1,6 @@
-// MessagePack maps, the payload of every control frame: strict reading of what a peer sent, and typed access to its fields.
-// Nothing here knows a particular message. Depth ≤ 32, string keys, no duplicate keys, no ext types, no bytes behind the map.
+// MessagePack maps, the payload of every control frame: strict reading of what a peer sent, and
+// typed access to its fields. Nothing here knows a particular message. Depth ≤ 32, string keys, no
+// duplicate keys, no ext types, no bytes behind the map.
 #pragma once
 
 #include <cstdint>
@@ -21,13 +22,16 @@ Result<Map> parse_map(ByteSpan bytes);
 // MessagePack of an object.
 std::string pack(const Map& map);
 
-// A field of the expected type; kProtocol naming `key` when missing, of another type or out of range.
+// A field of the expected type; kProtocol naming `key` when missing, of another type or out of
+// range.
 Result<std::string> get_text(const Map& map, std::string_view key);
 Result<std::string> get_bin(const Map& map, std::string_view key);
-Result<std::uint64_t> get_u64(const Map& map, std::string_view key, std::uint64_t highest = (1ULL << 53) - 1);
+Result<std::uint64_t> get_u64(const Map& map, std::string_view key,
+                              std::uint64_t highest = (1ULL << 53) - 1);
 Result<bool> get_bool(const Map& map, std::string_view key);
 
-// The same with a default for a field that is missing or of another type: for fields an older peer does not send.
+// The same with a default for a field that is missing or of another type: for fields an older peer
+// does not send.
 std::string text_or(const Map& map, std::string_view key, std::string_view otherwise = {});
 std::string bin_or(const Map& map, std::string_view key);
 std::uint64_t u64_or(const Map& map, std::string_view key, std::uint64_t otherwise);
@@ -38,7 +42,8 @@ const Map& child_or_empty(const Map& map, std::string_view key);
 
 Map bin(std::string_view bytes);
 
-// {code, message, hint}, as in CLOSE, RESET and failed RESPONSEs. Text from a peer is made printable and cut at 4 KiB.
+// {code, message, hint}, as in CLOSE, RESET and failed RESPONSEs. Text from a peer is made
+// printable and cut at 4 KiB.
 Map error_to_map(const Error& error);
 Error error_from_map(const Map& map);
 

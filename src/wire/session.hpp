@@ -1,7 +1,8 @@
-// The session machine of rexec/1: both roles, no socket, no clock, no thread. The shell (net/session_driver) feeds it bytes and
-// `now`, hands its events to a handler, and writes what take_output() gives: control frames first, then the streams' data
-// in turn, so that a full stream never delays an INT. What a verb or a stream kind means is the handler's.
-// Source: PROTOCOL.md. Invariant: queued data of a stream never exceeds the peer's credit.
+// The session machine of rexec/1: both roles, no socket, no clock, no thread. The shell
+// (net/session_driver) feeds it bytes and `now`, hands its events to a handler, and writes what
+// take_output() gives: control frames first, then the streams' data in turn, so that a full stream
+// never delays an INT. What a verb or a stream kind means is the handler's. Source: PROTOCOL.md.
+// Invariant: queued data of a stream never exceeds the peer's credit.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ inline constexpr std::uint64_t kInitialWindow = 1 << 20;
 inline constexpr Millis kPingEvery{5'000};
 inline constexpr Millis kSuspectAfter{15'000};
 inline constexpr Millis kHelloDeadline{5'000};
-inline constexpr std::size_t kMaxQueuedControl = 1 << 20;  // a peer that pings and never reads is cut off here
+inline constexpr std::size_t kMaxQueuedControl =
+    1 << 20;  // a peer that pings and never reads is cut off here
 inline constexpr std::size_t kMaxQueuedEvents = 4096;
 
 using StreamId = std::uint32_t;
@@ -39,30 +41,68 @@ Result<std::uint16_t> negotiate(VersionRange ours, VersionRange theirs);
 
 // What came in, in order. Streams' frames keep their bytes, so that a relay passes them on unread.
 namespace event {
-struct Hello { Map map; };
-struct Request { RequestId id; std::string verb; Map args; };
-struct Response { RequestId id; Result<Map> result; };
-struct Notice { std::string verb; Map args; };
-struct Opened { StreamId stream; std::string kind; Map args; };
-struct Data { StreamId stream; Channel channel; Frame frame; };
-struct Event { StreamId stream; Frame frame; };    // payload: a map, checked by parse_map when it is read
-struct Signal { StreamId stream; Frame frame; };
-struct Credit { StreamId stream; std::uint64_t limit; };
-struct Ended { StreamId stream; };                  // the peer's direction is finished
-struct Reset { StreamId stream; Error error; };     // the stream is gone
-struct Closed { Error error; };                     // the session is over; nothing follows
+struct Hello {
+  Map map;
+};
+struct Request {
+  RequestId id;
+  std::string verb;
+  Map args;
+};
+struct Response {
+  RequestId id;
+  Result<Map> result;
+};
+struct Notice {
+  std::string verb;
+  Map args;
+};
+struct Opened {
+  StreamId stream;
+  std::string kind;
+  Map args;
+};
+struct Data {
+  StreamId stream;
+  Channel channel;
+  Frame frame;
+};
+struct Event {
+  StreamId stream;
+  Frame frame;
+};  // payload: a map, checked by parse_map when it is read
+struct Signal {
+  StreamId stream;
+  Frame frame;
+};
+struct Credit {
+  StreamId stream;
+  std::uint64_t limit;
+};
+struct Ended {
+  StreamId stream;
+};  // the peer's direction is finished
+struct Reset {
+  StreamId stream;
+  Error error;
+};  // the stream is gone
+struct Closed {
+  Error error;
+};  // the session is over; nothing follows
 }  // namespace event
-using Event = std::variant<event::Hello, event::Request, event::Response, event::Notice, event::Opened, event::Data,
-                           event::Event, event::Signal, event::Credit, event::Ended, event::Reset, event::Closed>;
+using Event = std::variant<event::Hello, event::Request, event::Response, event::Notice,
+                           event::Opened, event::Data, event::Event, event::Signal, event::Credit,
+                           event::Ended, event::Reset, event::Closed>;
 
 enum class Side { kDialler, kAcceptor };
 enum class Trust { kStranger, kAuthenticated };
 
 struct SessionOptions {
   Side side = Side::kDialler;
-  Trust trust = Trust::kAuthenticated;  // a stranger keeps the small frame limit and may open no stream
+  Trust trust =
+      Trust::kAuthenticated;  // a stranger keeps the small frame limit and may open no stream
   VersionRange versions;
-  std::uint32_t max_streams = 256;      // that the peer may have open
+  std::uint32_t max_streams = 256;  // that the peer may have open
   BootTime now;
 };
 
@@ -98,14 +138,16 @@ class Session {
   // Queues CLOSE; no event follows but Closed.
   void close(const Error& error);
 
-  // Bytes of DATA that may still be given to send_data: credit less what was sent and queued. 0 for an unknown stream.
+  // Bytes of DATA that may still be given to send_data: credit less what was sent and queued. 0 for
+  // an unknown stream.
   std::uint64_t sendable(StreamId stream) const;
   // Bytes queued and not yet taken.
   std::size_t queued(StreamId stream) const;
   bool has_stream(StreamId stream) const { return streams_.contains(stream); }
   std::size_t stream_count() const { return streams_.size(); }
 
-  // Frames for one flight of about max_bytes, in the order to be written. Never empty while has_output().
+  // Frames for one flight of about max_bytes, in the order to be written. Never empty while
+  // has_output().
   std::vector<Buffer> take_output(BootTime now, std::size_t max_bytes);
   bool has_output() const { return !control_.empty() || !ready_.empty(); }
   BootTime wake_at() const;
@@ -114,7 +156,7 @@ class Session {
 
  private:
   struct Stream {
-    std::uint64_t sent = 0;          // DATA bytes given to send_data
+    std::uint64_t sent = 0;  // DATA bytes given to send_data
     std::uint64_t send_limit = kInitialWindow;
     std::uint64_t received = 0;
     std::uint64_t receive_limit = kInitialWindow;
@@ -156,7 +198,7 @@ class Session {
   std::size_t control_bytes_ = 0;
   std::deque<StreamId> ready_;  // streams with queued frames, next first
   std::unordered_map<StreamId, Stream> streams_;
-  std::set<RequestId> unanswered_;   // the peer's requests that we owe an answer
+  std::set<RequestId> unanswered_;  // the peer's requests that we owe an answer
   std::size_t opened_by_peer_ = 0;
   StreamId next_stream_;
   StreamId highest_peer_stream_ = 0;

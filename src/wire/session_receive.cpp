@@ -1,4 +1,5 @@
-// The receiving half of the session machine: every frame a peer may send, and what it costs him when it is wrong.
+// The receiving half of the session machine: every frame a peer may send, and what it costs him
+// when it is wrong.
 #include <algorithm>
 
 #include "src/base/check.hpp"
@@ -9,8 +10,11 @@ namespace rexec::wire {
 Result<std::uint16_t> negotiate(VersionRange ours, VersionRange theirs) {
   const std::uint16_t common = std::min(ours.highest, theirs.highest);
   if (common >= ours.lowest && common >= theirs.lowest) return common;
-  const auto range = [](VersionRange r) { return std::to_string(r.lowest) + " to " + std::to_string(r.highest); };
-  return fail(Code::kVersion, "no protocol version in common: here " + range(ours) + ", there " + range(theirs),
+  const auto range = [](VersionRange r) {
+    return std::to_string(r.lowest) + " to " + std::to_string(r.highest);
+  };
+  return fail(Code::kVersion,
+              "no protocol version in common: here " + range(ours) + ", there " + range(theirs),
               "upgrade the older side: rexec version");
 }
 
@@ -67,8 +71,7 @@ void Session::handle(Frame frame) {
   Map map;
   const bool may_come_early = type == FrameType::kHello || type == FrameType::kClose ||
                               (type == FrameType::kPing && options_.trust == Trust::kAuthenticated);
-  if (!greeted_ && !may_come_early)
-    return violate(Code::kProtocol, "the first frame is not HELLO");
+  if (!greeted_ && !may_come_early) return violate(Code::kProtocol, "the first frame is not HELLO");
   switch (type) {
     case FrameType::kHello:
       if (with_map(frame, map)) handle_hello(map);
@@ -113,9 +116,11 @@ void Session::handle_hello(const Map& map) {
   if (greeted_) return violate(Code::kProtocol, "a second HELLO");
   const Map& versions = child_or_empty(map, "versions");
   if (!versions.is_array() || versions.size() != 2 || !versions[0].is_number_unsigned() ||
-      !versions[1].is_number_unsigned() || versions[0] > 65535U || versions[1] > 65535U || versions[0] > versions[1])
+      !versions[1].is_number_unsigned() || versions[0] > 65535U || versions[1] > 65535U ||
+      versions[0] > versions[1])
     return violate(Code::kProtocol, "HELLO has no usable versions");
-  const auto version = negotiate(options_.versions, {versions[0].get<std::uint16_t>(), versions[1].get<std::uint16_t>()});
+  const auto version = negotiate(
+      options_.versions, {versions[0].get<std::uint16_t>(), versions[1].get<std::uint16_t>()});
   if (!version) return close(version.error());
   greeted_ = true;
   if (options_.trust == Trust::kAuthenticated) parser_.set_control_limit(kMaxControl);
@@ -127,9 +132,11 @@ void Session::handle_request(Map map) {
   const auto verb = get_text(map, "verb");
   if (!id) return violate(Code::kProtocol, "REQUEST: " + id.error().message);
   if (!verb) return violate(Code::kProtocol, "REQUEST: " + verb.error().message);
-  if (unanswered_.size() >= 1024) return violate(Code::kLimit, "more than 1024 requests without an answer");
+  if (unanswered_.size() >= 1024)
+    return violate(Code::kLimit, "more than 1024 requests without an answer");
   if (!unanswered_.insert(*id).second) {
-    // The first one keeps its answer; the id of this one cannot be told apart, so the peer learns it by a notice.
+    // The first one keeps its answer; the id of this one cannot be told apart, so the peer learns
+    // it by a notice.
     return notice("duplicate_request", {{"id", *id}});
   }
   emit(event::Request{*id, *verb, child_or_empty(map, "args")});
@@ -138,7 +145,8 @@ void Session::handle_request(Map map) {
 void Session::handle_response(Map map) {
   const auto id = get_u64(map, "id");
   if (!id) return violate(Code::kProtocol, "RESPONSE: " + id.error().message);
-  if (*id == 0 || *id >= next_request_) return violate(Code::kProtocol, "RESPONSE to a request never made");
+  if (*id == 0 || *id >= next_request_)
+    return violate(Code::kProtocol, "RESPONSE to a request never made");
   if (map.contains("error")) {
     Error error = error_from_map(child_or_empty(map, "error"));
     return emit(event::Response{*id, std::unexpected(std::move(error))});
@@ -151,15 +159,19 @@ bool Session::peer_may_open(StreamId stream) const {
   return stream != 0 && odd == (options_.side == Side::kAcceptor);
 }
 
-// A frame about a stream that has ended here may still be under way; one about a stream that never was is a violation.
+// A frame about a stream that has ended here may still be under way; one about a stream that never
+// was is a violation.
 bool Session::stale(StreamId stream) const {
-  return peer_may_open(stream) ? stream <= highest_peer_stream_ : stream != 0 && stream < next_stream_;
+  return peer_may_open(stream) ? stream <= highest_peer_stream_
+                               : stream != 0 && stream < next_stream_;
 }
 
 Session::Stream* Session::find(StreamId stream) {
   const auto at = streams_.find(stream);
   if (at != streams_.end()) return &at->second;
-  if (!stale(stream)) violate(Code::kProtocol, "a frame for stream " + std::to_string(stream) + ", which was never opened");
+  if (!stale(stream))
+    violate(Code::kProtocol,
+            "a frame for stream " + std::to_string(stream) + ", which was never opened");
   return nullptr;
 }
 
@@ -171,7 +183,8 @@ void Session::handle_open(StreamId stream, Map map) {
   highest_peer_stream_ = stream;
   const std::uint32_t limit = options_.trust == Trust::kAuthenticated ? options_.max_streams : 0;
   if (opened_by_peer_ >= limit) {
-    const Error error{Code::kLimit, "more than " + std::to_string(limit) + " streams in this session", {}};
+    const Error error{
+        Code::kLimit, "more than " + std::to_string(limit) + " streams in this session", {}};
     return send_control(FrameType::kReset, stream, error_to_map(error));
   }
   streams_[stream];
@@ -184,9 +197,11 @@ void Session::handle_data(Frame frame) {
   Stream* stream = find(id);
   if (stream == nullptr) return;
   if (stream->remote_ended) return violate(Code::kProtocol, "DATA after END");
-  if (frame.flags() > static_cast<std::uint16_t>(Channel::kSpec)) return violate(Code::kProtocol, "DATA on an unknown channel");
+  if (frame.flags() > static_cast<std::uint16_t>(Channel::kSpec))
+    return violate(Code::kProtocol, "DATA on an unknown channel");
   stream->received += frame.payload().size();
-  if (stream->received > stream->receive_limit) return violate(Code::kProtocol, "more DATA than credit");
+  if (stream->received > stream->receive_limit)
+    return violate(Code::kProtocol, "more DATA than credit");
   const auto channel = static_cast<Channel>(frame.flags());
   emit(event::Data{id, channel, std::move(frame)});
 }

@@ -51,7 +51,8 @@ void Session::respond(RequestId id, const Result<Map>& result) {
   }
   std::string packed = pack(map);
   if (packed.size() > kMaxControl) {
-    const Error error{Code::kLimit, "the answer is larger than a message may be", "ask for less, for instance with --limit"};
+    const Error error{Code::kLimit, "the answer is larger than a message may be",
+                      "ask for less, for instance with --limit"};
     packed = pack({{"id", id}, {"error", error_to_map(error)}});
   }
   if (!closed_) queue_control(make_frame(FrameType::kResponse, 0, as_bytes(packed)));
@@ -87,7 +88,9 @@ void Session::send_data(StreamId id, Channel channel, Frame frame) {
   check(size <= sendable(id), "data within the credit");
   at->second.sent += size;
   Buffer bytes = std::move(frame).release();
-  enqueue(id, at->second, Frame::adopt(FrameType::kData, id, static_cast<std::uint16_t>(channel), std::move(bytes)).release());
+  enqueue(id, at->second,
+          Frame::adopt(FrameType::kData, id, static_cast<std::uint16_t>(channel), std::move(bytes))
+              .release());
 }
 
 void Session::send_event(StreamId id, const Map& map) {
@@ -107,7 +110,8 @@ void Session::relay(StreamId id, Frame frame) {
   if (stream.local_ended) return;
   if (frame.type() == FrameType::kData) {
     const std::size_t size = frame.payload().size();
-    if (size > sendable(id)) return reset(id, {Code::kProtocol, "more data than the reader asked for", {}});
+    if (size > sendable(id))
+      return reset(id, {Code::kProtocol, "more data than the reader asked for", {}});
     stream.sent += size;
   } else if (++stream.queued_events > kMaxQueuedEvents) {
     return reset(id, {Code::kLimit, "the reader does not take its events", {}});
@@ -197,21 +201,26 @@ std::vector<Buffer> Session::take_output(BootTime now, std::size_t max_bytes) {
 
 void Session::tick(BootTime now) {
   if (closed_) return;
-  // Who has shown a certificate may wait with his HELLO as long as he pings: a kept connection costs no handshake when it is used.
-  if (!greeted_ && options_.trust == Trust::kStranger && now >= started_ + kHelloDeadline) return violate(Code::kTimeout, "no HELLO within 5 s");
+  // Who has shown a certificate may wait with his HELLO as long as he pings: a kept connection
+  // costs no handshake when it is used.
+  if (!greeted_ && options_.trust == Trust::kStranger && now >= started_ + kHelloDeadline)
+    return violate(Code::kTimeout, "no HELLO within 5 s");
   if (now >= last_received_ + kSuspectAfter) {
     closed_ = true;
     return emit(event::Closed{Error{Code::kLinkLost, "nothing was heard for 15 s", {}}});
   }
   if (greeted_ && control_.empty() && now >= last_sent_ + kPingEvery) {
     Frame ping(FrameType::kPing, 0, 0, 8);
-    store_be(ping.payload_room().data(), static_cast<std::uint64_t>(now.time_since_epoch().count()));
+    store_be(ping.payload_room().data(),
+             static_cast<std::uint64_t>(now.time_since_epoch().count()));
     queue_control(std::move(ping));
   }
 }
 
 BootTime Session::wake_at() const {
-  if (!greeted_) return options_.trust == Trust::kStranger ? started_ + kHelloDeadline : last_received_ + kSuspectAfter;
+  if (!greeted_)
+    return options_.trust == Trust::kStranger ? started_ + kHelloDeadline
+                                              : last_received_ + kSuspectAfter;
   return std::min(last_received_ + kSuspectAfter, last_sent_ + kPingEvery);
 }
 
