@@ -18,7 +18,7 @@ namespace rexec::store {
 namespace {
 
 constexpr int kBusyMs = 2000;             // an outsider's sqlite3 may be looking at the file
-constexpr off_t kAlwaysCheck = 16 << 20;  // up to here a check costs less than 50 ms
+constexpr off_t kAlwaysCheck = 16 << 20;  // up to here a full check costs less than 0.1 s
 
 // locking_mode first: with it WAL needs no shared memory file, so a damaged one cannot mislead us
 // (FAULTS S5).
@@ -28,7 +28,7 @@ constexpr const char* kPragmas =
     "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; PRAGMA journal_size_limit = 4194304";
 
 Error of_exception(const std::string& path, const SQLite::Exception& error) {
-  switch (error.getErrorCode()) {
+  switch (error.getErrorCode() & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return damaged(path, error.what());
@@ -74,7 +74,8 @@ std::unique_ptr<Database> connect(const std::string& path) {
 Result<std::unique_ptr<Database>> open_database(const std::string& directory, OpenMode mode) {
   const std::string path = directory + "/" + kDatabaseName;
   if (auto there = check_presence(path, mode); !there) return std::unexpected(there.error());
-  const bool check = size_of(path + "-wal") > 0 || size_of(path) <= kAlwaysCheck;
+  const bool small = size_of(path) <= kAlwaysCheck;
+  const bool unclean = size_of(path + "-wal") > 0;
   try {
     auto db = connect(path);
     db->connection().exec(kPragmas);
@@ -83,7 +84,8 @@ Result<std::unique_ptr<Database>> open_database(const std::string& directory, Op
     if (*version == 0 && mode == OpenMode::kExisting) {
       return std::unexpected(damaged(path, "it has no tables"));
     }
-    auto ready = check ? check_integrity(*db, Depth::kQuick) : Result<void>();
+    Result<void> ready;
+    if (small || unclean) ready = check_integrity(*db, small ? Depth::kFull : Depth::kQuick);
     if (ready) ready = migrate(*db, all_migrations());
     if (!ready) return std::unexpected(ready.error());
     return db;

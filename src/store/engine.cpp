@@ -19,6 +19,7 @@ namespace rexec::store {
 namespace {
 
 constexpr int kExitIo = 74;  // EX_IOERR
+constexpr std::size_t kPageSize = 4096;
 
 Error disk_full(const std::string& directory) {
   return Error{Code::kStore, "the disk of " + directory + " is full",
@@ -42,6 +43,17 @@ bool is_statement_error(int code) {
     default:
       return false;
   }
+}
+
+// The errno of the WAL's last failed call: sqlite3_system_errno() is read too late to be that.
+int wal_errno(sqlite3* handle) {
+  sqlite3_file* wal = nullptr;
+  int last = 0;
+  sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+  if (wal != nullptr && wal->pMethods != nullptr) {
+    wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &last);
+  }
+  return last;
 }
 
 const Engine::More kNoMore = [](std::vector<Pending>&) { return false; };
@@ -121,7 +133,7 @@ Engine::Outcome Engine::attempt(std::vector<Pending>& group, const More& more) {
   } catch (const SQLite::Exception& error) {
     const Outcome outcome = judge(error);
     roll_back_all();
-    if (outcome == Outcome::kReadOnly) {
+    if (outcome == Outcome::kRefused) {
       results_.assign(group.size(), std::unexpected(of_statement(error)));
     }
     return outcome;
@@ -133,21 +145,49 @@ Engine::Outcome Engine::attempt(std::vector<Pending>& group, const More& more) {
 
 Result<void> Engine::run_one(Store::Operation& operation) {
   db_->statement("SAVEPOINT operation").exec();
+  const std::int64_t before = used_pages();
   try {
     operation(*db_);
   } catch (const OperationError& error) {
     roll_back_one();
     return std::unexpected(error.error());
   } catch (const SQLite::Exception& error) {
-    if (!is_statement_error(error.getErrorCode())) throw;
+    if (!is_statement_error(error.getErrorCode() & 0xff)) throw;
     roll_back_one();
     return std::unexpected(of_statement(error));
   } catch (const std::exception& error) {
     roll_back_one();
     return fail(Code::kInternal, std::string("an operation on the store failed: ") + error.what());
   }
+  if (grows_too_much(before)) {
+    roll_back_one();
+    return std::unexpected(disk_full(options_.directory));
+  }
   db_->statement("RELEASE operation").exec();
   return {};
+}
+
+std::int64_t Engine::used_pages() {
+  if (!low_) return 0;
+  const auto number = [this](const char* sql) {
+    SQLite::Statement& pragma = db_->statement(sql);
+    pragma.executeStep();
+    const std::int64_t value = pragma.getColumn(0).getInt64();
+    pragma.tryReset();
+    return value;
+  };
+  return number("PRAGMA page_count") - number("PRAGMA freelist_count");
+}
+
+// While the disk is low only a quarter of the ballast may be taken for good: room for revocations
+// and results, none for a flood of jobs, and enough left to write the deletes.
+bool Engine::grows_too_much(std::int64_t pages_before) {
+  if (!low_) return false;
+  const std::int64_t grown = used_pages() - pages_before;
+  const auto allowed = static_cast<std::int64_t>(options_.ballast_bytes / kPageSize / 4);
+  if (grown > 0 && low_growth_ + grown > allowed) return true;
+  low_growth_ += grown;
+  return false;
 }
 
 void Engine::roll_back_one() {
@@ -164,20 +204,20 @@ void Engine::roll_back_all() {
 }
 
 Engine::Outcome Engine::judge(const SQLite::Exception& error) {
-  const int system = sqlite3_system_errno(db_->connection().getHandle());
+  const int system = wal_errno(db_->connection().getHandle());
   const bool no_room = system == ENOSPC || system == EDQUOT || system == EFBIG;
-  switch (error.getErrorCode()) {
+  switch (error.getErrorCode() & 0xff) {  // extended codes are on
     case SQLITE_FULL:
       return Outcome::kFull;
     case SQLITE_READONLY:
     case SQLITE_BUSY:
     case SQLITE_NOMEM:
-      return Outcome::kReadOnly;
+      return Outcome::kRefused;
     case SQLITE_IOERR:
       // Only a plain write may be retried: after a failed sync nobody knows what is on the disk.
       if (error.getExtendedErrorCode() == SQLITE_IOERR_WRITE && no_room) return Outcome::kFull;
       if (error.getExtendedErrorCode() == SQLITE_IOERR_WRITE && system == EROFS) {
-        return Outcome::kReadOnly;
+        return Outcome::kRefused;
       }
       break;
     default:
@@ -205,10 +245,12 @@ void Engine::run_apart(std::vector<Pending>& group) {
 }
 
 // Gives pages that deletes left free back to the file system, then tries to have the ballast again.
+// The WAL keeps its size: its room is ours to write in while others fill the disk.
 void Engine::reclaim() {
-  db_->connection().tryExec("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)");
+  db_->connection().tryExec("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(RESTART)");
   if (!ballast_.ensure()) return;
   low_ = false;
+  low_growth_ = 0;
   log_info("the disk has room again, the ballast is back");
 }
 
@@ -218,6 +260,7 @@ void Engine::close() {
   if (!db_) return;
   if (!vanished_) db_->connection().tryExec("PRAGMA wal_checkpoint(TRUNCATE)");
   db_.reset();
+  lock_.reset();
 }
 
 void Engine::raise(Error error) {

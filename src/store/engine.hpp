@@ -8,6 +8,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,7 @@ class Engine {
   // Alarms once when the file is no longer the one we opened (FAULTS S7); from then on every group
   // fails.
   void check_file();
-  // Checkpoints so that the next start finds a clean file.
+  // Checkpoints so that the next start finds a clean file, and frees the lock.
   void close();
 
   Database& database() { return *db_; }
@@ -51,7 +52,7 @@ class Engine {
   std::uint64_t commits() const { return commits_.load(std::memory_order_relaxed); }
 
  private:
-  enum class Outcome { kCommitted, kFull, kReadOnly };
+  enum class Outcome { kCommitted, kFull, kRefused };
   struct FileId {
     dev_t device = 0;
     ino_t inode = 0;
@@ -65,17 +66,20 @@ class Engine {
   void roll_back_all();
   Outcome judge(const SQLite::Exception& error);
   void run_apart(std::vector<Pending>& group);
+  std::int64_t used_pages();
+  bool grows_too_much(std::int64_t pages_before);
   void reclaim();
   void raise(Error error);
   [[noreturn]] void die(Error error);
 
   StoreOptions options_;
-  DataLock lock_;
+  std::optional<DataLock> lock_;
   Ballast ballast_;
   std::unique_ptr<Database> db_;
   FileId opened_;
   bool vanished_ = false;
   std::vector<Result<void>> results_;
+  std::int64_t low_growth_ = 0;  // pages taken since the ballast was spent
   std::atomic<bool> low_ = false;
   std::atomic<std::uint64_t> operations_ = 0;
   std::atomic<std::uint64_t> commits_ = 0;

@@ -107,7 +107,7 @@ Result<Enrolled> enrol_node(Case& c, const std::string& name) {
   }
   if (holder) remove_node(c.db, holder->id, c.request.now);
   Enrolled done = spend(c, random_id('n'), name);
-  NodeRow node{NodeId{done.id}, name,        c.token.labels, done.serial, c.request.now,
+  NodeRow node{NodeId{done.id},  name,        c.token.labels, done.serial, c.request.now,
                c.request.run_as, std::nullopt};
   insert_node(c.db, node);
   if (holder) done.replaced = holder->id.text;

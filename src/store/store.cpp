@@ -14,11 +14,6 @@
 #include "src/store/engine.hpp"
 
 namespace rexec::store {
-namespace {
-
-constexpr auto kFileCheck = std::chrono::seconds(5);  // FAULTS S7 allows 10
-
-}  // namespace
 
 class Store::Thread {
  public:
@@ -75,7 +70,7 @@ bool Store::Thread::due(BootTime now) const {
 // False when there is nothing more to do, ever.
 bool Store::Thread::wait_for_work(std::unique_lock<std::mutex>& lock) {
   for (BootTime now = BootClock::now(); !due(now); now = BootClock::now()) {
-    Nanos pause = kFileCheck;
+    Nanos pause = engine_->options().file_check;
     if (!queue_.empty()) pause = oldest_ + engine_->options().behind_wait - now;
     changed_.wait_for(lock, pause);
     lock.unlock();
@@ -87,7 +82,7 @@ bool Store::Thread::wait_for_work(std::unique_lock<std::mutex>& lock) {
 
 void Store::Thread::check_file() {
   const BootTime now = BootClock::now();
-  if (now - checked_ < kFileCheck) return;
+  if (now - checked_ < engine_->options().file_check) return;
   checked_ = now;
   engine_->check_file();
 }

@@ -41,6 +41,7 @@ struct StoreOptions {
   Millis group_wait{2};  // an open transaction takes more operations for at most this long
   std::size_t group_size = 256;
   Millis behind_wait{100};  // how long Urgency::kBehind may wait for company
+  Millis file_check{5000};  // how often to look whether the file is still ours (S7 allows 10 s)
   std::size_t ballast_bytes = 32 << 20;
 };
 
