@@ -2,11 +2,10 @@
 // and reading. See link.hpp and PROTOCOL.md.
 #include "src/job/link.hpp"
 
-#include <cstring>
 #include <type_traits>
 #include <utility>
 
-#include "src/base/check.hpp"
+#include "src/job/codec.hpp"
 
 namespace rexec::job::link {
 namespace {
@@ -17,71 +16,6 @@ constexpr std::size_t kMaxTicket = 1024;
 constexpr std::size_t kMaxOwner = 256;
 constexpr std::size_t kMaxText = 4096;
 constexpr std::size_t kMaxRecord = 65536;
-
-class Writer {
- public:
-  explicit Writer(std::uint8_t kind) : out_{static_cast<char>(kind), static_cast<char>(kVersion)} {}
-  template <class T>
-    requires std::is_unsigned_v<T>
-  void number(const T& value) {
-    std::uint8_t bytes[sizeof(T)];
-    store_be<T>(bytes, value);
-    out_.append(reinterpret_cast<const char*>(bytes), sizeof(T));
-  }
-  void flag(const bool& value) { number<std::uint8_t>(value ? 1 : 0); }
-  void text(const std::string& value, std::size_t limit) { bytes(as_bytes(value), limit); }
-  void bytes(const ByteSpan& value, std::size_t limit) {
-    check(value.size() <= limit, "link field within its bound");
-    number(static_cast<std::uint32_t>(value.size()));
-    out_.append(as_text(value));
-  }
-  std::string take() { return std::move(out_); }
-
- private:
-  std::string out_;
-};
-
-// After the first failure every field reads as zero and finished() stays false.
-class Reader {
- public:
-  explicit Reader(ByteSpan bytes) : rest_(bytes) {}
-  template <class T>
-    requires std::is_unsigned_v<T>
-  void number(T& value) {
-    const ByteSpan field = take(sizeof(T));
-    value = field.empty() ? T{0} : load_be<T>(field.data());
-  }
-  void flag(bool& value) {
-    std::uint8_t byte = 0;
-    number(byte);
-    ok_ = ok_ && byte <= 1;
-    value = byte == 1;
-  }
-  void text(std::string& value, std::size_t limit) {
-    ByteSpan field;
-    bytes(field, limit);
-    value = as_text(field);
-  }
-  void bytes(ByteSpan& value, std::size_t limit) {
-    std::uint32_t size = 0;
-    number(size);
-    ok_ = ok_ && size <= limit;
-    value = take(size);
-  }
-  void refuse() { ok_ = false; }
-  bool finished() const { return ok_ && rest_.empty(); }
-
- private:
-  ByteSpan take(std::size_t n) {
-    ok_ = ok_ && n <= rest_.size();
-    if (!ok_) return {};
-    const ByteSpan field = rest_.first(n);
-    rest_ = rest_.subspan(n);
-    return field;
-  }
-  ByteSpan rest_;
-  bool ok_ = true;
-};
 
 template <class F, class K>
 void key(F& f, K& k) {
@@ -238,7 +172,9 @@ void fields(F&, M&) {}
 // The kind byte is the family's first number plus the place in the variant.
 template <class Variant>
 std::string write(const Variant& message, std::uint8_t family) {
-  Writer writer(static_cast<std::uint8_t>(family + message.index()));
+  Writer writer;
+  writer.number(static_cast<std::uint8_t>(family + message.index()));
+  writer.number(kVersion);
   std::visit([&](const auto& m) { fields(writer, m); }, message);
   return writer.take();
 }

@@ -96,6 +96,12 @@ bool Cgroup::populated() const {
   return slurp(dir_.get(), "cgroup.events").find("populated 1") != std::string::npos;
 }
 
+bool Cgroup::out_of_memory() const {
+  const std::string events = slurp(dir_.get(), "memory.events");
+  const std::size_t at = events.find("oom_kill ");
+  return at != std::string::npos && events.compare(at + 9, 2, "0\n") != 0;
+}
+
 std::vector<pid_t> Cgroup::members() const {
   std::vector<pid_t> pids;
   for (const auto& line : split(slurp(dir_.get(), "cgroup.procs"), '\n')) {

@@ -41,6 +41,8 @@ class Cgroup {
   int fd() const { return dir_.get(); }
   const std::string& path() const { return path_; }
   bool populated() const;
+  // The kernel killed something in it for want of memory (where the memory controller is on).
+  bool out_of_memory() const;
   // Its own processes, without those of cgroups a job made below it (kill_all reaches them too).
   std::vector<pid_t> members() const;
   void signal_all(int signal) const;

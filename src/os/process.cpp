@@ -70,6 +70,8 @@ std::optional<ExitStatus> reap(int pidfd) {
   return ExitStatus{0, info.si_status};
 }
 
+void reap_killed(int pidfd) { wait_for(kPidfd, pidfd, WEXITED); }
+
 int reap_orphans(pid_t keep) {
   int reaped = 0;
   while (true) {

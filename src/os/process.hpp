@@ -32,6 +32,8 @@ struct ExitStatus {
 };
 // Reaps a child whose pidfd became readable; nullopt while it lives or when it is not ours.
 std::optional<ExitStatus> reap(int pidfd);
+// Waits for one that was killed.
+void reap_killed(int pidfd);
 // Reaps every other zombie child of this process except `keep` (a subreaper collects strangers).
 // Number reaped.
 int reap_orphans(pid_t keep);

@@ -1,0 +1,117 @@
+// Every attempt on this node, as the spawner deals with them: starts, adopts, looks for, declares
+// lost. What is true of an attempt is in its directory and its lock; the maps here only remember
+// whom to watch. Part of the spawner.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "src/job/attempt_dir.hpp"
+#include "src/job/identity.hpp"
+#include "src/job/launch.hpp"
+#include "src/job/shim.hpp"
+#include "src/job/tree.hpp"
+#include "src/os/epoll.hpp"
+
+namespace rexec::job {
+
+class Attempts {
+ public:
+  using Post = std::function<void(link::FromSpawner, std::vector<os::UniqueFd>)>;
+  Attempts(os::EventLoop& loop, os::UniqueFd jobs, NodeDefaults defaults, UserPolicy policy,
+           std::optional<os::CgroupRoot> cgroups, Post post);
+  ~Attempts();
+
+  // What a predecessor left: adopts the living, declares lost or starts the others.
+  void scan();
+  // From net. The spec's descriptor may still be written to by net: it is copied before it is read.
+  void start(const link::Start& start, os::UniqueFd spec);
+  // Answers with what there is: ShimChannel, Finished, Refused; or later, while it is being
+  // settled.
+  void report(const AttemptKey& key);
+  void reported(const AttemptKey& key);
+  void remove(const AttemptKey& key);
+  // Those net should hear of by itself: alive, being settled, or not yet acknowledged.
+  std::vector<AttemptKey> unreported() const;
+  // Nothing is being settled: every answer net waits for was posted.
+  bool settled() const { return settling_.empty() && lookups_.empty() && retries_.empty(); }
+  bool any_alive() const { return !live_.empty(); }
+  void stop_all(Millis grace);
+  void retire(WallTime now);
+
+ private:
+  struct Live {
+    os::Child shim;
+    os::EventLoop::Token token = 0;
+    os::UniqueFd control;  // of a shim of ours
+    os::UniqueFd plan;     // kept until the start is surely behind it
+    os::EventLoop::Token plan_timer = 0;
+    link::Meta meta;
+    int tries = 1;
+  };
+  struct Settling {  // lost, and its processes are being killed
+    StartedRecord started;
+    std::optional<JobTree> tree;
+    std::string reason;
+    Nanos pause;
+    os::EventLoop::Token timer = 0;
+  };
+  struct Lookup {
+    link::Start start;
+    std::string spec_bytes;
+    JobSpec spec;
+    std::unique_ptr<GetentLookup> getent;
+  };
+
+  // ---- attempts_start.cpp: starting ----
+  void start_again(const link::Start& start, os::UniqueFd spec);
+  void begin_with(const link::Start& start, os::UniqueFd spec);
+  void begin(const link::Start& start, const std::string& spec_bytes);
+  void begin_as(const link::Start& start, const std::string& spec_bytes, const JobSpec& spec,
+                os::User user);
+  void launch(const AttemptKey& key, os::UniqueFd plan, const link::Meta& meta, int tries);
+  Result<void> hand_over(const AttemptKey& key, Live& live, int net);
+  void refuse(const AttemptKey& key, const Error& error);
+  void post_refusal(const AttemptKey& key, const Error& error);
+  void keep_warm();
+  void warm_later();
+
+  // ---- attempts.cpp: what there is ----
+  os::UniqueFd open_dir(const AttemptKey& key) const;
+  void watch(const AttemptKey& key, Live live);
+  void adopt(const AttemptKey& key, pid_t pid);
+  void on_shim_exit(const AttemptKey& key);
+  void restart(const AttemptKey& key);
+  void retry_report(const AttemptKey& key);
+  void refuse_later(const AttemptKey& key);
+  void post_channel(const AttemptKey& key, int dir_fd);
+  void post_finished(const AttemptKey& key, int dir_fd);
+  std::vector<AttemptKey> list() const;
+
+  // ---- attempts_lost.cpp: without a record ----
+  void lose(const AttemptKey& key);
+  void kill_left(const AttemptKey& key);
+  void write_lost(const AttemptKey& key);
+
+  os::EventLoop& loop_;
+  os::UniqueFd jobs_;
+  NodeDefaults defaults_;
+  UserPolicy policy_;
+  std::optional<os::CgroupRoot> cgroups_;
+  Post post_;
+  std::string boot_;
+  std::optional<WarmShim> warm_;
+  os::EventLoop::Token warm_timer_ = 0;
+  std::map<AttemptKey, Live> live_;
+  std::map<AttemptKey, Settling> settling_;
+  std::map<AttemptKey, Lookup> lookups_;
+  std::map<AttemptKey, os::EventLoop::Token> retries_;
+  AttemptKey retrying_;  // whose timer is firing, and how often it may still
+  int retries_left_ = 0;
+};
+
+}  // namespace rexec::job

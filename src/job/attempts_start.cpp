@@ -1,0 +1,160 @@
+// From a Start to a shim with its order. See attempts.hpp.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "src/base/log.hpp"
+#include "src/base/text.hpp"
+#include "src/job/attempts.hpp"
+#include "src/os/seqpacket.hpp"
+
+namespace rexec::job {
+namespace {
+
+// So long the plan is kept for another try; after it the journal has everything.
+constexpr Nanos kKeepPlan = std::chrono::seconds(2);
+// The next warm shim is made when the work at hand is done.
+constexpr Nanos kWarmPause = std::chrono::microseconds(300);
+
+bool valid(const AttemptKey& key) { return is_id(key.job.text, 'j') && key.attempt > 0; }
+
+}  // namespace
+
+void Attempts::start(const link::Start& start, os::UniqueFd spec) {
+  if (!valid(start.key) || !spec)
+    return refuse(start.key, {Code::kProtocol, "a start without a job or spec", {}});
+  // The directory is the claim: whoever made it first is the only one to start this attempt.
+  if (::mkdirat(jobs_.get(), attempt_name(start.key).c_str(), 0700) != 0) {
+    if (errno == EEXIST) return start_again(start, std::move(spec));
+    return post_refusal(start.key, fail_errno("the job directory", errno).error());
+  }
+  begin_with(start, std::move(spec));
+}
+
+// The same Start once more: answered with what there is. Only a directory in which nothing ever
+// began is begun now.
+void Attempts::start_again(const link::Start& start, os::UniqueFd spec) {
+  const os::UniqueFd dir = open_dir(start.key);
+  const bool fresh = dir && read_state(dir.get()).state == AttemptState::kNew &&
+                     !live_.contains(start.key) && !lookups_.contains(start.key);
+  if (fresh) return begin_with(start, std::move(spec));
+  report(start.key);
+}
+
+void Attempts::begin_with(const link::Start& start, os::UniqueFd spec) {
+  const auto bytes = os::read_all(spec.get(), kMaxSpecBytes);
+  if (!bytes) return refuse(start.key, bytes.error());
+  begin(start, *bytes);
+}
+
+void Attempts::begin(const link::Start& start, const std::string& spec_bytes) {
+  auto spec = decode_spec(as_bytes(spec_bytes));
+  if (!spec) return refuse(start.key, spec.error());
+  if (spec->cpu_milli != 0 || spec->memory_bytes != 0 || spec->pids != 0)
+    return refuse(start.key, {Code::kRefusedByNode, "limits are unavailable on this node", {}});
+  auto user = find_job_user(*spec, policy_);
+  if (!user) return refuse(start.key, user.error());
+  if (*user) return begin_as(start, spec_bytes, *spec, std::move(**user));
+  auto& lookup = lookups_[start.key];
+  lookup.start = start;
+  lookup.spec_bytes = spec_bytes;
+  lookup.spec = std::move(*spec);
+  lookup.getent = std::make_unique<GetentLookup>(
+      loop_, job_user_name(lookup.spec, policy_),
+      [this, key = start.key](std::optional<os::User> found) {
+        auto node = lookups_.extract(key);
+        Lookup& l = node.mapped();
+        if (found) return begin_as(l.start, l.spec_bytes, l.spec, std::move(*found));
+        refuse(key, {Code::kRefusedByNode,
+                     "no user " + printable(job_user_name(l.spec, policy_)) + " on this node",
+                     {}});
+      });
+}
+
+void Attempts::begin_as(const link::Start& start, const std::string& spec_bytes,
+                        const JobSpec& spec, os::User user) {
+  if (auto admitted = admit_user(spec, policy_, user); !admitted)
+    return refuse(start.key, admitted.error());
+  link::Meta meta{start.ticket, start.owner,
+                  static_cast<std::uint64_t>(wall_now().time_since_epoch().count())};
+  Launch plan = plan_launch(spec, start, user, defaults_);
+  plan.meta = encode_meta(meta, start);
+  plan.spec = spec_bytes;
+  auto memfd = os::make_memfd("rexec-plan", as_bytes(encode_launch(plan)));
+  if (!memfd) return refuse(start.key, memfd.error());
+  launch(start.key, std::move(*memfd), meta, 1);
+}
+
+void Attempts::launch(const AttemptKey& key, os::UniqueFd plan, const link::Meta& meta, int tries) {
+  auto pair = os::make_seqpacket_pair(os::Blocking::kNo);
+  if (!pair) return refuse(key, pair.error());
+  Live live;
+  live.plan = std::move(plan);
+  live.meta = meta;
+  live.tries = tries;
+  auto handed = hand_over(key, live, pair->second.get());
+  warm_later();
+  if (!handed) return refuse(key, handed.error());
+  live.plan_timer = loop_.after(kKeepPlan, [this, key] {
+    const auto found = live_.find(key);
+    if (found != live_.end()) found->second.plan.reset(), found->second.plan_timer = 0;
+  });
+  watch(key, std::move(live));
+  std::vector<os::UniqueFd> fds;
+  fds.push_back(std::move(pair->first));
+  post_(link::ShimChannel{key, meta, 0, 0}, std::move(fds));
+}
+
+// To the warm shim, or to a new one when that has died meanwhile.
+Result<void> Attempts::hand_over(const AttemptKey& key, Live& live, int net) {
+  const os::UniqueFd dir = open_dir(key);
+  if (!dir) return fail_errno(attempt_name(key), errno);
+  Result<void> ordered = fail(Code::kIo, "no shim could be made");
+  for (int i = 0; i < 2 && !ordered; ++i) {
+    keep_warm();
+    if (!warm_) continue;
+    ordered = order_shim(*warm_, dir.get(), live.plan.get(), net);
+    live.shim = std::move(warm_->process);
+    live.control = std::move(warm_->control);
+    warm_.reset();
+    if (ordered) return {};
+    os::send_signal(live.shim.pidfd.get(), SIGKILL);
+    os::reap_killed(live.shim.pidfd.get());
+  }
+  return ordered;
+}
+
+void Attempts::keep_warm() {
+  loop_.cancel(warm_timer_);
+  if (warm_) return;
+  auto shim = fork_shim(cgroups_);
+  if (shim) {
+    warm_ = std::move(*shim);
+  } else {
+    log_warn("cannot fork a shim", {{"error", shim.error().message}});
+  }
+}
+
+void Attempts::warm_later() {
+  if (warm_timer_ == 0 && !warm_) warm_timer_ = loop_.after(kWarmPause, [this] { keep_warm(); });
+}
+
+// Nothing of it stays: as if it had never been sent.
+void Attempts::refuse(const AttemptKey& key, const Error& error) {
+  if (valid(key)) {
+    const os::UniqueFd dir = open_dir(key);
+    if (dir && read_state(dir.get()).state == AttemptState::kNew)
+      (void)remove_attempt(jobs_.get(), key);
+  }
+  post_refusal(key, error);
+}
+
+void Attempts::post_refusal(const AttemptKey& key, const Error& error) {
+  log_info("refused a job", {{"job", attempt_name(key)}, {"why", error.message}});
+  post_(link::Refused{key, std::string(code_name(error.code)), error.message.substr(0, 2048)}, {});
+}
+
+}  // namespace rexec::job

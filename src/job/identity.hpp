@@ -1,0 +1,58 @@
+// Who a job runs as: the account asked for, found in the node's files or through getent, and
+// whether this node allows it. The node's own veto, whatever the controller says.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/base/error.hpp"
+#include "src/job/spec.hpp"
+#include "src/os/epoll.hpp"
+#include "src/os/process.hpp"
+#include "src/os/users.hpp"
+
+namespace rexec::job {
+
+struct UserPolicy {
+  os::AccountFiles files;
+  std::string run_as;                    // empty: the agent's own user
+  std::vector<std::string> allow_users;  // "*": any but uid 0
+};
+
+// The account the spec means; nullopt when the files do not know the name (getent may).
+Result<std::optional<os::User>> find_job_user(const JobSpec& spec, const UserPolicy& policy);
+// kRefusedByNode or kDenied with the reason; sets the group that was asked for.
+Result<void> admit_user(const JobSpec& spec, const UserPolicy& policy, os::User& user);
+// The name that find_job_user looked for.
+std::string job_user_name(const JobSpec& spec, const UserPolicy& policy);
+
+// Asks `getent passwd` and `getent initgroups`, each a child with a deadline. Calls back once,
+// never from inside start().
+class GetentLookup {
+ public:
+  using Done = std::function<void(std::optional<os::User>)>;
+  GetentLookup(os::EventLoop& loop, std::string name, Done done);
+  ~GetentLookup();
+
+ private:
+  struct Query {
+    os::Program program;
+    os::EventLoop::Token token = 0;
+    std::string text;
+    bool open = false;
+  };
+  void run(Query& query, const char* database);
+  void read_some(Query& query);
+  void finish();
+
+  os::EventLoop& loop_;
+  std::string name_;
+  Done done_;
+  Query passwd_, groups_;
+  os::EventLoop::Token deadline_ = 0;
+};
+
+}  // namespace rexec::job

@@ -1,0 +1,203 @@
+// Events of a running job. How it ends is in supervisor_end.cpp. See supervisor.hpp.
+#include "src/job/supervisor.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "src/os/pty.hpp"
+
+namespace rexec::job {
+namespace {
+
+// A restarting agent is not a user who left: so long its connection may be missing.
+constexpr Nanos kReconnect = std::chrono::seconds(5);
+
+}  // namespace
+
+Supervisor::Supervisor(os::EventLoop& loop, ShimPlan plan, ShimOrder order, StartedJob job,
+                       JobTree tree)
+    : loop_(loop),
+      plan_(std::move(plan)),
+      order_(std::move(order)),
+      job_(std::move(job)),
+      tree_(std::move(tree)),
+      spool_(order_.directory.get(), spool_options(plan_.output_quota)),
+      output_(loop, spool_, plan_.sha256 ? Sha256::kOn : Sha256::kOff,
+              {.progress = [this] { link_.picture.held = output_.held(), link_.flush(); },
+               .closed = [this] { advance(); }}),
+      stdin_(loop, [this] { link_.picture.ack = stdin_.ack(), link_.flush(); }),
+      link_(loop, spool_, order_.directory.get(),
+            {.message = [this](const link::ToShim& m) { return on_message(m); },
+             .lost = [this] { on_link_lost(); }}),
+      began_(BootClock::now()) {
+  link_.picture.pid = job_.record.pid;
+  link_.picture.started_ms = job_.record.wall_ms;
+  link_.picture.tty = plan_.tty;
+  if (job_.in)
+    stdin_.open(std::move(job_.in),
+                plan_.tty ? StdinPump::Kind::kTerminal : StdinPump::Kind::kPipe);
+  link_.picture.ack = stdin_.ack();
+}
+
+void Supervisor::run() {
+  auto signals = os::open_signals({SIGCHLD});
+  children_token_ = loop_.watch(signals->get(), EPOLLIN,
+                                [this, fd = signals->get()](std::uint32_t) { on_children(fd); });
+  report_token_ = loop_.watch(job_.report.get(), EPOLLIN, [this](std::uint32_t) { on_report(); });
+  if (plan_.attach) watched_ = true, readers_ = 1, spool_.set_reader({0, 0});
+  if (plan_.timeout_ms > 0)
+    timeout_ = loop_.after(Millis(plan_.timeout_ms),
+                           [this] { stop(Outcome::kTimeout, "timeout", Millis(plan_.grace_ms)); });
+  link_.listen(std::move(job_.listener));
+  if (order_.net) link_.connect(std::move(order_.net));
+  // A child that was quick is a zombie already and its SIGCHLD came before the descriptor.
+  on_children(signals->get());
+  output_.open(Channel::kOut, std::move(job_.out));
+  if (job_.err) output_.open(Channel::kErr, std::move(job_.err));
+  loop_.run();
+}
+
+void Supervisor::on_children(int signal_fd) {
+  while (os::take_signal(signal_fd) != 0) {
+  }
+  if (reap_pending_) {
+    if (const auto status = os::reap(job_.leader.pidfd.get())) on_leader_exit(*status);
+  }
+  os::reap_orphans(reap_pending_ ? job_.leader.pid : 0);
+  advance();
+}
+
+// Ends empty when exec closed it; carries a StartFailure otherwise.
+void Supervisor::on_report() {
+  std::uint8_t bytes[8192];
+  const ssize_t n = ::read(job_.report.get(), bytes, sizeof(bytes));
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  loop_.forget(report_token_);
+  StartFailure failure;
+  if (n > 0 && decode_failure({bytes, static_cast<std::size_t>(n)}, failure)) {
+    failure_ = failure;
+    return;
+  }
+  link_.picture.started = true;
+  link_.flush();
+}
+
+void Supervisor::on_leader_exit(os::ExitStatus status) {
+  reap_pending_ = false;
+  status_ = status;
+  leader_ended_ = BootClock::now();
+  if (report_token_ != 0) on_report();
+  if (plan_.children != Children::kWait) loop_.cancel(timeout_);
+  stdin_.close();
+  link_.picture.ack = stdin_.ack();
+  if (!failure_)
+    link_.picture.exited = link::Exited{static_cast<std::uint32_t>(status.code),
+                                        static_cast<std::uint32_t>(status.signal)};
+  link_.flush();
+}
+
+bool Supervisor::on_message(const link::ToShim& message) {
+  return std::visit([this](const auto& m) { return handle(m); }, message);
+}
+
+bool Supervisor::handle(const link::Stdin& m) {
+  const bool good = stdin_.data(m.offset, m.bytes);
+  link_.picture.ack = stdin_.ack();
+  link_.flush();
+  return good;
+}
+
+bool Supervisor::handle(const link::StdinEof& m) { return stdin_.end(m.offset); }
+
+// To the job's process group, as a terminal would. Before it is reaped its pid cannot be another's.
+bool Supervisor::handle(const link::Signal& m) {
+  if (m.number == 0 || m.number > static_cast<std::uint32_t>(SIGRTMAX)) return false;
+  if (reap_pending_) ::kill(-job_.leader.pid, static_cast<int>(m.number));
+  return true;
+}
+
+bool Supervisor::handle(const link::Stop& m) {
+  const std::uint64_t grace = std::min<std::uint64_t>(m.grace_ms, 86'400'000);
+  stop(Outcome::kStopped, "stop", Millis(grace));
+  return true;
+}
+
+bool Supervisor::handle(const link::Resize& m) {
+  if (plan_.tty && job_.terminal) os::resize_pty(job_.terminal.get(), {m.rows, m.cols});
+  return true;
+}
+
+bool Supervisor::handle(const link::CloseOutput& m) {
+  output_.close(plan_.tty ? Channel::kOut : m.channel);
+  // A terminal hangs up when its last master is closed.
+  if (plan_.tty) stdin_.close(), job_.terminal.reset();
+  return true;
+}
+
+bool Supervisor::handle(const link::Readers& m) {
+  readers_ = m.count;
+  if (m.count > 0) {
+    readers_back();
+  } else {
+    readers_gone(Nanos(0));
+  }
+  return true;
+}
+
+bool Supervisor::handle(const link::Read& m) {
+  if (watched_) spool_.set_reader({m.out, m.err});
+  output_.retry();
+  return true;
+}
+
+bool Supervisor::handle(const link::Leave&) {
+  leave_running_ = true;
+  loop_.cancel(disconnect_timer_);
+  return true;
+}
+
+void Supervisor::on_link_lost() {
+  if (finished_) return leave();
+  readers_ = 0;
+  readers_gone(kReconnect);
+}
+
+// ---- readers -----------------------------------------------------------------------------------
+
+void Supervisor::readers_back() {
+  loop_.cancel(disconnect_timer_);
+  if (watched_) return;
+  // Held from the oldest byte there is until the reader says how far it is.
+  watched_ = true;
+  const auto& segments = spool_.segments();
+  if (segments.empty()) return spool_.set_reader(spool_.totals());
+  spool_.set_reader({segments.front().out_base, segments.front().err_base});
+}
+
+// While the reader may come back in time, its place is kept and the job held back for it: nothing
+// it has not read is dropped. `extra` is for a lost connection.
+void Supervisor::readers_gone(Nanos extra) {
+  if (!watched_) return;
+  loop_.cancel(disconnect_timer_);
+  Nanos wait = extra;
+  if (!leave_running_ && plan_.on_disconnect == OnDisconnect::kStopAfter)
+    wait = std::max<Nanos>(wait, Millis(plan_.on_disconnect_ms));
+  if (wait == Nanos(0)) return disconnect_expired();
+  disconnect_timer_ = loop_.after(wait, [this] {
+    disconnect_timer_ = 0;
+    disconnect_expired();
+  });
+}
+
+void Supervisor::disconnect_expired() {
+  watched_ = false;
+  spool_.release_readers();
+  if (!leave_running_ && plan_.on_disconnect != OnDisconnect::kKeep)
+    stop(Outcome::kStopped, "disconnect", Millis(plan_.grace_ms));
+  output_.retry();
+}
+
+}  // namespace rexec::job

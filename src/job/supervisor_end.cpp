@@ -1,0 +1,202 @@
+// How a job ends: stop and timeout, what outlives its leader, draining, the record. See
+// supervisor.hpp.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "src/job/supervisor.hpp"
+
+namespace rexec::job {
+namespace {
+
+constexpr Nanos kDrain = std::chrono::seconds(2);
+// What is left behind gets less time than the job itself: kill and drain stay within two seconds.
+constexpr Nanos kLeftoverGrace = std::chrono::seconds(1);
+constexpr Nanos kFirstKillPause = std::chrono::milliseconds(5);
+constexpr Nanos kLongestKillPause = std::chrono::milliseconds(500);
+constexpr Nanos kRecordRetry = std::chrono::milliseconds(500);
+// Net normally closes at once when it has read End.
+constexpr Nanos kLinger = std::chrono::seconds(2);
+
+double seconds(Nanos time) { return std::chrono::duration<double>(time).count(); }
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+}
+
+std::string_view stage_word(Stage stage) {
+  switch (stage) {
+    case Stage::kUser:
+      return "user";
+    case Stage::kScript:
+      return "script";
+    case Stage::kWorkdir:
+      return "workdir";
+    case Stage::kExec:
+      return "exec";
+    case Stage::kSetup:
+      break;
+  }
+  return "setup";
+}
+
+}  // namespace
+
+// The first verdict stands; a later stop may only shorten the grace. What came after the leader's
+// own end changes no outcome but ends what it left.
+void Supervisor::stop(Outcome verdict, std::string reason, Millis grace) {
+  if (finished_) return;
+  const bool natural = status_.has_value() && verdict == Outcome::kStopped;
+  if (!verdict_ && !natural) {
+    verdict_ = verdict;
+    reason_ = std::move(reason);
+  }
+  must_be_empty_ = true;
+  terminate(grace);
+  advance();
+}
+
+void Supervisor::terminate(Nanos grace) {
+  loop_.cancel(kill_timer_);
+  kill_pause_ = kFirstKillPause;
+  if (grace <= Nanos(0)) return kill_loop();
+  tree_.signal_all(SIGTERM);
+  kill_timer_ = loop_.after(grace, [this] { kill_loop(); });
+}
+
+// Until nothing is left: what forks while it is being killed is found by the next round.
+void Supervisor::kill_loop() {
+  loop_.cancel(kill_timer_);
+  tree_.kill_all();
+  kill_timer_ = loop_.after(kill_pause_, [this] { kill_loop(); });
+  kill_pause_ = std::min(kill_pause_ * 2, kLongestKillPause);
+  // A child that died just now wakes us by SIGCHLD; this is for the cgroup's other members.
+  if (!reap_pending_) os::reap_orphans(0);
+  advance();
+}
+
+void Supervisor::begin_ending() {
+  ending_ = true;
+  if (must_be_empty_) return;  // stop or timeout is at work already
+  if (plan_.children == Children::kLeave) return output_.finish_queued();
+  if (plan_.children == Children::kWait) return;
+  left_behind_ = static_cast<std::uint32_t>(tree_.living().size());
+  if (left_behind_ > 0) {
+    must_be_empty_ = true;
+    terminate(std::min<Nanos>(Millis(plan_.grace_ms), kLeftoverGrace));
+  }
+  set_drain_deadline();
+}
+
+void Supervisor::set_drain_deadline() {
+  if (drain_timer_ != 0 || output_.all_closed()) return;
+  drain_timer_ = loop_.after(kDrain, [this] {
+    drain_timer_ = 0;
+    output_.finish_queued();
+  });
+}
+
+void Supervisor::advance() {
+  if (finished_ || !status_) return;
+  if (!ending_) begin_ending();
+  if (finished_) return;  // begin_ending() closed the last stream and came here by itself
+  if (must_be_empty_) {
+    if (!tree_.empty()) return;
+    loop_.cancel(kill_timer_);
+    set_drain_deadline();
+  }
+  if (output_.all_closed()) finish();
+}
+
+void Supervisor::finish() {
+  finished_ = true;
+  for (auto* timer : {&timeout_, &kill_timer_, &drain_timer_, &disconnect_timer_})
+    loop_.cancel(*timer);
+  record_ = compose();
+  if (plan_.durable) (void)spool_.sync();
+  tree_.remove_cgroup();
+  if (!job_.record.script_path.empty()) remove_script(job_.record.script_path, plan_.uid);
+  write_record();
+}
+
+// A full disk delays the end; it does not lose it.
+void Supervisor::write_record() {
+  const std::string json = to_json(record_);
+  const auto sync = plan_.durable ? os::Sync::kYes : os::Sync::kNo;
+  auto written = os::replace_file_at(order_.directory.get(), "exit", as_bytes(json), sync);
+  if (!written) {
+    link_.picture.held = {ENOSPC, 0};
+    link_.flush();
+    loop_.after(kRecordRetry, [this] { write_record(); });
+    return;
+  }
+  link_.stop_listening();
+  ::unlinkat(order_.directory.get(), "sock", 0);
+  link_.picture.held = {};
+  link_.picture.end_record = json;
+  link_.flush();
+  if (!link_.connected()) return leave();
+  leave_timer_ = loop_.after(kLinger, [this] { leave(); });
+}
+
+void Supervisor::leave() {
+  if (!link_.picture.end_record.empty()) loop_.stop();
+}
+
+EndRecord Supervisor::compose() const {
+  EndRecord record;
+  record.node = plan_.node;
+  record.key = plan_.key;
+  record.bytes = spool_.totals();
+  record.dropped = spool_.dropped();
+  record.complete = record.dropped == PerStream<std::uint64_t>{};
+  const StreamDigest& out = output_.digest(Channel::kOut);
+  const StreamDigest& err = output_.digest(Channel::kErr);
+  record.xxh128 = {out.xxh128(), err.xxh128()};
+  record.sha256 = {out.sha256(), err.sha256()};
+  record.left_behind = left_behind_;
+  record.ended_ms = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
+  judge(record);
+  if (failure_) return record;
+  record.started_ms = job_.record.wall_ms;
+  record.wall_s = seconds(leader_ended_ - began_);
+  rusage usage{};
+  ::getrusage(RUSAGE_CHILDREN, &usage);
+  record.cpu_s = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  record.max_rss = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  return record;
+}
+
+void Supervisor::judge(EndRecord& record) const {
+  record.signal = status_->signal;
+  if (failure_) {
+    record.outcome = Outcome::kNotStarted;
+    record.code = exit_code_of(*failure_);
+    record.signal = 0;
+    record.reason = stage_word(failure_->stage);
+    record.message = message_of(*failure_);
+  } else if (verdict_ == Outcome::kTimeout) {
+    record.outcome = Outcome::kTimeout;
+    record.code = 124;
+    record.reason = reason_;
+  } else if (verdict_) {
+    record.outcome = Outcome::kStopped;
+    if (record.signal == 0) record.signal = SIGTERM;  // it obeyed and exited by itself
+    record.code = 128 + record.signal;
+    record.reason = reason_;
+  } else if (status_->signal != 0) {
+    record.outcome = Outcome::kSignaled;
+    record.code = 128 + status_->signal;
+    record.oom =
+        status_->signal == SIGKILL && tree_.cgroup() != nullptr && tree_.cgroup()->out_of_memory();
+    if (record.oom) record.reason = "oom";
+  } else {
+    record.outcome = Outcome::kExited;
+    record.code = status_->code;
+  }
+}
+
+}  // namespace rexec::job
