@@ -1,0 +1,206 @@
+// Bytes in and out: stdin exactly once, slow readers, quotas, many bytes.
+#include <doctest/doctest.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "src/base/text.hpp"
+#include "src/job/digest.hpp"
+#include "src/job/stdin_pump.hpp"
+#include "tests/unit/job/rig.hpp"
+
+namespace rexec::job {
+namespace {
+
+std::string numbered(std::size_t size) {
+  std::string text;
+  for (std::size_t i = 0; text.size() < size; ++i) text += std::to_string(i) + "\n";
+  text.resize(size);
+  return text;
+}
+
+// Sends as the limits allow, until everything is accepted.
+void feed(JobView& job, std::string_view text) {
+  while (job.ack.offset < text.size()) {
+    const std::uint64_t at = job.ack.offset;
+    const std::uint64_t room = job.ack.limit - at;
+    if (room == 0) {
+      REQUIRE(job.step());
+      continue;
+    }
+    const auto piece = text.substr(at, std::min<std::uint64_t>(room, link::kMaxStdinBytes));
+    job.send(link::Stdin{at, as_bytes(piece)});
+    while (job.ack.offset == at) REQUIRE(job.step());
+  }
+  job.send(link::StdinEof{text.size()});
+}
+
+TEST_CASE("stdin: megabytes arrive once and in order, and end") {
+  Rig rig;
+  rig.boot();
+  JobSpec spec = command({"cat"});
+  spec.forward_stdin = true;
+  JobView job = rig.start(spec);
+  job.wait_state();
+  const std::string text = numbered(3 << 20);
+  feed(job, text);
+  CHECK(job.wait_end().code == 0);
+  CHECK(job.out == text);
+}
+
+TEST_CASE(
+    "stdin: bytes sent again over a new connection are not doubled, a hole ends the connection") {
+  Rig rig;
+  rig.boot();
+  JobSpec spec = command({"cat"});
+  spec.forward_stdin = true;
+  JobView job = rig.start(spec);
+  job.wait_state();
+  job.send(link::Stdin{0, as_bytes("hello ")});
+  job.wait_out("hello ");
+  rig.send(link::Open{job.key});
+  JobView again = rig.expect_channel(job.key);
+  again.wait_state();
+  CHECK(again.state->in_offset == 6);
+  again.send(link::Stdin{2, as_bytes("llo wor")});
+  again.send(link::Stdin{0, as_bytes("hello world")});
+  again.send(link::StdinEof{11});
+  CHECK(again.wait_end().code == 0);
+  CHECK(again.out == "hello world");
+
+  JobView hole = rig.start(spec);
+  hole.wait_state();
+  hole.send(link::Stdin{5, as_bytes("x")});
+  while (hole.step()) {
+  }
+  CHECK(hole.closed);
+  rig.send(link::Open{hole.key});
+  JobView fine = rig.expect_channel(hole.key);
+  fine.wait_state();
+  fine.send(link::StdinEof{0});
+  CHECK(fine.wait_end().bytes.out == 0);
+}
+
+// FAULTS J23
+TEST_CASE("stdin: a job that never reads holds the sender at the limit, and stop works meanwhile") {
+  Rig rig;
+  rig.boot();
+  JobSpec spec = command({"sleep", "100"});
+  spec.forward_stdin = true;
+  JobView job = rig.start(spec);
+  job.wait_state();
+  const std::string block(link::kMaxStdinBytes, 'x');
+  while (job.ack.limit > job.ack.offset) {
+    const std::uint64_t at = job.ack.offset;
+    const auto room = std::min<std::uint64_t>(block.size(), job.ack.limit - at);
+    job.send(link::Stdin{at, as_bytes(std::string_view(block).substr(0, room))});
+    while (job.ack.offset == at) REQUIRE(job.step());
+  }
+  CHECK(job.ack.offset <= 256 << 10);
+  job.send(link::Stop{1000});
+  CHECK(job.wait_end().outcome == Outcome::kStopped);
+}
+
+TEST_CASE("stdin: without -i it is empty at once") {
+  Rig rig;
+  rig.boot();
+  JobView job = rig.start(shell("cat; echo end"));
+  job.wait_end();
+  CHECK(job.out == "end\n");
+}
+
+TEST_CASE("stdin: a job that closes it lives on and takes no more") {
+  Rig rig;
+  rig.boot();
+  JobSpec spec = shell("exec <&-; echo closed; sleep 0.3; echo alive");
+  spec.forward_stdin = true;
+  JobView job = rig.start(spec);
+  job.wait_out("closed");
+  feed(job, numbered(1 << 20));
+  CHECK(job.wait_end().code == 0);
+  CHECK(job.out == "closed\nalive\n");
+}
+
+TEST_CASE("output: a slow reader holds the job back and loses nothing") {
+  Rig rig;
+  rig.boot();
+  JobSpec spec = shell("seq 1 2000000");  // 14 MB through a quota of 1 MiB
+  spec.output_quota = 1 << 20;
+  JobView job = rig.start(spec);
+  job.reading = false;
+  while (job.held.readers == 0) REQUIRE(job.step());
+  CHECK(job.output.out_total <= 2u << 20);
+  CHECK(!job.step(200));  // and it stays there
+  job.reading = true;
+  job.send(link::Read{0, 0});
+  job.send(link::Readers{1});
+  const std::uint64_t before = job.output.out_total;
+  rig.send(link::Open{job.key});
+  JobView reader = rig.expect_channel(job.key);
+  const EndRecord end = reader.wait_end();
+  CHECK(before < end.bytes.out);
+  CHECK(end.dropped == PerStream<std::uint64_t>{});
+  CHECK(end.complete);
+  StreamDigest digest(Sha256::kOff);
+  digest.add(as_bytes(reader.out));
+  CHECK(reader.out.size() == end.bytes.out);
+  CHECK(digest.xxh128() == end.xxh128.out);
+  CHECK(reader.gaps.empty());
+}
+
+TEST_CASE("output: without readers the oldest is dropped, counted and declared") {
+  Rig rig;
+  rig.boot();
+  JobSpec spec = shell("seq 1 2000000");
+  spec.output_quota = 1 << 20;
+  const AttemptKey key = rig.new_key();
+  rig.send_start(key, spec, false);
+  JobView job = rig.expect_channel(key);
+  job.reading = false;
+  const EndRecord end = job.wait_end();
+  CHECK(end.dropped.out > 0);
+  CHECK(!end.complete);
+  CHECK(end.bytes.out == 14888896);
+  rig.send(link::Open{key});
+  const FinishedView late = rig.expect_finished(key);
+  CHECK(late.gaps == "out 0-" + std::to_string(end.dropped.out) + ";");
+  CHECK(late.out.size() == end.bytes.out - end.dropped.out);
+  CHECK(late.out.ends_with("\n2000000\n"));
+}
+
+TEST_CASE("output: frames' times never fall and both streams keep their order") {
+  Rig rig;
+  rig.boot();
+  JobView job = rig.start(shell("for i in 1 2 3 4 5 6 7 8 9; do echo $i; echo e$i >&2; done"));
+  job.wait_end();
+  CHECK(job.out == "1\n2\n3\n4\n5\n6\n7\n8\n9\n");
+  CHECK(job.err == "e1\ne2\ne3\ne4\ne5\ne6\ne7\ne8\ne9\n");
+}
+
+// FAULTS J2
+TEST_CASE("output: a flood does not make the shim grow") {
+  Rig rig;
+  rig.boot();
+  JobView job = rig.start(shell("head -c 200000000 /dev/zero; echo x; sleep 100"));
+  job.keep_bytes = false;
+  while (job.out_bytes < 200000000) REQUIRE(job.step());
+  const pid_t shim = Rig::shim_of(rig.job_dir(job.key));
+  REQUIRE(shim != 0);
+  std::ifstream smaps("/proc/" + std::to_string(shim) + "/smaps_rollup");
+  std::string line;
+  long private_kb = 0;
+  while (std::getline(smaps, line))
+    if (line.starts_with("Private_Dirty:") || line.starts_with("Private_Clean:"))
+      private_kb += std::stol(line.substr(15));
+  MESSAGE("private memory of a shim after a flood: ", private_kb, " kB");
+#ifndef __SANITIZE_ADDRESS__
+  CHECK(private_kb < 600);
+#endif
+  job.send(link::Stop{0});
+  job.wait_end();
+}
+
+}  // namespace
+}  // namespace rexec::job
