@@ -1,0 +1,83 @@
+// `rexec agent run|status` and the hidden `agent-net`, the process that speaks to the network.
+#include "src/agent/agent.hpp"
+
+#include "cli/data_dir.hpp"
+#include "cli/errors.hpp"
+#include "cli/listing.hpp"
+
+namespace rexec::cli {
+namespace {
+
+Result<int> ready_fd(const Args& args) {
+  if (!args.has("ready-fd")) return -1;
+  const Result<std::uint64_t> fd = args.number("ready-fd", 0, 1'000'000);
+  if (!fd) return std::unexpected(fd.error());
+  return static_cast<int>(*fd);
+}
+
+int run(const Invocation& invocation) {
+  const Result<std::string> data = data_dir(invocation.args, Daemon::kAgent);
+  const Result<int> ready = ready_fd(invocation.args);
+  if (!data) return fail_with(invocation.globals, data.error());
+  if (!ready) return fail_with(invocation.globals, ready.error());
+  agent::RunOptions options;
+  options.data_dir = *data;
+  options.ready_fd = *ready;
+  options.json_log = invocation.args.has("log-json");
+  options.stop_jobs = invocation.args.has("stop-jobs");
+  return agent::run(options);
+}
+
+int run_net(const Invocation& invocation) {
+  const Result<int> ready = ready_fd(invocation.args);
+  if (!ready) return fail_with(invocation.globals, ready.error());
+  agent::NetOptions options;
+  options.data_dir = invocation.args.value("data");
+  options.ready_fd = *ready;
+  options.json_log = invocation.args.has("log-json");
+  return agent::run_net(options);
+}
+
+int status(const Invocation& invocation) {
+  const Result<std::string> data = data_dir(invocation.args, Daemon::kAgent);
+  if (!data) return fail_with(invocation.globals, data.error());
+  const Result<wire::Map> found = agent::local_status(*data);
+  if (!found) return fail_with(invocation.globals, found.error());
+  print_object(invocation.globals, *found);
+  return wire::bool_or(*found, "running", false) ? 0 : 1;
+}
+
+constexpr Flag kRunFlags[] = {
+    kDataFlag,
+    {.name = "ready-fd", .value = "N", .help = "one line of JSON there once the node is online"},
+    {.name = "stop-jobs", .help = "a clean end stops the jobs too"},
+    {.name = "log-json", .help = "log as JSON lines"},
+};
+constexpr Flag kStatusFlags[] = {kDataFlag};
+constinit const Verb kRun{
+    .name = "run",
+    .summary = "the agent, in the foreground",
+    .synopsis = "[flags]",
+    .flags = kRunFlags,
+    .run = run,
+    .details =
+        "TERM or INT ends the agent within 5 s; jobs live on and are adopted by the next one."};
+constinit const Verb kStatus{.name = "status",
+                             .summary = "the agent of this machine, without a network",
+                             .synopsis = "[flags]",
+                             .flags = kStatusFlags,
+                             .run = status,
+                             .details = "Exit 0 when it runs, 1 when it does not."};
+constexpr const Verb* kSubs[] = {&kRun, &kStatus};
+
+}  // namespace
+
+constinit const Verb agent_verb{.name = "agent",
+                                .summary = "the agent of this machine",
+                                .synopsis = "[run]|status",
+                                .subs = kSubs,
+                                .sub_by_default = "run"};
+constinit const Verb agent_net_verb{
+    .name = "agent-net", .flags = kRunFlags, .run = run_net, .shown = Shown::kHidden};
+
+}  // namespace rexec::cli

@@ -1,0 +1,51 @@
+#include "cli/call.hpp"
+
+#include <unistd.h>
+
+#include "cli/errors.hpp"
+#include "cli/exit_status.hpp"
+#include "cli/listing.hpp"
+#include "src/base/text.hpp"
+#include "src/client/connect.hpp"
+
+namespace rexec::cli {
+
+Result<wire::Map> call(const Globals& globals, const std::string& verb, wire::Map args) {
+  return client::call_once({globals.config, globals.context}, verb, std::move(args));
+}
+
+int call_for_each(const Globals& globals, const std::string& verb, const std::string& key,
+                  const std::vector<std::string>& objects, const std::string& done,
+                  const wire::Map& more) {
+  std::size_t failed = 0;
+  int code = 0;
+  for (const std::string& object : objects) {
+    wire::Map args = more;
+    args[key] = object;
+    const Result<wire::Map> answer = call(globals, verb, std::move(args));
+    if (!answer) {
+      ++failed;
+      code = fail_with(globals, answer.error());
+      continue;
+    }
+    const bool is_json = globals.format == Format::kJson || globals.format == Format::kJsonl;
+    if (is_json) {
+      print_object(globals, *answer);
+    } else if (!done.empty() && !globals.quiet) {
+      print_out(done + " " + printable(object) + "\n");
+    }
+  }
+  return failed > 0 && failed < objects.size() ? kExitPartly : code;
+}
+
+bool confirm(const Globals& globals, const std::string& question) {
+  const bool is_terminal = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
+  if (globals.yes || globals.no_input || !is_terminal) return true;
+  const std::string text = "rexec: " + question + " [y/N] ";
+  static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
+  char answer[64];
+  const ssize_t n = ::read(STDIN_FILENO, answer, sizeof answer);
+  return n > 0 && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+}  // namespace rexec::cli

@@ -1,0 +1,24 @@
+// One question to the controller of the chosen context, and what every verb does with a failure.
+// It keeps Asio out of the simple verbs.
+#pragma once
+
+#include <string>
+
+#include "cli/verbs.hpp"
+#include "src/wire/maps.hpp"
+
+namespace rexec::cli {
+
+Result<wire::Map> call(const Globals& globals, const std::string& verb,
+                       wire::Map args = wire::Map::object());
+
+// One call per object: failures are printed and the rest goes on. 0, the code of the only failure,
+// or 7 when some succeeded. `done` (may be empty) is printed as -o says for each success.
+int call_for_each(const Globals& globals, const std::string& verb, const std::string& key,
+                  const std::vector<std::string>& objects, const std::string& done,
+                  const wire::Map& more = wire::Map::object());
+
+// Asks on a terminal; true with --yes, without a terminal and with --no-input.
+bool confirm(const Globals& globals, const std::string& question);
+
+}  // namespace rexec::cli

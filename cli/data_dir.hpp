@@ -1,0 +1,18 @@
+// Where a daemon of this machine keeps its state: --data, else the place for who runs it.
+#pragma once
+
+#include "cli/flags.hpp"
+
+namespace rexec::cli {
+
+enum class Daemon { kController, kAgent };
+
+inline constexpr Flag kDataFlag{.name = "data",
+                                .value = "DIR",
+                                .help = "state (root: /var/lib/rexec/…, else below XDG_DATA_HOME)",
+                                .choices = "@file"};
+
+// Absolute. kConfig when there is no --data and no HOME.
+Result<std::string> data_dir(const Args& args, Daemon daemon);
+
+}  // namespace rexec::cli

@@ -1,0 +1,144 @@
+#include "cli/dispatch.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "cli/errors.hpp"
+#include "cli/help.hpp"
+#include "cli/verbs.hpp"
+#include "src/base/text.hpp"
+
+namespace rexec::cli {
+namespace {
+
+using Argv = std::span<const char* const>;
+
+// Global flags may stand before the verb: how many words they take there.
+std::size_t leading_flags(Argv argv) {
+  std::size_t i = 0;
+  while (i < argv.size()) {
+    const std::string_view word = argv[i];
+    if (word.size() < 2 || word[0] != '-' || word == "--") break;
+    const bool is_long = word.starts_with("--");
+    const Flag* flag = is_long ? find_flag(global_flags(), word.substr(2))
+                               : find_flag(global_flags(), word.back());
+    const bool has_equals = is_long && word.find('=') != std::string_view::npos;
+    i += flag != nullptr && flag->takes == Takes::kValue && !has_equals ? 2 : 1;
+  }
+  return std::min(i, argv.size());
+}
+
+// What the words before the command of `run` say; enough for an error that came before the flags
+// could be read.
+Globals guess_globals(Argv argv) {
+  Globals globals;
+  for (const char* text : argv) {
+    const std::string_view word = text;
+    if (word == "--") break;
+    if (word == "--json" || word == "-ojson" || word == "--output=json") globals.json_errors = true;
+  }
+  return globals;
+}
+
+struct Chosen {
+  const Verb* verb = nullptr;
+  std::string name;
+  std::vector<const char*> rest;  // flags that stood before the names, then what follows them
+};
+
+// Walks down the nouns. kUsage for a name that is none.
+Result<Chosen> choose(Argv argv) {
+  Chosen chosen;
+  std::span<const Verb* const> level = all_verbs();
+  while (true) {
+    const std::size_t flags = leading_flags(argv);
+    const bool is_default = flags == argv.size() || std::string_view(argv[flags]) == "--";
+    std::string_view name = is_default ? "" : argv[flags];
+    std::size_t used = is_default ? 0 : 1;
+    if (chosen.verb != nullptr && !chosen.verb->sub_by_default.empty() &&
+        find_verb(level, name) == nullptr && name.empty()) {
+      name = chosen.verb->sub_by_default;
+    }
+    const Verb* next = name.empty() ? nullptr : find_verb(level, name);
+    if (next == nullptr) {
+      chosen.rest.insert(chosen.rest.end(), argv.begin(), argv.end());
+      if (name.empty()) return chosen;  // a noun alone, or nothing at all
+      return std::unexpected(unknown_verb(level, chosen.name, name));
+    }
+    if (next->shown == Shown::kLater) {
+      return fail(Code::kUsage, "`rexec " + std::string(name) + "` is not in this version of rexec",
+                  "see: rexec help");
+    }
+    chosen.rest.insert(chosen.rest.end(), argv.begin(), argv.begin() + static_cast<long>(flags));
+    argv = argv.subspan(std::min(argv.size(), flags + used));
+    chosen.verb = next;
+    chosen.name += (chosen.name.empty() ? "" : " ") + std::string(name);
+    if (next->subs.empty()) {
+      chosen.rest.insert(chosen.rest.end(), argv.begin(), argv.end());
+      return chosen;
+    }
+    level = next->subs;
+  }
+}
+
+Result<void> check_words(const Verb& verb, const std::string& name, const Args& args) {
+  const std::size_t count = args.words().size();
+  if (count >= verb.least && count <= verb.most) return {};
+  const std::string usage = "usage: rexec " + name + " " + std::string(verb.synopsis) +
+                            "\nsee: rexec " + name + " --help";
+  if (count < verb.least)
+    return fail(Code::kUsage, "rexec " + name + ": something is missing", usage);
+  return fail(Code::kUsage,
+              "rexec " + name + ": unexpected word \"" +
+                  printable(args.words()[verb.most].substr(0, 64)) + "\"",
+              usage);
+}
+
+// Nothing but flags, or a noun without its sub-command.
+int without_verb(const Chosen& chosen, const Args& args) {
+  if (args.has("version")) {
+    return version_verb.run({version_verb, "version", args, Globals{}});
+  }
+  const std::string text =
+      chosen.verb == nullptr ? overview() : verb_help(*chosen.verb, chosen.name);
+  if (args.has("help")) return print_out(text);
+  print_error(Globals{}, {Code::kUsage, "which sub-command?", {}});
+  const std::string indented = "\n" + text;
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, indented.data(), indented.size());
+  return 2;
+}
+
+}  // namespace
+
+int dispatch(Argv argv) {
+  const Result<Chosen> chosen = choose(argv);
+  if (!chosen) {
+    print_error(guess_globals(argv), chosen.error());
+    return 2;
+  }
+  const bool is_noun = chosen->verb == nullptr || chosen->verb->run == nullptr;
+  const std::string see = chosen->name.empty() ? "rexec help" : "rexec " + chosen->name + " --help";
+  const Verb none{};
+  const Verb& verb = chosen->verb == nullptr ? none : *chosen->verb;
+  const Grammar grammar{global_flags(), verb.flags, verb.words, see};
+  Result<Args> args = parse_flags(grammar, chosen->rest);
+  if (!args) {
+    print_error(guess_globals(argv), args.error());
+    return verb.usage_exit;
+  }
+  if (is_noun) return without_verb(*chosen, *args);
+  if (args->has("help")) return print_out(verb_help(verb, chosen->name));
+  if (args->has("version")) return version_verb.run({version_verb, "version", *args, Globals{}});
+  const Result<Globals> globals = read_globals(*args);
+  const Result<void> words = globals ? check_words(verb, chosen->name, *args)
+                                     : Result<void>(std::unexpected(globals.error()));
+  if (!words) {
+    print_error(globals ? *globals : guess_globals(argv), words.error());
+    return verb.usage_exit;
+  }
+  return verb.run({verb, chosen->name, std::move(*args), *globals});
+}
+
+}  // namespace rexec::cli

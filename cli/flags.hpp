@@ -1,0 +1,81 @@
+// Flags as tables, and the one parser that reads them. The same rows are the parser's grammar, the
+// text of --help, what completion offers and what tests/e2e/test_man.py compares with the manual,
+// so none of them can drift. Written by hand because CLI11 keeps no such table, splits "[a,b]" and
+// cannot stop at TARGET. It knows no verb; verbs.hpp does.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "src/base/clock.hpp"
+#include "src/base/error.hpp"
+
+namespace rexec::cli {
+
+enum class Takes { kNothing, kValue, kOptionalValue };
+// kLater: part of the contract (CLI.md), refused clearly until a version has it.
+enum class Standing { kHere, kLater, kHidden };
+
+struct Flag {
+  char letter = 0;
+  std::string_view name;          // without the dashes
+  std::string_view value = {};    // how --help calls it; empty: takes none
+  std::string_view help = {};     // one line
+  std::string_view choices = {};  // for completion: "a|b|c", "@node", "@job", "@file" …
+  Takes takes = value.empty() ? Takes::kNothing : Takes::kValue;
+  Standing standing = Standing::kHere;
+};
+
+// How the words that are not flags are taken.
+enum class Words {
+  kAnywhere,  // flags and words in any order, "--" ends the flags
+  kCommand,   // flags, TARGET, flags, [--], then every word verbatim: run, submit
+  kVerbatim,  // everything is a word: hidden verbs with a grammar of their own
+};
+
+// What was given. Views into argv (argv lives as long as the process) and into the flag tables.
+class Args {
+ public:
+  bool has(std::string_view name) const { return find(name) != nullptr; }
+  // The last one given, or `otherwise`.
+  std::string value(std::string_view name, std::string_view otherwise = {}) const;
+  std::vector<std::string> values(std::string_view name) const;
+  // kUsage naming the flag. The default when it was not given.
+  Result<Millis> duration(std::string_view name, Millis otherwise) const;
+  Result<std::uint64_t> number(std::string_view name, std::uint64_t otherwise,
+                               std::uint64_t highest) const;
+  // One of the words of "a|b|c"; kUsage with a suggestion otherwise.
+  Result<std::string> choice(std::string_view name, std::string_view allowed,
+                             std::string_view otherwise) const;
+
+  const std::vector<std::string>& words() const { return words_; }
+  std::string word(std::size_t i) const { return i < words_.size() ? words_[i] : std::string(); }
+
+  void add(const Flag& flag, std::string_view value) { given_.emplace_back(&flag, value); }
+  void add_word(std::string_view word) { words_.emplace_back(word); }
+
+ private:
+  const std::string_view* find(std::string_view name) const;
+  std::vector<std::pair<const Flag*, std::string_view>> given_;
+  std::vector<std::string> words_;
+};
+
+struct Grammar {
+  std::span<const Flag> globals;
+  std::span<const Flag> flags;
+  Words words = Words::kAnywhere;
+  std::string_view see;  // "rexec run --help", for hints
+};
+
+// kUsage: an unknown flag (with did-you-mean), a missing or superfluous value, one of a later
+// version.
+Result<Args> parse_flags(const Grammar& grammar, std::span<const char* const> argv);
+
+// The row for "--name" without dashes, or nullptr.
+const Flag* find_flag(std::span<const Flag> flags, std::string_view name);
+const Flag* find_flag(std::span<const Flag> flags, char letter);
+
+}  // namespace rexec::cli

@@ -1,0 +1,36 @@
+// One run, attachment or log as the user experiences it: client::Run on a reactor, its bytes to
+// Output, the user's signals and terminal to the job, and at the end the status JSON and the exit
+// code. run, submit, shell, attach and logs differ only in the plan they bring.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/exit_status.hpp"
+#include "cli/output.hpp"
+#include "cli/status.hpp"
+#include "src/client/run.hpp"
+
+namespace rexec::cli {
+
+struct FollowOptions {
+  Globals globals;
+  client::RunPlan plan;
+  Prefix prefix = Prefix::kAuto;
+  Stamps stamps = Stamps::kNone;
+  Terminal terminal = Terminal::kCooked;  // kRaw: keys go to the job, "Enter ~ ." leaves
+  ExitRule rule = ExitRule::kSeveral;
+  Millis grace{5'000};  // of the second Ctrl-C
+  Millis connect_timeout{10'000};
+  StatusTarget status;
+  bool reader_only = false;  // logs: signals end the reading and never reach the job
+  bool quiet_end = false;    // logs without -f: the end is not news and 0 is success
+};
+
+// The exit status. A client that was ended by Ctrl-C dies of SIGINT instead of returning.
+int follow(const FollowOptions& options);
+
+// A failure before there was anything to follow: error, status JSON, exit code.
+int fail_run(const FollowOptions& options, const Error& error);
+
+}  // namespace rexec::cli

@@ -1,0 +1,288 @@
+#include "cli/follower.hpp"
+
+#include <cstring>
+
+#include "cli/cache.hpp"
+#include "cli/errors.hpp"
+#include "cli/listing.hpp"
+#include "cli/terminal.hpp"
+#include "src/base/text.hpp"
+
+namespace rexec::cli {
+namespace {
+
+// A controller that restarts is back by then, and nothing is said.
+constexpr Millis kLinkNewsAfter{2'000};
+
+std::string signal_name(int number) {
+  const char* name = ::sigabbrev_np(number);
+  return std::to_string(number) + (name == nullptr ? "" : " (" + std::string(name) + ")");
+}
+
+std::uint64_t bytes_of(const wire::Map& record, const char* side) {
+  return wire::u64_or(wire::child_or_empty(record, "dropped"), side, 0);
+}
+
+// The same code, printed: what a command that ended badly is said to have died of.
+std::string signal_words(const wire::Map& record) {
+  if (wire::bool_or(record, "oom", false)) return "killed: it ran out of memory";
+  return "killed by signal " + signal_name(static_cast<int>(wire::u64_or(record, "signal", 0)));
+}
+
+std::string failure_words(const wire::Map& record, const std::string& otherwise) {
+  const std::string message = wire::text_or(record, "message");
+  const std::string reason = wire::text_or(record, "reason");
+  if (!message.empty()) return printable(message);
+  return otherwise + (reason.empty() ? "" : " (" + printable(reason) + ")");
+}
+
+}  // namespace
+
+Error Follower::why_not_started(const Job& job) const {
+  const std::string reason = wire::text_or(*job.record, "reason");
+  if (reason == code_name(Code::kNodeOffline)) {
+    return {Code::kNodeOffline,
+            "node \"" + job.info.node + "\" is offline, nothing was started there",
+            "see: rexec node show " + job.info.node};
+  }
+  const int code = exit_of_record(*job.record);
+  const Code cause = code == 127           ? Code::kNotFoundExec
+                     : code == 126         ? Code::kNotExecutable
+                     : code == kExitDenied ? Code::kDenied
+                                           : code_from_name(reason);
+  return {cause, about(job) + failure_words(*job.record, "the job was not started"), {}};
+}
+
+Follower::Follower(asio::io_context& context, const FollowOptions& options)
+    : options_(options),
+      changed_(context.get_executor()),
+      link_news_(context.get_executor()),
+      output_(context.get_executor(), {options.globals, options.prefix, options.stamps},
+              [this] { on_sink_change(); }) {
+  for (const auto& job : options.plan.jobs) jobs_.push_back({job, job.out, job.err, {}});
+  if (!jobs_.empty()) output_.begin(options.plan.jobs);
+}
+
+void Follower::on_sink_change() {
+  if (run_ != nullptr && options_.reader_only && output_.is_closed(wire::Channel::kOut)) {
+    run_->abandon();  // nobody reads the log any more; the job is none of a log's business
+  } else if (run_ != nullptr) {
+    const bool out = output_.is_closed(wire::Channel::kOut);
+    const bool err = output_.is_closed(wire::Channel::kErr);
+    if (out && !std::exchange(out_closed_, true)) run_->close_output(wire::Channel::kOut);
+    if (err && !std::exchange(err_closed_, true)) run_->close_output(wire::Channel::kErr);
+    run_->drained();
+  }
+  changed_.notify();
+}
+
+void Follower::accepted(const std::string& run, const std::vector<client::JobInfo>& jobs) {
+  run_id_ = run;
+  for (const auto& job : jobs) jobs_.push_back({job, job.out, job.err, {}});
+  if (options_.plan.mode == "detached") return print_detached(run);
+  output_.begin(jobs);
+  if (!options_.globals.verbose) return;
+  for (const auto& job : jobs)
+    output_.say("job " + printable(job.job) + " on " + printable(job.node));
+}
+
+// The id alone on stdout: J=$(rexec run -d …).
+void Follower::print_detached(const std::string& run) {
+  Listing listing;
+  listing.headings = {{"JOB"}, {"NODE"}};
+  std::string ids;
+  for (const Job& job : jobs_) {
+    ids += printable(job.info.job) + "\n";
+    wire::Map object{{"job", job.info.job}, {"node", job.info.node}, {"attempt", job.info.attempt}};
+    if (!run.empty()) object["run"] = run;
+    listing.add({job.info.job, job.info.node}, job.info.job, std::move(object));
+  }
+  const Format format = options_.globals.format;
+  const bool is_json = format == Format::kJson || format == Format::kJsonl;
+  if (format == Format::kJson && jobs_.size() == 1)
+    ids = json_text(listing.objects[0]) + "\n";
+  else if (is_json || format == Format::kWide)
+    ids = format_listing(listing, format);
+  print_out(ids);
+  remember_more(options_.globals, Remembered::kJobs, listing.names);
+}
+
+void Follower::started(std::size_t job) { output_.started(job); }
+
+void Follower::output(std::size_t job, wire::Channel channel, ByteSpan bytes) {
+  Job& from = jobs_[job];
+  (channel == wire::Channel::kErr ? from.err : from.out) += bytes.size();
+  output_.bytes(job, channel, bytes);
+}
+
+void Follower::gap(std::size_t job, wire::Channel channel, std::uint64_t from, std::uint64_t to) {
+  Job& holed = jobs_[job];
+  const bool is_err = channel == wire::Channel::kErr;
+  (is_err ? holed.err : holed.out) = to;
+  output_.state(job, "gap", {{"channel", is_err ? "err" : "out"}, {"from", from}, {"to", to}});
+  output_.say(about(holed) + "bytes " + std::to_string(from) + " to " + std::to_string(to) +
+              " of " + (is_err ? "stderr" : "stdout") + " are gone: the node no longer keeps them");
+}
+
+void Follower::ended(std::size_t job, const wire::Map& record) {
+  Job& done = jobs_[job];
+  done.record = record;
+  output_.ended(job, record);
+  int code = exit_of_record(record);
+  // Nobody read it any more: then what is missing is not missed.
+  const bool closed_here = out_closed_ || err_closed_;
+  if (code == kExitIncomplete && closed_here) {
+    wire::Map whole = record;
+    whole["complete"] = true;
+    code = exit_of_record(whole);
+  }
+  codes_.push_back(code);
+  if (!options_.quiet_end) tell_end(done);
+}
+
+std::string Follower::about(const Job& job) const {
+  return jobs_.size() > 1 ? printable(job.info.node) + ": " : "";
+}
+
+// One line at most about how it ended, and none for what a local command would not say either.
+void Follower::tell_end(const Job& job) {
+  const wire::Map& record = *job.record;
+  const std::string outcome = wire::text_or(record, "outcome", "lost");
+  const std::uint64_t code = wire::u64_or(record, "code", 0);
+  const int signal = static_cast<int>(wire::u64_or(record, "signal", 0));
+  const std::string node = about(job);
+  if (outcome == "exited" && code != 0 && jobs_.size() > 1) {
+    output_.say(node + "exit " + std::to_string(code));
+  } else if (outcome == "signaled" && signal != SIGINT && signal != SIGPIPE) {
+    output_.say(node + signal_words(record));
+  } else if (outcome == "timeout") {
+    output_.say(node + "the job reached its --timeout and was ended");
+  } else if (outcome == "stopped" && wire::text_or(record, "reason") == "disconnect") {
+    output_.say(node + "the job was stopped: its client was away (--on-disconnect)");
+  } else if (outcome == "lost") {
+    output_.say(node + failure_words(record, "how the job ended is not known"));
+  } else if (outcome == "not_started" || outcome == "unreachable" || outcome == "denied") {
+    output_.complain(why_not_started(job));
+  }
+  const std::uint64_t left_behind = wire::u64_or(record, "left_behind", 0);
+  if (left_behind > 0 && (outcome == "exited" || outcome == "signaled")) {
+    const bool one = left_behind == 1;
+    output_.say(node + std::to_string(left_behind) + (one ? " process" : " processes") +
+                " left behind " + (one ? "was" : "were") + " ended, see --children");
+  }
+  const std::uint64_t dropped = bytes_of(record, "out") + bytes_of(record, "err");
+  if (!wire::bool_or(record, "complete", true) && !out_closed_ && !err_closed_ &&
+      (outcome == "exited" || outcome == "signaled")) {
+    output_.say(node + "the output is incomplete" +
+                (dropped > 0 ? ": " + std::to_string(dropped) + " bytes were dropped" : "") +
+                "; the command's own exit code was " + std::to_string(code));
+  }
+}
+
+void Follower::link(bool up, const std::string& why) {
+  link_down_ = !up;
+  for (std::size_t i = 0; i < jobs_.size(); ++i) {
+    if (!jobs_[i].record) output_.state(i, up ? "connected" : "reconnecting");
+  }
+  if (up) {
+    link_news_.cancel();
+    if (std::exchange(link_told_, false)) output_.say("the link is back");
+    return;
+  }
+  link_news_.arm(kLinkNewsAfter, [this, why] {
+    link_told_ = true;
+    output_.say("the link is lost (" + printable(why) + "); the job goes on, reconnecting");
+  });
+}
+
+void Follower::typed(std::string& bytes) {
+  if (options_.terminal == Terminal::kRaw && escape_.feed(bytes) && !left_) leave();
+}
+
+void Follower::leave() {
+  left_ = true;
+  if (run_ != nullptr) run_->leave();
+}
+
+void Follower::tell_how_to_come_back() {
+  for (const Job& job : jobs_) {
+    if (job.record) continue;
+    std::string how = "rexec attach " + printable(job.info.job);
+    if (options_.terminal == Terminal::kRaw) {
+      how = "rexec attach -t " + printable(job.info.job);
+    } else if (job.out + job.err > 0) {
+      how += " --from out=" + std::to_string(job.out) + ",err=" + std::to_string(job.err);
+    }
+    output_.say(about(job) + "the job goes on; come back with: " + how);
+  }
+}
+
+int Follower::exit_code(const client::RunResult& result) {
+  if (options_.plan.mode == "detached" && !result.error) return 0;
+  if (options_.quiet_end && !result.error) return 0;
+  std::vector<int> codes = codes_;
+  const std::size_t missing = jobs_.size() - std::min(jobs_.size(), codes.size());
+  const int code_of_missing =
+      result.error && !result.lost ? exit_of_failure(result.error->code) : kExitLost;
+  if (jobs_.empty()) return code_of_missing;
+  codes.insert(codes.end(), missing, code_of_missing);
+  return exit_of_several(codes, options_.rule);
+}
+
+int Follower::finish(const client::RunResult& result, bool interrupted) {
+  link_news_.cancel();
+  const bool some_missing = codes_.size() < jobs_.size() && options_.plan.mode != "detached";
+  if (result.error) {
+    failure_ = result.error;
+    if (result.lost) failure_->code = Code::kLinkLost;
+    if (some_missing || jobs_.empty()) output_.complain(*failure_);
+  } else if (result.lost) {
+    failure_ = Error{Code::kLinkLost, left_ ? "the user left the job running" : "disconnected", {}};
+    if (jobs_.empty() && !interrupted) {
+      output_.say("left before the job was accepted; if it was started: rexec ps");
+    }
+  }
+  const bool may_go_on = result.lost && !interrupted && !options_.reader_only;
+  if (some_missing && may_go_on) tell_how_to_come_back();
+  if (some_missing && options_.terminal == Terminal::kRaw)
+    output_.control(terminal_reset_sequence());
+  int code = exit_code(result);
+  if (const int error = output_.failure(); error != 0 && error != EBADF) {
+    output_.say(std::string("the output could not be written: ") + std::strerror(error));
+    if (code == 0) code = kExitIncomplete;
+  }
+  output_.summary({{"run", run_id_},
+                   {"nodes", jobs_.size()},
+                   {"code", code},
+                   {"ok", std::count(codes_.begin(), codes_.end(), 0)}});
+  return code;
+}
+
+bool Follower::ended_by_interrupt() const {
+  return std::any_of(jobs_.begin(), jobs_.end(), [](const Job& job) {
+    if (!job.record) return false;
+    const std::string outcome = wire::text_or(*job.record, "outcome");
+    return outcome == "stopped" ||
+           (outcome == "signaled" && wire::u64_or(*job.record, "signal", 0) == SIGINT);
+  });
+}
+
+std::vector<wire::Map> Follower::status() const {
+  std::vector<wire::Map> records;
+  const Error unknown{Code::kLinkLost, "disconnected", {}};
+  for (const Job& job : jobs_) {
+    if (job.record) {
+      records.push_back(*job.record);
+    } else {
+      records.push_back(status_of_failure({job.info.node, job.info.job, job.out, job.err},
+                                          failure_.value_or(unknown)));
+    }
+  }
+  if (jobs_.empty()) {
+    records.push_back(
+        status_of_failure({options_.plan.targets, {}, 0, 0}, failure_.value_or(unknown)));
+  }
+  return records;
+}
+
+}  // namespace rexec::cli

@@ -1,0 +1,76 @@
+// The observer of a run: what is known of each job, what is said about it, and what it all comes
+// to. It has no signals and no terminal; follow.cpp drives it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/escape.hpp"
+#include "cli/follow.hpp"
+
+namespace rexec::cli {
+
+class Follower final : public client::Observer {
+ public:
+  Follower(asio::io_context& context, const FollowOptions& options);
+
+  // client::Observer
+  void accepted(const std::string& run, const std::vector<client::JobInfo>& jobs) override;
+  void started(std::size_t job) override;
+  void output(std::size_t job, wire::Channel channel, ByteSpan bytes) override;
+  void gap(std::size_t job, wire::Channel channel, std::uint64_t from, std::uint64_t to) override;
+  void ended(std::size_t job, const wire::Map& record) override;
+  void link(bool up, const std::string& why) override;
+  std::size_t backlog() const override { return output_.backlog(); }
+  void typed(std::string& bytes) override;
+
+  // The run it observes; from then on closed outputs are passed on to it.
+  void set_run(client::Run* run) { run_ = run; }
+  bool is_accepted() const { return !jobs_.empty(); }
+  bool is_link_down() const { return link_down_; }
+  Output& words() { return output_; }
+  net::Notifier& changed() { return changed_; }
+  // The user leaves the jobs running.
+  void leave();
+  bool has_left() const { return left_; }
+
+  // Says what is to be said about the end; the exit code.
+  int finish(const client::RunResult& result, bool interrupted);
+  // True when Ctrl-C is what ended a job.
+  bool ended_by_interrupt() const;
+  std::vector<wire::Map> status() const;
+
+ private:
+  struct Job {
+    client::JobInfo info;
+    std::uint64_t out = 0;  // offset of the next byte
+    std::uint64_t err = 0;
+    std::optional<wire::Map> record;
+  };
+  void on_sink_change();
+  void tell_end(const Job& job);
+  Error why_not_started(const Job& job) const;
+  void tell_how_to_come_back();
+  void print_detached(const std::string& run);
+  std::string about(const Job& job) const;  // "node: " among several
+  int exit_code(const client::RunResult& result);
+
+  const FollowOptions& options_;
+  client::Run* run_ = nullptr;
+  net::Notifier changed_;
+  net::Timer link_news_;
+  Output output_;
+  Escape escape_;
+  std::vector<Job> jobs_;
+  std::vector<int> codes_;  // in the order in which the jobs ended
+  std::optional<Error> failure_;
+  std::string run_id_;
+  bool link_down_ = false;
+  bool link_told_ = false;
+  bool left_ = false;
+  bool out_closed_ = false;
+  bool err_closed_ = false;
+};
+
+}  // namespace rexec::cli

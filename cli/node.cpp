@@ -1,0 +1,116 @@
+// `rexec node ls|show|rm|wait`: the machines.
+#include "cli/cache.hpp"
+#include "cli/call.hpp"
+#include "cli/errors.hpp"
+#include "cli/listing.hpp"
+#include "src/base/text.hpp"
+
+namespace rexec::cli {
+namespace {
+
+std::string labels_cell(const wire::Map& node) {
+  std::string text;
+  for (const auto& [key, value] : wire::child_or_empty(node, "labels").items()) {
+    if (value.is_string()) text += (text.empty() ? "" : ",") + key + "=" + value.get<std::string>();
+  }
+  return text.empty() ? "-" : text;
+}
+
+int run_ls(const Invocation& invocation) {
+  wire::Map request = wire::Map::object();
+  if (!invocation.args.words().empty()) request["target"] = invocation.args.word(0);
+  const Result<wire::Map> answer = call(invocation.globals, "node.ls", std::move(request));
+  if (!answer) return fail_with(invocation.globals, answer.error());
+  Listing listing;
+  listing.headings = {{"NODE"},
+                      {"STATE"},
+                      {"JOBS"},
+                      {"LABELS"},
+                      {"LAST SEEN"},
+                      {"RUN AS", Column::kWide},
+                      {"ADDRESS", Column::kWide},
+                      {"VERSION", Column::kWide},
+                      {"ID", Column::kWide}};
+  listing.nothing = "no nodes yet: rexec token new --node NAME";
+  for (const wire::Map& node : wire::child_or_empty(*answer, "nodes")) {
+    listing.add({cell(node, "name"), cell(node, "state"), cell(node, "jobs"), labels_cell(node),
+                 cell(node, "last_seen"), cell(node, "run_as"), cell(node, "address"),
+                 cell(node, "software"), cell(node, "id")},
+                wire::text_or(node, "name"), node);
+  }
+  if (invocation.args.words().empty()) {
+    remember(invocation.globals, Remembered::kNodes, listing.names);
+  }
+  return print_listing(invocation.globals, listing);
+}
+
+int run_show(const Invocation& invocation) {
+  const Result<wire::Map> node =
+      call(invocation.globals, "node.show", {{"name", invocation.args.word(0)}});
+  if (!node) return fail_with(invocation.globals, node.error());
+  if (invocation.globals.format == Format::kName)
+    return print_out(wire::text_or(*node, "name") + "\n");
+  return print_object(invocation.globals, *node);
+}
+
+int run_rm(const Invocation& invocation) {
+  std::string names;
+  for (const std::string& name : invocation.args.words()) names += " " + printable(name);
+  if (!confirm(invocation.globals, "remove" + names + "? Their certificates are revoked."))
+    return 1;
+  return call_for_each(invocation.globals, "node.rm", "name", invocation.args.words(), "removed");
+}
+
+int run_wait(const Invocation& invocation) {
+  const Globals& globals = invocation.globals;
+  const Result<Millis> timeout = invocation.args.duration("timeout", std::chrono::minutes(1));
+  if (!timeout) return fail_with(globals, timeout.error());
+  std::string target;
+  for (const std::string& word : invocation.args.words())
+    target += (target.empty() ? "" : ",") + word;
+  const Result<wire::Map> answer =
+      call(globals, "node.wait",
+           {{"target", target.empty() ? "@all" : target}, {"timeout_ms", timeout->count()}});
+  return answer ? 0 : fail_with(globals, answer.error());
+}
+
+constexpr Flag kWaitFlags[] = {
+    {.name = "timeout", .value = "D", .help = "give up after D (default 1m)"},
+};
+constinit const Verb kLs{.name = "ls",
+                         .summary = "the nodes and their state",
+                         .synopsis = "[TARGET]",
+                         .most = 1,
+                         .run = run_ls,
+                         .completes = "@target"};
+constinit const Verb kShow{.name = "show",
+                           .summary = "everything about a node",
+                           .synopsis = "NODE",
+                           .least = 1,
+                           .most = 1,
+                           .run = run_show,
+                           .completes = "@node"};
+constinit const Verb kRm{.name = "rm",
+                         .summary = "remove nodes and revoke their certificates",
+                         .synopsis = "NODE…",
+                         .least = 1,
+                         .most = SIZE_MAX,
+                         .run = run_rm,
+                         .completes = "@node"};
+constinit const Verb kWait{.name = "wait",
+                           .summary = "until nodes are online",
+                           .synopsis = "[flags] [TARGET…]",
+                           .flags = kWaitFlags,
+                           .most = SIZE_MAX,
+                           .run = run_wait,
+                           .completes = "@target"};
+constexpr const Verb* kSubs[] = {&kLs, &kShow, &kRm, &kWait};
+
+}  // namespace
+
+constinit const Verb node_verb{.name = "node",
+                               .summary = "look at nodes, wait for them, remove them",
+                               .synopsis = "ls|show|rm|wait",
+                               .subs = kSubs};
+
+}  // namespace rexec::cli

@@ -1,0 +1,80 @@
+// Where the bytes and the words of a run go: raw for one node, prefixed lines for several, JSON
+// lines with -o jsonl; rexec's own words to stderr. It never blocks (client::Sink) and says how
+// much it still holds, so that the run stops asking for more. It knows no session and no exit code.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/events.hpp"
+#include "cli/lines.hpp"
+#include "cli/verbs.hpp"
+#include "src/client/run.hpp"
+#include "src/client/sink.hpp"
+
+namespace rexec::cli {
+
+enum class Prefix { kAuto, kNever };
+enum class Stamps { kNone, kTime };
+enum class Terminal { kCooked, kRaw };
+
+struct OutputOptions {
+  Globals globals;
+  Prefix prefix = Prefix::kAuto;
+  Stamps stamps = Stamps::kNone;
+};
+
+class Output {
+ public:
+  // `on_change`: fewer bytes are held, or a sink was closed.
+  Output(const net::Executor& executor, OutputOptions options, std::function<void()> on_change);
+
+  // Which jobs there will be; decides how they are shown.
+  void begin(const std::vector<client::JobInfo>& jobs);
+  void set_terminal(Terminal terminal) { terminal_ = terminal; }
+
+  void started(std::size_t job);
+  void bytes(std::size_t job, wire::Channel channel, ByteSpan bytes);
+  // For -o jsonl only: the other styles say() what matters.
+  void state(std::size_t job, const std::string& state, wire::Map more = wire::Map::object());
+  void ended(std::size_t job, const wire::Map& record);
+  void summary(wire::Map more);
+  // Raw text for the terminal itself, on stdout.
+  void control(std::string_view sequence);
+
+  // "rexec: text", a line of its own; not with --quiet or as JSON.
+  void say(std::string_view text);
+  // The same, always: errors.
+  void complain(const Error& error);
+
+  std::size_t backlog() const;
+  bool is_closed(wire::Channel channel) const;
+  // Why an output was closed, when it is not that nobody reads: errno, or 0.
+  int failure() const;
+
+ private:
+  struct Job {
+    std::unique_ptr<LinePrefixer> out;
+    std::unique_ptr<LinePrefixer> err;
+    std::unique_ptr<JobEvents> events;
+  };
+  void put_out(std::string_view text);
+  void put_err(std::string_view text);
+  void put_line(std::string_view text);
+  std::string prefix_of(const std::string& node, std::size_t index, std::size_t width) const;
+
+  OutputOptions options_;
+  client::Sink out_;
+  client::Sink err_;
+  std::vector<Job> jobs_;
+  bool by_lines_ = false;
+  bool by_events_ = false;
+  bool out_is_terminal_;
+  bool err_is_terminal_;
+  bool mid_line_ = false;  // the terminal's cursor is behind some text
+  Terminal terminal_ = Terminal::kCooked;
+};
+
+}  // namespace rexec::cli

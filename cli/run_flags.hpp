@@ -1,0 +1,94 @@
+// The flags of run, submit and shell, and what they come to: the spec of the job and the plan of
+// the run. It reads files and the environment that the flags name, and dials nothing.
+#pragma once
+
+#include "cli/follow.hpp"
+#include "src/job/spec.hpp"
+
+namespace rexec::cli {
+
+constexpr Flag later_flag(std::string_view name, std::string_view value, char letter = 0) {
+  return {.letter = letter, .name = name, .value = value, .standing = Standing::kLater};
+}
+
+// submit begins at the fourth row, shell takes the rows from --env to --reconnect.
+inline constexpr Flag kRunFlags[] = {
+    {'i', "stdin", {}, "forward stdin"},
+    {'t', "tty", {}, "allocate a terminal; implies -i; Enter ~ . leaves"},
+    {'d', "detach", {}, "print the job id and return; the job goes on"},
+    {'e', "env", "K[=V]", "set K, or pass it on from here"},
+    {.name = "env-file", .value = "FILE", .help = "K=V lines", .choices = "@file"},
+    {'w', "workdir", "DIR", "the job's directory (default: its home)"},
+    {.name = "here", .help = "the same directory as here"},
+    {'u', "user", "USER[:GROUP]", "as this user of the node"},
+    {.name = "timeout", .value = "D", .help = "end the job after D, exit 124"},
+    {.name = "grace", .value = "D", .help = "from TERM to KILL (default 5s)"},
+    {.name = "on-disconnect",
+     .value = "HOW",
+     .help = "keep, stop, or stop-after=D (default 10m; detached: keep)",
+     .choices = "keep|stop|stop-after="},
+    {.name = "children",
+     .value = "HOW",
+     .help = "processes that outlive the command: kill, wait or leave",
+     .choices = "kill|wait|leave"},
+    {.name = "reconnect", .value = "D", .help = "how long a lost link is waited for (default 5m)"},
+    {.name = "connect-timeout", .value = "D", .help = "for the first connection (default 10s)"},
+    {.name = "sh", .value = "TEXT", .help = "run TEXT through sh; CMD… are its arguments"},
+    {.name = "script",
+     .value = "FILE",
+     .help = "send FILE and run it; CMD… are its arguments",
+     .choices = "@file"},
+    {.name = "status-file",
+     .value = "FILE",
+     .help = "write the status JSON there at the end",
+     .choices = "@file"},
+    {.name = "status-fd", .value = "N", .help = "write the status JSON to that descriptor"},
+    {.name = "sha256", .help = "SHA-256 of the output in the status too"},
+    {.name = "idempotency-key", .value = "K", .help = "the same K is the same job, never two"},
+    {.name = "no-prefix", .help = "several nodes: lines without the node's name"},
+    {.name = "timestamps", .help = "the time of day before each line"},
+    {.name = "exit",
+     .value = "RULE",
+     .help = "several nodes: max, first or any (default: 123)",
+     .choices = "max|first|any"},
+    later_flag("idle-timeout", "D"),
+    later_flag("queue-timeout", "D"),
+    later_flag("restart", "HOW"),
+    later_flag("cpu", "N"),
+    later_flag("mem", "SIZE"),
+    later_flag("pids", "N"),
+    later_flag("parallel", "N", 'p'),
+    later_flag("batch", "STEPS"),
+    later_flag("max-fail", "N"),
+    later_flag("on-budget", "HOW"),
+    later_flag("retry-failed", "RUN"),
+    later_flag("fold", "", 'b'),
+    later_flag("diff", ""),
+    later_flag("save", "DIR"),
+    later_flag("overflow", "HOW"),
+    later_flag("dry-run", ""),
+    later_flag("wait-online", "")};
+
+inline constexpr std::size_t kFirstForSubmit = 3;
+inline constexpr std::size_t kFirstForShell = 3;
+inline constexpr std::size_t kAfterShell = 14;
+static_assert(kRunFlags[kFirstForSubmit].name == "env");
+static_assert(kRunFlags[kAfterShell].name == "sh");
+inline constexpr std::span<const Flag> kSubmitFlags =
+    std::span<const Flag>(kRunFlags).subspan(kFirstForSubmit);
+inline constexpr std::span<const Flag> kShellFlags =
+    std::span<const Flag>(kRunFlags).subspan(kFirstForShell, kAfterShell - kFirstForShell);
+
+enum class Manner { kForeground, kDetached, kShell };
+
+// What to run, from the flags and the words after TARGET. kUsage, or kIo for a file that is named.
+Result<job::JobSpec> read_spec(const Args& args, Manner manner);
+// Fills `into` as far as it gets: the status target first, so that a failure can be told there.
+Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions& into);
+
+// --env-file: K=V lines, "#" comments; K alone is taken from the environment where it is set.
+// kUsage with file:line.
+Result<std::vector<std::pair<std::string, std::string>>> parse_env_file(std::string_view text,
+                                                                        const std::string& name);
+
+}  // namespace rexec::cli

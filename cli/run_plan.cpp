@@ -1,0 +1,74 @@
+// From flags to the plan of a run: target, spec, request, stdin, status, rules of output and exit.
+#include <unistd.h>
+
+#include "cli/run_flags.hpp"
+#include "src/base/text.hpp"
+#include "src/pki/digest.hpp"
+
+namespace rexec::cli {
+namespace {
+
+// 32 hex characters that are the same for the same key.
+std::string request_of_key(const std::string& key) {
+  const pki::Digest digest = pki::sha256({as_bytes("rexec idempotency-key 1"), as_bytes(key)});
+  return to_hex(ByteSpan(digest).first(16));
+}
+
+Result<void> read_status(const Args& args, StatusTarget& into) {
+  into.file = args.value("status-file");
+  if (args.has("status-fd")) {
+    const Result<std::uint64_t> fd = args.number("status-fd", 0, 1'000'000);
+    if (!fd) return std::unexpected(fd.error());
+    into.fd = static_cast<int>(*fd);
+  }
+  const Result<void> good = check_status_target(into);
+  if (!good) into = {};
+  return good;
+}
+
+Result<void> read_rules(const Args& args, FollowOptions& into) {
+  into.prefix = args.has("no-prefix") ? Prefix::kNever : Prefix::kAuto;
+  into.stamps = args.has("timestamps") ? Stamps::kTime : Stamps::kNone;
+  const Result<std::string> rule = args.choice("exit", "max|first|any", "");
+  if (!rule) return std::unexpected(rule.error());
+  into.rule = *rule == "max"     ? ExitRule::kMax
+              : *rule == "first" ? ExitRule::kFirst
+              : *rule == "any"   ? ExitRule::kAny
+                                 : ExitRule::kSeveral;
+  const Result<Millis> reconnect = args.duration("reconnect", into.plan.reconnect);
+  if (!reconnect) return std::unexpected(reconnect.error());
+  into.plan.reconnect = *reconnect;
+  const Result<Millis> connect = args.duration("connect-timeout", into.connect_timeout);
+  if (!connect) return std::unexpected(connect.error());
+  into.connect_timeout = *connect;
+  return {};
+}
+
+}  // namespace
+
+Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions& into) {
+  const Args& args = invocation.args;
+  into.globals = invocation.globals;
+  into.plan.targets = args.word(0);
+  Result<void> step = read_status(args, into.status);
+  if (step) step = read_rules(args, into);
+  if (!step) return step;
+  if (manner == Manner::kDetached && (args.has("stdin") || args.has("tty"))) {
+    return fail(Code::kUsage, "a detached job has no stdin and no terminal: drop -i, -t or -d");
+  }
+  const Result<job::JobSpec> spec = read_spec(args, manner);
+  if (!spec) return std::unexpected(spec.error());
+  Result<std::string> encoded = job::encode_spec(*spec);
+  if (!encoded) return std::unexpected(encoded.error());
+  into.plan.spec = std::move(*encoded);
+  into.plan.mode = manner == Manner::kDetached ? "detached" : "attached";
+  if (args.has("idempotency-key"))
+    into.plan.request = request_of_key(args.value("idempotency-key"));
+  if (spec->forward_stdin) into.plan.stdin_fd = STDIN_FILENO;
+  const bool is_terminal = spec->tty.has_value() && ::isatty(STDIN_FILENO) == 1;
+  into.terminal = is_terminal ? Terminal::kRaw : Terminal::kCooked;
+  into.grace = Millis{static_cast<std::int64_t>(spec->grace_ms)};
+  return {};
+}
+
+}  // namespace rexec::cli

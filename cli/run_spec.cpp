@@ -1,0 +1,165 @@
+// From flags to the job's spec: argv verbatim, the environment, the user, the limits.
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdlib>
+
+#include "cli/run_flags.hpp"
+#include "cli/terminal.hpp"
+#include "src/base/file.hpp"
+#include "src/base/text.hpp"
+
+namespace rexec::cli {
+namespace {
+
+using Environment = std::vector<std::pair<std::string, std::string>>;
+
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+// "K=V" as it is, "K" from this process where it is set.
+void add_variable(const std::string& text, Environment& into) {
+  const auto equals = text.find('=');
+  if (equals != std::string::npos) {
+    into.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  } else if (const char* value = std::getenv(text.c_str()); value != nullptr) {
+    into.emplace_back(text, value);
+  }
+}
+
+Result<void> read_environment(const Args& args, job::JobSpec& spec) {
+  for (const std::string& path : args.values("env-file")) {
+    const Result<std::string> text = read_file(path);
+    if (!text) return std::unexpected(text.error());
+    Result<Environment> parsed = parse_env_file(*text, path);
+    if (!parsed) return std::unexpected(parsed.error());
+    spec.env.insert(spec.env.end(), parsed->begin(), parsed->end());
+  }
+  for (const std::string& text : args.values("env")) add_variable(text, spec.env);
+  // The last of a name wins, as in a shell; the spec holds each once.
+  Environment unique;
+  for (auto at = spec.env.rbegin(); at != spec.env.rend(); ++at) {
+    const bool is_known = std::any_of(unique.begin(), unique.end(),
+                                      [&](const auto& other) { return other.first == at->first; });
+    if (!is_known) unique.insert(unique.begin(), *at);
+  }
+  spec.env = std::move(unique);
+  return {};
+}
+
+Result<void> read_command(const Args& args, Manner manner, job::JobSpec& spec) {
+  const auto& words = args.words();
+  const auto rest = words.begin() + (words.empty() ? 0 : 1);
+  if (manner == Manner::kShell) {
+    // The node knows the user's shell, the client does not.
+    spec.argv = {"/bin/sh", "-c", "exec \"${SHELL:-/bin/sh}\" -l"};
+    return {};
+  }
+  if (args.has("sh") && args.has("script")) {
+    return fail(Code::kUsage, "--sh and --script are two ways to say what to run: give one");
+  }
+  if (args.has("sh")) {
+    spec.argv = {"/bin/sh", "-c", args.value("sh"), "sh"};
+  } else if (args.has("script")) {
+    const std::string path = args.value("script");
+    Result<std::string> text = read_file(path, job::kMaxSpecBytes);
+    if (!text) return std::unexpected(text.error());
+    spec.script = std::move(*text);
+    spec.argv = {base_name(path)};
+  } else if (rest == words.end()) {
+    return fail(Code::kUsage, "no command: what shall run on " + printable(args.word(0)) + "?",
+                "a shell on a terminal: rexec shell " + args.word(0) + "\nsee: rexec run --help");
+  }
+  spec.argv.insert(spec.argv.end(), rest, words.end());
+  return {};
+}
+
+Result<void> read_place(const Args& args, job::JobSpec& spec) {
+  spec.workdir = args.value("workdir");
+  if (args.has("here")) {
+    char here[PATH_MAX];
+    if (args.has("workdir")) {
+      return fail(Code::kUsage, "--here and --workdir both name the directory: give one");
+    }
+    if (::getcwd(here, sizeof here) == nullptr) return fail_errno("--here", errno);
+    spec.workdir = here;
+  }
+  const std::string user = args.value("user");
+  const auto colon = user.find(':');
+  spec.user = user.substr(0, colon);
+  if (colon != std::string::npos) spec.group = user.substr(colon + 1);
+  if (args.has("user") && spec.user.empty()) {
+    return fail(Code::kUsage, "--user: \"" + printable(user) + "\" names no user",
+                "write USER or USER:GROUP");
+  }
+  return {};
+}
+
+Result<void> read_disconnect(const Args& args, Manner manner, job::JobSpec& spec) {
+  constexpr std::string_view kAfter = "stop-after=";
+  const std::string how =
+      args.value("on-disconnect", manner == Manner::kDetached ? "keep" : "stop-after=10m");
+  if (how == "keep") {
+    spec.on_disconnect = job::OnDisconnect::kKeep;
+  } else if (how == "stop") {
+    spec.on_disconnect = job::OnDisconnect::kStop;
+  } else if (how.starts_with(kAfter)) {
+    const Result<Millis> after = parse_duration("--on-disconnect", how.substr(kAfter.size()));
+    if (!after) return std::unexpected(after.error());
+    spec.on_disconnect = job::OnDisconnect::kStopAfter;
+    spec.on_disconnect_ms = static_cast<std::uint64_t>(after->count());
+  } else {
+    return fail(Code::kUsage, "--on-disconnect: \"" + printable(how) +
+                                  "\" is not one of keep, stop, stop-after=D");
+  }
+  return {};
+}
+
+Result<void> read_limits(const Args& args, Manner manner, job::JobSpec& spec) {
+  const Result<Millis> timeout = args.duration("timeout", Millis{0});
+  if (!timeout) return std::unexpected(timeout.error());
+  spec.timeout_ms = static_cast<std::uint64_t>(timeout->count());
+  const Result<Millis> grace = args.duration("grace", Millis{5'000});
+  if (!grace) return std::unexpected(grace.error());
+  spec.grace_ms = static_cast<std::uint64_t>(grace->count());
+  const Result<std::string> children = args.choice("children", "kill|wait|leave", "kill");
+  if (!children) return std::unexpected(children.error());
+  spec.children = *children == "wait"    ? job::Children::kWait
+                  : *children == "leave" ? job::Children::kLeave
+                                         : job::Children::kKill;
+  return read_disconnect(args, manner, spec);
+}
+
+}  // namespace
+
+Result<Environment> parse_env_file(std::string_view text, const std::string& name) {
+  Environment parsed;
+  std::size_t number = 0;
+  for (const std::string& line : split(text, '\n')) {
+    ++number;
+    if (line.empty() || line[0] == '#') continue;
+    if (line[0] == '=' || line.find('\0') != std::string::npos) {
+      return fail(Code::kUsage,
+                  printable(name) + ":" + std::to_string(number) + ": not a K=V line");
+    }
+    add_variable(line.ends_with('\r') ? line.substr(0, line.size() - 1) : line, parsed);
+  }
+  return parsed;
+}
+
+Result<job::JobSpec> read_spec(const Args& args, Manner manner) {
+  job::JobSpec spec;
+  Result<void> step = read_command(args, manner, spec);
+  if (step) step = read_environment(args, spec);
+  if (step) step = read_place(args, spec);
+  if (step) step = read_limits(args, manner, spec);
+  if (!step) return std::unexpected(step.error());
+  const bool has_terminal = manner == Manner::kShell || args.has("tty");
+  if (has_terminal) spec.tty = terminal_size().value_or(job::TtySpec{});
+  spec.forward_stdin = has_terminal || args.has("stdin");
+  spec.sha256 = args.has("sha256");
+  spec.durable = manner == Manner::kDetached;
+  return spec;
+}
+
+}  // namespace rexec::cli

@@ -1,0 +1,89 @@
+#include "cli/status.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "cli/exit_status.hpp"
+#include "src/base/file.hpp"
+#include "src/base/text.hpp"
+
+namespace rexec::cli {
+namespace {
+
+Result<void> write_fd(int fd, std::string_view text, const std::string& name) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_errno(name, errno);
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+bool is_regular_or_missing(const std::string& path) {
+  struct stat info{};
+  return ::stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode);
+}
+
+Result<void> write_in_place(const std::string& path, std::string_view text) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return fail_errno(path, errno);
+  const Result<void> written = write_fd(fd, text, path);
+  ::close(fd);
+  return written;
+}
+
+}  // namespace
+
+Result<void> check_status_target(const StatusTarget& target) {
+  if (target.fd >= 0 && ::fcntl(target.fd, F_GETFD) < 0) {
+    return fail(Code::kUsage, "--status-fd: " + std::to_string(target.fd) + " is not open");
+  }
+  if (target.file.empty()) return {};
+  if (is_regular_or_missing(target.file)) {
+    const auto slash = target.file.rfind('/');
+    const std::string directory =
+        slash == std::string::npos ? "." : target.file.substr(0, std::max<std::size_t>(slash, 1));
+    if (::access(directory.c_str(), W_OK | X_OK) == 0) return {};
+  } else if (::access(target.file.c_str(), W_OK) == 0) {
+    return {};
+  }
+  const std::string why = fail_errno(target.file, errno).error().message;
+  return fail(Code::kUsage, "--status-file: " + why);
+}
+
+Result<void> write_status(const StatusTarget& target, const std::vector<wire::Map>& records) {
+  std::string text;
+  for (const wire::Map& record : records) {
+    text += record.dump(-1, ' ', false, wire::Map::error_handler_t::replace) + "\n";
+  }
+  Result<void> done;
+  if (target.fd >= 0) done = write_fd(target.fd, text, "--status-fd");
+  if (target.file.empty()) return done;
+  const Result<void> in_file = is_regular_or_missing(target.file)
+                                   ? write_file(target.file, text, 0644)
+                                   : write_in_place(target.file, text);
+  return in_file ? done : in_file;
+}
+
+wire::Map status_of_failure(const FailedRun& run, const Error& error) {
+  return {{"node", run.node},
+          {"job", run.job.empty() ? wire::Map(nullptr) : wire::Map(run.job)},
+          {"outcome", outcome_of_failure(error.code)},
+          {"code", exit_of_failure(error.code)},
+          {"signal", 0},
+          {"oom", false},
+          {"bytes", {{"out", run.out_bytes}, {"err", run.err_bytes}}},
+          {"xxh128", {{"out", ""}, {"err", ""}}},
+          {"complete", false},
+          {"reason", code_name(error.code)},
+          {"message", printable(error.message)},
+          {"wall_s", 0.0},
+          {"cpu_s", 0.0},
+          {"max_rss", 0}};
+}
+
+}  // namespace rexec::cli

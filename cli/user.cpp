@@ -1,0 +1,46 @@
+// `rexec user ls|revoke`: the people. They come in by `rexec token new --user`.
+#include "cli/call.hpp"
+#include "cli/errors.hpp"
+#include "cli/listing.hpp"
+#include "src/base/text.hpp"
+
+namespace rexec::cli {
+namespace {
+
+int run_ls(const Invocation& invocation) {
+  const Result<wire::Map> answer = call(invocation.globals, "user.ls");
+  if (!answer) return fail_with(invocation.globals, answer.error());
+  Listing listing;
+  listing.headings = {{"USER"}, {"ROLE"}, {"SINCE"}, {"ID", Column::kWide}};
+  for (const wire::Map& user : wire::child_or_empty(*answer, "users")) {
+    listing.add({cell(user, "name"), cell(user, "role"), cell(user, "created"), cell(user, "id")},
+                wire::text_or(user, "name"), user);
+  }
+  return print_listing(invocation.globals, listing);
+}
+
+int run_revoke(const Invocation& invocation) {
+  std::string names;
+  for (const std::string& name : invocation.args.words()) names += " " + printable(name);
+  if (!confirm(invocation.globals, "revoke" + names + "? Their sessions end at once.")) return 1;
+  return call_for_each(invocation.globals, "user.revoke", "name", invocation.args.words(),
+                       "revoked");
+}
+
+constinit const Verb kLs{.name = "ls", .summary = "the people who may sign in", .run = run_ls};
+constinit const Verb kRevoke{.name = "revoke",
+                             .summary = "end people's sessions and refuse their keys",
+                             .synopsis = "USER…",
+                             .least = 1,
+                             .most = SIZE_MAX,
+                             .run = run_revoke};
+constexpr const Verb* kSubs[] = {&kLs, &kRevoke};
+
+}  // namespace
+
+constinit const Verb user_verb{.name = "user",
+                               .summary = "look at people, revoke them",
+                               .synopsis = "ls|revoke",
+                               .subs = kSubs};
+
+}  // namespace rexec::cli
