@@ -143,6 +143,7 @@ Result<StartedJob> start_attempt(const ShimOrder& order, const ShimPlan& plan,
   auto record = write_started(dir, job.leader, plan, cgroup);
   if (!record) return std::unexpected(record.error());
   job.record = *record;
+  job.began = BootClock::now();
   // Fails when the child has given up already; `report` says why.
   (void)os::write_all(shim_side.go.get(), as_bytes("g"));
   job.report = std::move(shim_side.report);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "src/base/clock.hpp"
 #include "src/base/error.hpp"
 #include "src/job/attempt_dir.hpp"
 #include "src/job/launch.hpp"
@@ -24,6 +25,7 @@ struct ShimOrder {
 struct StartedJob {
   os::Child leader;
   StartedRecord record;
+  BootTime began;
   os::UniqueFd listener;
   os::UniqueFd report;        // non-blocking; see child.hpp
   os::UniqueFd out, err, in;  // our ends, non-blocking; with a terminal out and in are its master

@@ -32,7 +32,7 @@ Supervisor::Supervisor(os::EventLoop& loop, ShimPlan plan, ShimOrder order, Star
       link_(loop, spool_, order_.directory.get(),
             {.message = [this](const link::ToShim& m) { return on_message(m); },
              .lost = [this] { on_link_lost(); }}),
-      began_(BootClock::now()) {
+      began_(job_.began) {
   link_.picture.pid = job_.record.pid;
   link_.picture.started_ms = job_.record.wall_ms;
   link_.picture.tty = plan_.tty;
@@ -53,11 +53,12 @@ void Supervisor::run() {
                            [this] { stop(Outcome::kTimeout, "timeout", Millis(plan_.grace_ms)); });
   link_.listen(std::move(job_.listener));
   if (order_.net) link_.connect(std::move(order_.net));
-  // A child that was quick is a zombie already and its SIGCHLD came before the descriptor.
-  on_children(signals->get());
   output_.open(Channel::kOut, std::move(job_.out));
   if (job_.err) output_.open(Channel::kErr, std::move(job_.err));
-  loop_.run();
+  // A quick child is a zombie already and its SIGCHLD came before the descriptor. Only now: with no
+  // stream open yet its end would be taken for the end of its output.
+  on_children(signals->get());
+  if (!gone_) loop_.run();
 }
 
 void Supervisor::on_children(int signal_fd) {

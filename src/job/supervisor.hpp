@@ -79,6 +79,7 @@ class Supervisor {
   bool ending_ = false;         // begin_ending() was done
   bool must_be_empty_ = false;  // no process may be left before the end
   bool finished_ = false;
+  bool gone_ = false;  // leave() was called
   std::uint32_t left_behind_ = 0;
   std::uint32_t readers_ = 0;
   bool watched_ = false;        // a reader is attached or expected back: output is held for it

@@ -143,7 +143,9 @@ void Supervisor::write_record() {
 }
 
 void Supervisor::leave() {
-  if (!link_.picture.end_record.empty()) loop_.stop();
+  if (link_.picture.end_record.empty()) return;  // the record is not on disk yet
+  gone_ = true;
+  loop_.stop();
 }
 
 EndRecord Supervisor::compose() const {
