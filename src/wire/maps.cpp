@@ -1,5 +1,6 @@
 #include "src/wire/maps.hpp"
 
+#include <algorithm>
 #include <vector>
 
 #include "src/base/text.hpp"
@@ -13,7 +14,10 @@ class StrictReader : public nlohmann::json_sax<Map> {
  public:
   bool null() override { return put(nullptr); }
   bool boolean(bool value) override { return put(value); }
-  bool number_integer(number_integer_t value) override { return put(value); }
+  // One number has one form here, whichever of MessagePack's the peer chose.
+  bool number_integer(number_integer_t value) override {
+    return value < 0 ? put(value) : put(static_cast<number_unsigned_t>(value));
+  }
   bool number_unsigned(number_unsigned_t value) override { return put(value); }
   bool number_float(number_float_t value, const string_t&) override { return put(value); }
   bool string(string_t& value) override {
@@ -93,6 +97,21 @@ std::string bin_text(const Map& value) {
   return {bytes.begin(), bytes.end()};
 }
 
+// At most `most` bytes of well-formed text, ending between two characters.
+std::string cut(std::string text, std::size_t most) {
+  text.resize(std::min(text.size(), most));
+  while (!is_utf8(text)) text.pop_back();
+  return text;
+}
+
+// Escaped line by line, for people at a terminal.
+std::string printable_lines(std::string_view text, std::size_t most) {
+  std::string out;
+  for (const auto& line : split(text.substr(0, most), '\n'))
+    out += (out.empty() ? "" : "\n") + printable(line);
+  return cut(std::move(out), most);
+}
+
 }  // namespace
 
 Result<Map> parse_map(ByteSpan bytes) {
@@ -128,11 +147,7 @@ Result<std::string> get_bin(const Map& map, std::string_view key) {
 Result<std::uint64_t> get_u64(const Map& map, std::string_view key, std::uint64_t highest) {
   const Map* at = find(map, key);
   if (at == nullptr) return bad_field(key, "is missing");
-  if (!at->is_number_unsigned()) {
-    // to_msgpack writes a non-negative signed integer as unsigned, so only a negative one or
-    // another type comes here
-    return bad_field(key, "is not an unsigned integer");
-  }
+  if (!at->is_number_unsigned()) return bad_field(key, "is not an unsigned integer");
   const auto value = at->get<std::uint64_t>();
   if (value > highest) return bad_field(key, "is too large");
   return value;
@@ -183,21 +198,18 @@ const Map& child_or_empty(const Map& map, std::string_view key) {
 Map bin(std::string_view bytes) { return Map::binary({bytes.begin(), bytes.end()}); }
 
 Map error_to_map(const Error& error) {
-  // Messages may quote bytes that are not UTF-8; a map must stay readable for the strict reader.
-  return {
-      {"code", code_name(error.code)}, {"message", printable(error.message)}, {"hint", error.hint}};
+  // Messages may quote bytes that are not UTF-8; a map must stay readable for the strict reader,
+  // and fit into a frame of 4 KiB, the most that a peer takes before HELLO.
+  return {{"code", code_name(error.code)},
+          {"message", cut(printable(error.message), 2 << 10)},
+          {"hint", printable_lines(error.hint, 1 << 10)}};
 }
 
 Error error_from_map(const Map& map) {
   constexpr std::size_t kMost = 4 << 10;
-  const auto lines = [&](std::string text) {
-    text.resize(std::min(text.size(), kMost));
-    std::string out;
-    for (const auto& line : split(text, '\n')) out += (out.empty() ? "" : "\n") + printable(line);
-    return out;
-  };
-  return {code_from_name(text_or(map, "code")), lines(text_or(map, "message", "no reason given")),
-          lines(text_or(map, "hint"))};
+  return {code_from_name(text_or(map, "code")),
+          printable_lines(text_or(map, "message", "no reason given"), kMost),
+          printable_lines(text_or(map, "hint"), kMost)};
 }
 
 }  // namespace rexec::wire

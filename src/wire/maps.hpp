@@ -42,8 +42,8 @@ const Map& child_or_empty(const Map& map, std::string_view key);
 
 Map bin(std::string_view bytes);
 
-// {code, message, hint}, as in CLOSE, RESET and failed RESPONSEs. Text from a peer is made
-// printable and cut at 4 KiB.
+// {code, message, hint}, as in CLOSE, RESET and failed RESPONSEs. Text is made printable
+// both ways; it is cut to 3 KiB before it is sent and to 4 KiB a field when it comes.
 Map error_to_map(const Error& error);
 Error error_from_map(const Map& map);
 
