@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "src/base/check.hpp"
 
@@ -97,25 +98,27 @@ Result<void> FrameParser::begin_frame() {
   return {};
 }
 
-void FrameParser::finish_frame() {
+// The frame under way when its last byte is here and it is not one to be skipped.
+std::optional<Frame> FrameParser::take_if_whole() {
+  if (payload_filled_ < current_.payload().size()) return std::nullopt;
   in_payload_ = false;
-  if (!skip_) done_.push_back(std::move(current_));
-  current_ = Frame();
+  Frame whole = std::exchange(current_, Frame());
+  if (skip_) return std::nullopt;
+  return whole;
 }
 
-Result<void> FrameParser::feed(ByteSpan bytes) {
+Result<std::optional<Frame>> FrameParser::next(ByteSpan& bytes) {
   if (failed_) return fail(Code::kProtocol, "the stream of frames is already broken");
-  while (!bytes.empty() || (in_payload_ && payload_filled_ == current_.payload().size())) {
+  while (!bytes.empty()) {
     if (!in_payload_) {
       const std::size_t n = std::min(kHeaderSize - header_filled_, bytes.size());
       std::memcpy(header_.data() + header_filled_, bytes.data(), n);
       header_filled_ += n;
       bytes = bytes.subspan(n);
-      if (header_filled_ < kHeaderSize) return {};
-      auto begun = begin_frame();
-      if (!begun) {
+      if (header_filled_ < kHeaderSize) return std::nullopt;
+      if (auto begun = begin_frame(); !begun) {
         failed_ = true;
-        return begun;
+        return std::unexpected(begun.error());
       }
     }
     const auto room = current_.payload_room().subspan(payload_filled_);
@@ -123,16 +126,9 @@ Result<void> FrameParser::feed(ByteSpan bytes) {
     if (n > 0) std::memcpy(room.data(), bytes.data(), n);
     payload_filled_ += n;
     bytes = bytes.subspan(n);
-    if (payload_filled_ == current_.payload().size()) finish_frame();
+    if (auto whole = take_if_whole()) return whole;
   }
-  return {};
-}
-
-bool FrameParser::pop(Frame& out) {
-  if (done_.empty()) return false;
-  out = std::move(done_.front());
-  done_.pop_front();
-  return true;
+  return std::nullopt;
 }
 
 MutableBytes FrameParser::direct_target() {
@@ -141,11 +137,11 @@ MutableBytes FrameParser::direct_target() {
   return room.size() >= kDirectThreshold ? room : MutableBytes{};
 }
 
-void FrameParser::direct_filled(std::size_t n) {
-  check(in_payload_ && payload_filled_ + n <= current_.payload().size(),
-        "bytes within the payload");
+std::optional<Frame> FrameParser::direct_filled(std::size_t n) {
+  check(in_payload_, "a payload under way");
+  check(n <= current_.payload().size() - payload_filled_, "bytes within the payload");
   payload_filled_ += n;
-  if (payload_filled_ == current_.payload().size()) finish_frame();
+  return take_if_whole();
 }
 
 }  // namespace rexec::wire

@@ -6,7 +6,7 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
+#include <optional>
 
 #include "src/base/bytes.hpp"
 #include "src/base/error.hpp"
@@ -18,8 +18,8 @@ inline constexpr std::size_t kHeaderSize = 16;
 inline constexpr std::uint32_t kMaxData = 64 << 10;
 inline constexpr std::uint32_t kMaxControl = 256 << 10;
 inline constexpr std::uint32_t kMaxControlBeforeLogin = 4 << 10;
-inline constexpr std::uint16_t kIgnorable =
-    0x8000;  // type bit: a receiver that does not know it may skip the frame
+// Type bit: a receiver that does not know the type may skip the frame.
+inline constexpr std::uint16_t kIgnorable = 0x8000;
 
 enum class FrameType : std::uint16_t {
   kHello = 1,
@@ -40,7 +40,7 @@ enum class FrameType : std::uint16_t {
 
 enum class Channel : std::uint16_t { kIn = 0, kOut = 1, kErr = 2, kSpec = 3 };
 
-// header and payload in one piece of memory, so that a relay rewrites the stream number in place
+// Header and payload in one piece of memory, so that a relay rewrites the stream number in place
 // and sends the same bytes on
 class Frame {
  public:
@@ -66,8 +66,9 @@ class Frame {
 
 Frame make_frame(FrameType type, std::uint32_t stream, ByteSpan payload, std::uint16_t flags = 0);
 
-// Cuts a byte stream into frames. After an error the parser stays failed: the connection is to be
-// closed.
+// Cuts a byte stream into frames, one at a time, so that what one frame changes (the limit, after
+// HELLO) already holds for the next. After an error the parser stays failed: the connection is to
+// be closed.
 class FrameParser {
  public:
   // Maps longer than `limit` are refused from the next header on; DATA, PING and CREDIT have limits
@@ -75,21 +76,20 @@ class FrameParser {
   explicit FrameParser(std::uint32_t control_limit) : control_limit_(control_limit) {}
   void set_control_limit(std::uint32_t limit) { control_limit_ = limit; }
 
-  // kProtocol or kLimit with the offending field. Frames completed before the error can still be
-  // popped.
-  Result<void> feed(ByteSpan bytes);
-  bool pop(Frame& out);
+  // Takes from the front of `bytes` what belongs to the next frame. Nothing when they are used up
+  // before its end; kProtocol or kLimit with the offending field.
+  Result<std::optional<Frame>> next(ByteSpan& bytes);
 
   // A large payload that is under way: the reader may put the next bytes right there and say how
-  // many came. Empty when feed() is to be used.
+  // many came. Empty when next() is to be used.
   MutableBytes direct_target();
-  void direct_filled(std::size_t n);
+  std::optional<Frame> direct_filled(std::size_t n);
   // True between frames: the connection may end here without having torn one.
   bool at_boundary() const { return header_filled_ == 0 && !in_payload_; }
 
  private:
   Result<void> begin_frame();
-  void finish_frame();
+  std::optional<Frame> take_if_whole();
 
   std::uint32_t control_limit_;
   std::array<std::uint8_t, kHeaderSize> header_{};
@@ -99,7 +99,6 @@ class FrameParser {
   bool skip_ = false;
   std::size_t payload_filled_ = 0;
   Frame current_;
-  std::deque<Frame> done_;
 };
 
 }  // namespace rexec::wire

@@ -27,7 +27,9 @@ inline constexpr Millis kSuspectAfter{15'000};
 inline constexpr Millis kHelloDeadline{5'000};
 inline constexpr std::size_t kMaxQueuedControl =
     1 << 20;  // a peer that pings and never reads is cut off here
+// EVENTs are not charged to the credit: a reader that stalls may leave this many behind.
 inline constexpr std::size_t kMaxQueuedEvents = 4096;
+inline constexpr std::size_t kMaxQueuedEventBytes = 1 << 20;
 
 using StreamId = std::uint32_t;
 using RequestId = std::uint64_t;
@@ -40,6 +42,8 @@ struct VersionRange {
 Result<std::uint16_t> negotiate(VersionRange ours, VersionRange theirs);
 
 // What came in, in order. Streams' frames keep their bytes, so that a relay passes them on unread.
+// The payload of Event and Signal is a map that parse_map checks when it is read. After Reset its
+// stream is gone; after Closed nothing follows.
 namespace event {
 struct Hello {
   Map map;
@@ -70,7 +74,7 @@ struct Data {
 struct Event {
   StreamId stream;
   Frame frame;
-};  // payload: a map, checked by parse_map when it is read
+};
 struct Signal {
   StreamId stream;
   Frame frame;
@@ -79,16 +83,16 @@ struct Credit {
   StreamId stream;
   std::uint64_t limit;
 };
-struct Ended {
+struct Ended {  // the peer's direction is finished
   StreamId stream;
-};  // the peer's direction is finished
+};
 struct Reset {
   StreamId stream;
   Error error;
-};  // the stream is gone
+};
 struct Closed {
   Error error;
-};  // the session is over; nothing follows
+};
 }  // namespace event
 using Event = std::variant<event::Hello, event::Request, event::Response, event::Notice,
                            event::Opened, event::Data, event::Event, event::Signal, event::Credit,
@@ -99,8 +103,8 @@ enum class Trust { kStranger, kAuthenticated };
 
 struct SessionOptions {
   Side side = Side::kDialler;
-  Trust trust =
-      Trust::kAuthenticated;  // a stranger keeps the small frame limit and may open no stream
+  // A stranger keeps the small frame limit and may open no stream.
+  Trust trust = Trust::kAuthenticated;
   VersionRange versions;
   std::uint32_t max_streams = 256;  // that the peer may have open
   BootTime now;
@@ -122,6 +126,8 @@ class Session {
 
   // --- output
   void send_hello(Map hello);  // adds `versions`
+  // A message larger than a frame may be is refused here, not by the peer: a request answers itself
+  // with kLimit, an OPEN or EVENT resets its stream with it.
   RequestId request(std::string_view verb, Map args);
   void respond(RequestId id, const Result<Map>& result);
   void notice(std::string_view verb, Map args);
@@ -146,30 +152,33 @@ class Session {
   bool has_stream(StreamId stream) const { return streams_.contains(stream); }
   std::size_t stream_count() const { return streams_.size(); }
 
-  // Frames for one flight of about max_bytes, in the order to be written. Never empty while
-  // has_output().
+  // Frames for one flight of about max_bytes, in the order to be written. All of the control lane
+  // goes first, whatever its size. Empty although has_output() only when what waited was reset.
   std::vector<Buffer> take_output(BootTime now, std::size_t max_bytes);
   bool has_output() const { return !control_.empty() || !ready_.empty(); }
   BootTime wake_at() const;
   bool closed() const { return closed_; }
   bool greeted() const { return greeted_; }
+  // What must hold between any two calls; for tests and fuzzers, linear in what is queued.
+  void check_invariants() const;
 
  private:
   struct Stream {
-    std::uint64_t sent = 0;  // DATA bytes given to send_data
+    std::uint64_t sent = 0;   // DATA bytes given to send_data
+    std::uint64_t taken = 0;  // of these, handed out by take_output
     std::uint64_t send_limit = kInitialWindow;
     std::uint64_t received = 0;
     std::uint64_t receive_limit = kInitialWindow;
     std::deque<Buffer> queue;
     std::size_t queued_bytes = 0;
     std::size_t queued_events = 0;
+    std::size_t queued_event_bytes = 0;
     bool local_ended = false;
     bool end_taken = false;
     bool remote_ended = false;
     bool in_ready = false;
   };
 
-  void drain_parser(BootTime now);
   void handle(Frame frame);
   void handle_hello(const Map& map);
   void handle_request(Map map);
@@ -186,9 +195,14 @@ class Session {
   Stream* find(StreamId stream);
   void violate(Code code, std::string why);
   void emit(Event event) { events_.push_back(std::move(event)); }
-  void send_control(FrameType type, StreamId stream, const Map& map);
+  void finish(Error why);
+  void abort(StreamId stream, const Error& error);
+  // False when the map is larger than a frame may be; nothing was queued then.
+  bool send_control(FrameType type, StreamId stream, const Map& map);
+  bool count_event(Stream& stream, std::size_t bytes);
   void queue_control(Frame frame);
   void enqueue(StreamId id, Stream& stream, Buffer bytes);
+  void note_taken(Stream& stream, const Buffer& bytes);
   void drop_if_finished(StreamId id);
 
   SessionOptions options_;
@@ -205,7 +219,7 @@ class Session {
   RequestId next_request_ = 1;
   BootTime started_;
   BootTime last_received_;
-  BootTime last_sent_;
+  BootTime last_sent_;    // or last considered for a PING
   bool greeted_ = false;  // the peer's HELLO was accepted
   bool closed_ = false;
 };

@@ -21,27 +21,22 @@ Result<std::uint16_t> negotiate(VersionRange ours, VersionRange theirs) {
 void Session::receive(BootTime now, ByteSpan bytes) {
   if (closed_) return;
   last_received_ = now;
-  const auto fed = parser_.feed(bytes);
-  drain_parser(now);
-  if (!fed && !closed_) violate(fed.error().code, fed.error().message);
+  while (!closed_) {
+    auto frame = parser_.next(bytes);
+    if (!frame) return violate(frame.error().code, frame.error().message);
+    if (!*frame) return;
+    handle(std::move(**frame));
+  }
 }
 
 void Session::direct_received(BootTime now, std::size_t n) {
   if (closed_) return;
   last_received_ = now;
-  parser_.direct_filled(n);
-  drain_parser(now);
-}
-
-void Session::drain_parser(BootTime) {
-  Frame frame;
-  while (!closed_ && parser_.pop(frame)) handle(std::move(frame));
+  if (auto frame = parser_.direct_filled(n)) handle(std::move(*frame));
 }
 
 void Session::transport_lost(std::string_view why) {
-  if (closed_) return;
-  closed_ = true;
-  emit(event::Closed{Error{Code::kLinkLost, std::string(why), {}}});
+  finish(Error{Code::kLinkLost, std::string(why), {}});
 }
 
 bool Session::next_event(Event& out) {
@@ -77,9 +72,8 @@ void Session::handle(Frame frame) {
       if (with_map(frame, map)) handle_hello(map);
       return;
     case FrameType::kClose:
-      if (!with_map(frame, map)) return;
-      closed_ = true;
-      return emit(event::Closed{error_from_map(map)});
+      if (with_map(frame, map)) finish(error_from_map(map));
+      return;
     case FrameType::kPing:
       return queue_control(make_frame(FrameType::kPong, 0, frame.payload()));
     case FrameType::kPong:
@@ -185,7 +179,8 @@ void Session::handle_open(StreamId stream, Map map) {
   if (opened_by_peer_ >= limit) {
     const Error error{
         Code::kLimit, "more than " + std::to_string(limit) + " streams in this session", {}};
-    return send_control(FrameType::kReset, stream, error_to_map(error));
+    send_control(FrameType::kReset, stream, error_to_map(error));
+    return;
   }
   streams_[stream];
   ++opened_by_peer_;
@@ -220,6 +215,10 @@ void Session::handle_credit(const Frame& frame) {
   if (stream == nullptr) return;
   const auto limit = load_be<std::uint64_t>(frame.payload().data());
   if (limit <= stream->send_limit) return;  // a late or repeated grant lowers nothing
+  // Credit is for room that was made by reading: more than a window beyond what went out would let
+  // a reader that never reads fill our memory.
+  if (limit > stream->taken + kInitialWindow)
+    return violate(Code::kProtocol, "CREDIT for more than a window");
   stream->send_limit = limit;
   emit(event::Credit{frame.stream(), limit});
 }

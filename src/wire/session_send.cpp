@@ -5,6 +5,13 @@
 #include "src/wire/session.hpp"
 
 namespace rexec::wire {
+namespace {
+
+Error too_large() {
+  return {Code::kLimit, "the message is larger than 256 KiB", "ask for less at once"};
+}
+
+}  // namespace
 
 Session::Session(const SessionOptions& options)
     : options_(options),
@@ -15,7 +22,8 @@ Session::Session(const SessionOptions& options)
       last_sent_(options.now) {}
 
 void Session::queue_control(Frame frame) {
-  if (control_bytes_ > kMaxQueuedControl && !closed_) {
+  if (closed_) return;
+  if (control_bytes_ > kMaxQueuedControl) {
     control_.clear();
     control_bytes_ = 0;
     return violate(Code::kLimit, "the peer does not read its control frames");
@@ -25,9 +33,11 @@ void Session::queue_control(Frame frame) {
   control_.push_back(std::move(bytes));
 }
 
-void Session::send_control(FrameType type, StreamId stream, const Map& map) {
-  if (closed_) return;
-  queue_control(make_frame(type, stream, as_bytes(pack(map))));
+bool Session::send_control(FrameType type, StreamId stream, const Map& map) {
+  const std::string packed = pack(map);
+  if (packed.size() > kMaxControl) return false;
+  queue_control(make_frame(type, stream, as_bytes(packed)));
+  return true;
 }
 
 void Session::send_hello(Map hello) {
@@ -37,7 +47,9 @@ void Session::send_hello(Map hello) {
 
 RequestId Session::request(std::string_view verb, Map args) {
   const RequestId id = next_request_++;
-  send_control(FrameType::kRequest, 0, {{"id", id}, {"verb", verb}, {"args", std::move(args)}});
+  const Map map{{"id", id}, {"verb", verb}, {"args", std::move(args)}};
+  if (!send_control(FrameType::kRequest, 0, map))
+    emit(event::Response{id, std::unexpected(too_large())});
   return id;
 }
 
@@ -65,8 +77,12 @@ void Session::notice(std::string_view verb, Map args) {
 StreamId Session::open(std::string_view kind, Map args) {
   const StreamId id = next_stream_;
   next_stream_ += 2;
-  if (!closed_) streams_[id];
-  send_control(FrameType::kOpen, id, {{"kind", kind}, {"args", std::move(args)}});
+  if (closed_) return id;
+  streams_[id];
+  if (!send_control(FrameType::kOpen, id, {{"kind", kind}, {"args", std::move(args)}})) {
+    streams_.erase(id);
+    emit(event::Reset{id, too_large()});
+  }
   return id;
 }
 
@@ -94,7 +110,16 @@ void Session::send_data(StreamId id, Channel channel, Frame frame) {
 }
 
 void Session::send_event(StreamId id, const Map& map) {
-  relay(id, make_frame(FrameType::kEvent, id, as_bytes(pack(map))));
+  const std::string packed = pack(map);
+  if (packed.size() > kMaxControl) return abort(id, too_large());
+  relay(id, make_frame(FrameType::kEvent, id, as_bytes(packed)));
+}
+
+bool Session::count_event(Stream& stream, std::size_t bytes) {
+  ++stream.queued_events;
+  stream.queued_event_bytes += bytes;
+  return stream.queued_events <= kMaxQueuedEvents &&
+         stream.queued_event_bytes <= kMaxQueuedEventBytes;
 }
 
 void Session::send_signal(StreamId id, const Map& map) {
@@ -111,10 +136,10 @@ void Session::relay(StreamId id, Frame frame) {
   if (frame.type() == FrameType::kData) {
     const std::size_t size = frame.payload().size();
     if (size > sendable(id))
-      return reset(id, {Code::kProtocol, "more data than the reader asked for", {}});
+      return abort(id, {Code::kProtocol, "more data than the reader asked for", {}});
     stream.sent += size;
-  } else if (++stream.queued_events > kMaxQueuedEvents) {
-    return reset(id, {Code::kLimit, "the reader does not take its events", {}});
+  } else if (!count_event(stream, frame.bytes().size())) {
+    return abort(id, {Code::kLimit, "the reader does not take its events", {}});
   }
   enqueue(id, stream, std::move(frame).release());
 }
@@ -141,13 +166,29 @@ void Session::reset(StreamId id, const Error& error) {
   send_control(FrameType::kReset, id, error_to_map(error));
 }
 
+// A reset that neither side asked for: both are told.
+void Session::abort(StreamId id, const Error& error) {
+  reset(id, error);
+  emit(event::Reset{id, error});
+}
+
 void Session::close(const Error& error) {
   if (closed_) return;
-  send_control(FrameType::kClose, 0, error_to_map(error));
+  finish(error);
+  // Behind what the control lane still holds, so that answers given before the end arrive.
+  Frame last = make_frame(FrameType::kClose, 0, as_bytes(pack(error_to_map(error))));
+  control_.push_back(std::move(last).release());
+}
+
+// The session is over, whoever ended it: no stream lives on, and nothing of one is written.
+void Session::finish(Error why) {
+  if (closed_) return;
   closed_ = true;
   streams_.clear();
   ready_.clear();
-  emit(event::Closed{error});
+  opened_by_peer_ = 0;
+  unanswered_.clear();
+  emit(event::Closed{std::move(why)});
 }
 
 std::uint64_t Session::sendable(StreamId id) const {
@@ -168,6 +209,24 @@ void Session::drop_if_finished(StreamId id) {
   if (peer_may_open(id)) --opened_by_peer_;
 }
 
+void Session::note_taken(Stream& stream, const Buffer& bytes) {
+  stream.queued_bytes -= bytes.size();
+  switch (static_cast<FrameType>(load_be<std::uint16_t>(bytes.data() + 4))) {
+    case FrameType::kData:
+      stream.taken += bytes.size() - kHeaderSize;
+      break;
+    case FrameType::kEvent:
+      --stream.queued_events;
+      stream.queued_event_bytes -= bytes.size();
+      break;
+    case FrameType::kEnd:
+      stream.end_taken = true;
+      break;
+    default:
+      break;
+  }
+}
+
 std::vector<Buffer> Session::take_output(BootTime now, std::size_t max_bytes) {
   std::vector<Buffer> out;
   std::size_t taken = 0;
@@ -185,11 +244,8 @@ std::vector<Buffer> Session::take_output(BootTime now, std::size_t max_bytes) {
     Stream& stream = at->second;
     Buffer bytes = std::move(stream.queue.front());
     stream.queue.pop_front();
-    stream.queued_bytes -= bytes.size();
+    note_taken(stream, bytes);
     taken += bytes.size();
-    const auto type = static_cast<FrameType>(load_be<std::uint16_t>(bytes.data() + 4));
-    if (type == FrameType::kEvent && stream.queued_events > 0) --stream.queued_events;
-    if (type == FrameType::kEnd) stream.end_taken = true;
     out.push_back(std::move(bytes));
     stream.in_ready = !stream.queue.empty();
     if (stream.in_ready) ready_.push_back(id);
@@ -206,10 +262,12 @@ void Session::tick(BootTime now) {
   if (!greeted_ && options_.trust == Trust::kStranger && now >= started_ + kHelloDeadline)
     return violate(Code::kTimeout, "no HELLO within 5 s");
   if (now >= last_received_ + kSuspectAfter) {
-    closed_ = true;
-    return emit(event::Closed{Error{Code::kLinkLost, "nothing was heard for 15 s", {}}});
+    control_.clear();  // nobody is there to read it
+    return finish(Error{Code::kLinkLost, "nothing was heard for 15 s", {}});
   }
-  if (greeted_ && control_.empty() && now >= last_sent_ + kPingEvery) {
+  if (greeted_ && now >= last_sent_ + kPingEvery) {
+    last_sent_ = now;
+    if (!control_.empty()) return;  // the link is stuck; more frames would not make it less so
     Frame ping(FrameType::kPing, 0, 0, 8);
     store_be(ping.payload_room().data(),
              static_cast<std::uint64_t>(now.time_since_epoch().count()));

@@ -1,0 +1,118 @@
+// What a peer can make a session hold, and that many sessions do not meet.
+#include <doctest/doctest.h>
+
+#include "tests/unit/wire/harness.hpp"
+
+using namespace rexec;
+using namespace rexec::wire;
+using namespace rexec::wire::test;
+
+TEST_CASE("limits: half frames of a thousand sessions do not mix") {  // FAULTS W15
+  struct Half {
+    Session session{options(Side::kAcceptor)};
+    std::string bytes;
+    std::size_t fed = 0;
+  };
+  std::vector<Half> halves(1000);
+  for (std::size_t i = 0; i < halves.size(); ++i) {
+    const std::string name = "s" + std::to_string(i);
+    halves[i].bytes = raw_hello({{"role", name}, {"versions", {1, 1}}}) +
+                      raw_map(FrameType::kRequest, 0, Map{{"id", i + 1}, {"verb", name}}) +
+                      raw_map(FrameType::kOpen, 1, Map{{"kind", name}}) +
+                      raw(FrameType::kData, 1, name, 1);
+  }
+  for (std::size_t moved = 1; moved != 0;) {
+    moved = 0;
+    for (std::size_t i = 0; i < halves.size(); ++i) {
+      Half& half = halves[i];
+      const std::string_view piece = std::string_view(half.bytes).substr(half.fed, 1 + i % 23);
+      half.session.receive(kStart, as_bytes(piece));
+      half.fed += piece.size();
+      moved += piece.size();
+    }
+  }
+  for (std::size_t i = 0; i < halves.size(); ++i) {
+    const std::string name = "s" + std::to_string(i);
+    const Trace expected{"hello " + name, "request " + std::to_string(i + 1) + " " + name,
+                         "opened 1 " + name, "data 1 out " + name};
+    const bool same = trace(halves[i].session) == expected;
+    CHECK(same);
+  }
+}
+
+TEST_CASE("limits: a peer that pings and never reads is cut off with a reason") {
+  Pair pair;
+  std::string pings;
+  for (int i = 0; i < 1000; ++i) pings += raw(FrameType::kPing, 0, "12345678");
+  int rounds = 0;
+  for (; !pair.acceptor.closed() && rounds < 1000; ++rounds) feed(pair.acceptor, pings);
+  CHECK(rounds < 50);
+  CHECK(trace(pair.acceptor) == Trace{"closed limit"});
+  CHECK(take(pair.acceptor).size() < 200);  // the CLOSE, not a megabyte of PONGs before it
+}
+
+TEST_CASE("limits: closing a session whose control lane is full ends it once") {
+  Pair pair;
+  const Map large{{"x", std::string(200'000, 'x')}};
+  while (!pair.acceptor.closed() && pair.acceptor.has_output() == false)
+    for (int i = 0; i < 6; ++i) pair.acceptor.notice("n", large);
+  pair.acceptor.close({Code::kRevoked, "", ""});
+  CHECK(trace(pair.acceptor) == Trace{"closed revoked"});
+  pair.exchange();
+  CHECK(trace(pair.dialler).back() == "closed revoked");
+}
+
+TEST_CASE("limits: a thousand requests may wait for their answers, not more") {
+  Session session(options(Side::kAcceptor));
+  feed(session, raw_hello());
+  for (int id = 1; id <= 1024; ++id)
+    feed(session, raw_map(FrameType::kRequest, 0, Map{{"id", id}, {"verb", "node.wait"}}));
+  CHECK(trace(session).size() == 1025);
+  feed(session, raw_map(FrameType::kRequest, 0, Map{{"id", 2000}, {"verb", "node.wait"}}));
+  CHECK(trace(session) == Trace{"closed limit"});
+}
+
+TEST_CASE("limits: events for a reader that stalls are bounded by count and by bytes") {
+  struct Row {
+    std::size_t size;
+    std::size_t sent;  // the last of them is one too many
+  };
+  for (const Row& row : {Row{1, 4097}, Row{100'000, 11}}) {
+    Pair pair;
+    const StreamId stream = pair.dialler.open("attach", Map::object());
+    pair.exchange();
+    trace(pair.acceptor);
+    const Map event{{"t", "gap"}, {"x", std::string(row.size, 'x')}};
+    std::size_t sent = 0;
+    for (; pair.acceptor.has_stream(stream) && sent < 5000; ++sent)
+      pair.acceptor.send_event(stream, event);
+    CHECK(sent == row.sent);
+    CHECK(trace(pair.acceptor) == Trace{"reset 1 limit"});
+    pair.exchange();
+    CHECK(trace(pair.dialler) == Trace{"reset 1 limit"});
+  }
+}
+
+TEST_CASE("limits: events that were taken count no more") {
+  Pair pair;
+  const StreamId stream = pair.dialler.open("attach", Map::object());
+  pair.exchange();
+  for (int i = 0; i < 20'000; ++i) {
+    pair.acceptor.send_event(stream, {{"t", "tick"}});
+    if (i % 1000 == 999) take(pair.acceptor);
+  }
+  CHECK(pair.acceptor.has_stream(stream));
+}
+
+TEST_CASE("limits: a grant for a stream that is gone, and frames of one, cost nothing") {
+  Pair pair;
+  const StreamId stream = pair.dialler.open("attach", Map::object());
+  pair.exchange();
+  pair.acceptor.reset(stream, {});
+  pair.acceptor.grant(stream, 1 << 30);
+  pair.acceptor.send_signal(stream, {{"t", "stop"}});
+  pair.acceptor.relay(stream, data_frame("x"));
+  CHECK(pair.acceptor.queued(stream) == 0);
+  pair.exchange();
+  CHECK(trace(pair.dialler) == Trace{"reset 1 internal"});
+}
