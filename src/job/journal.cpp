@@ -91,6 +91,8 @@ Result<void> open_channels(const ShimPlan& plan, ChildSide& child, ShimSide& shi
 Result<os::Child> fork_job(const ChildSide& side, const ShimOrder& order, const ShimPlan& plan,
                            const LaunchParts& parts, const os::Cgroup* cgroup) {
   auto child = os::fork_process(cgroup != nullptr ? cgroup->fd() : -1);
+  // Somebody removed the cgroup while it was empty: the subreaper alone must do.
+  if (!child && cgroup != nullptr) child = os::fork_process();
   if (!child || child->pid != 0) return child;
   // With a terminal one descriptor serves as all three.
   const int in = side.in.get();

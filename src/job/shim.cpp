@@ -1,12 +1,15 @@
 // See shim.hpp.
 #include "src/job/shim.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <cstdio>
 
 #include "src/job/journal.hpp"
 #include "src/job/supervisor.hpp"
@@ -45,9 +48,16 @@ void settle() {
   if (score) (void)os::write_all(score.get(), as_bytes("-500"));
 }
 
+// Unique for as long as the machine runs: processes left in a cgroup on purpose are never joined by
+// another job.
+std::string cgroup_name(pid_t pid, std::uint64_t ticks) {
+  return "shim-" + std::to_string(pid) + "-" + std::to_string(ticks);
+}
+
 std::optional<os::Cgroup> own_cgroup(const std::optional<os::CgroupRoot>& cgroups) {
   if (!cgroups) return std::nullopt;
-  auto made = os::Cgroup::make(*cgroups, "shim-" + std::to_string(::getpid()));
+  const pid_t pid = ::getpid();
+  auto made = os::Cgroup::make(*cgroups, cgroup_name(pid, os::start_ticks(pid).value_or(0)));
   if (!made) return std::nullopt;
   return std::move(*made);
 }
@@ -111,6 +121,20 @@ Result<WarmShim> fork_shim(const std::optional<os::CgroupRoot>& cgroups) {
     run_shim(cgroups);
   }
   return WarmShim{std::move(*child), std::move(pair->first)};
+}
+
+void sweep_cgroups(const os::CgroupRoot& cgroups) {
+  DIR* directory = ::opendir(cgroups.path().c_str());
+  if (directory == nullptr) return;
+  while (const dirent* entry = ::readdir(directory)) {
+    int pid = 0;
+    unsigned long long ticks = 0;
+    if (std::sscanf(entry->d_name, "shim-%d-%llu", &pid, &ticks) != 2) continue;
+    const auto living = os::start_ticks(pid);
+    if (living && *living == ticks) continue;
+    ::unlinkat(::dirfd(directory), entry->d_name, AT_REMOVEDIR);
+  }
+  ::closedir(directory);
 }
 
 Result<void> order_shim(const WarmShim& shim, int attempt_directory, int plan_memfd, int net) {

@@ -22,6 +22,9 @@ struct WarmShim {
 // Forks one. `cgroups`: where it makes the job's cgroup; none: it does without.
 Result<WarmShim> fork_shim(const std::optional<os::CgroupRoot>& cgroups);
 
+// Removes the empty cgroups of shims that were killed. The tree may be shared with other agents.
+void sweep_cgroups(const os::CgroupRoot& cgroups);
+
 // The order. `net` < 0: nobody is connected yet.
 Result<void> order_shim(const WarmShim& shim, int attempt_directory, int plan_memfd, int net);
 

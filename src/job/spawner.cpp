@@ -79,7 +79,10 @@ void prepare_process() {
 
 std::optional<os::CgroupRoot> find_cgroups() {
   auto root = os::CgroupRoot::find("rexec");
-  if (root) return std::move(*root);
+  if (root) {
+    sweep_cgroups(*root);
+    return std::move(*root);
+  }
   log_debug("without cgroups", {{"why", root.error().message}});
   return std::nullopt;
 }

@@ -285,7 +285,7 @@ TEST_CASE("run: a terminal's stdin ends with its end-of-file key, Ctrl-C is a ke
   Rig rig;
   rig.boot();
   JobSpec spec =
-      shell("stty -echo; echo ready; cat; echo done; trap 'exit 9' INT; sleep 100 & wait");
+      shell("stty -echo; echo ready; cat; trap 'exit 9' INT; echo done; sleep 100 & wait");
   spec.tty = TtySpec{};
   JobView job = rig.start(spec);
   job.wait_out("ready\r\n");
