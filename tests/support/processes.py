@@ -1,0 +1,120 @@
+"""Processes as /proc shows them: children, environment marks, descriptors, memory; and waiting.
+
+It never signals by name: a caller has a pid, which it started or found below one it started.
+"""
+import os
+import pathlib
+import signal
+import time
+
+POLL_S = 0.01  # how often wait_until looks; nothing depends on the figure
+
+
+class Timeout(AssertionError):
+    """A condition did not come true. An assertion: the promise under test was not kept."""
+
+
+def wait_until(condition, what, seconds=20):
+    """The condition's first true value. The only place in the suite that looks again and again."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Timeout(f"after {seconds} s still not: {what}")
+        time.sleep(POLL_S)
+
+
+def read(pid, name):
+    try:
+        return pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
+
+
+def stat_fields(pid):
+    """Fields of /proc/PID/stat from the state on: [state, ppid, pgrp, session, …]; [] if gone."""
+    text = read(pid, "stat")
+    return text[text.rfind(b")") + 2:].split() if text else []
+
+
+def all_pids():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def is_alive(pid):
+    """Runs or sleeps; a zombie is dead."""
+    fields = stat_fields(pid)
+    return bool(fields) and fields[0] not in (b"Z", b"X")
+
+
+def children(pid):
+    found = []
+    for other in all_pids():
+        fields = stat_fields(other)
+        if fields and fields[0] != b"Z" and int(fields[1]) == pid:
+            found.append(other)
+    return found
+
+
+def descendants(pid):
+    found, todo = [], [pid]
+    while todo:
+        for child in children(todo.pop()):
+            found.append(child)
+            todo.append(child)
+    return found
+
+
+def cmdline(pid):
+    return read(pid, "cmdline").split(b"\0")[:-1]
+
+
+def environment(pid):
+    pairs = (entry.partition(b"=") for entry in read(pid, "environ").split(b"\0") if entry)
+    return {name.decode("utf-8", "replace"): value for name, _, value in pairs}
+
+
+def with_environment(name, value):
+    """Live processes whose environment at exec had name=value."""
+    wanted = f"{name}={value}".encode()
+    return [pid for pid in all_pids()
+            if wanted in read(pid, "environ").split(b"\0") and is_alive(pid)]
+
+
+def with_argument(text):
+    """Live processes with an argument that contains the text, a mark of the test's own."""
+    wanted = text.encode() if isinstance(text, str) else text
+    return [pid for pid in all_pids()
+            if pid != os.getpid() and any(wanted in word for word in cmdline(pid))
+            and is_alive(pid)]
+
+
+def memory_kib(pid, field):
+    """VmRSS, VmHWM, … of /proc/PID/status."""
+    for line in read(pid, "status").decode().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1])
+    raise Timeout(f"no {field} of process {pid}: it is gone")
+
+
+def pss_kib(pid):
+    for line in read(pid, "smaps_rollup").decode().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+def kill(pid, number=signal.SIGKILL):
+    """True when it was there to be signalled."""
+    try:
+        os.kill(pid, number)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def kill_and_wait(pid):
+    kill(pid, signal.SIGKILL)
+    wait_until(lambda: not is_alive(pid), f"process {pid} is dead of SIGKILL")

@@ -1,0 +1,190 @@
+"""A TCP proxy in a thread that forwards bytes, and holds or cuts at exact byte offsets.
+
+Timing-dependent cuts become facts: `at(offset, action)` stops the flow towards the dialler after
+exactly that many bytes of all its connections together, runs the action, then goes on or cuts.
+"""
+import select
+import socket
+import threading
+
+CHUNK = 65536
+CUT = "cut"          # end the connections with RST; the dialler must come back
+CARRY_ON = "go on"
+
+
+class Proxy:
+    def __init__(self, target):
+        host, port = target.rsplit(":", 1)
+        self._target = (host.strip("[]"), int(port))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._lock = threading.Condition()
+        self._pairs = []
+        self._schedule = []     # [(offset, action)], ascending
+        self._refuses = self._held = self._closed = False
+        self.down = 0           # bytes delivered to diallers
+        self.up = 0
+        self.accepted = 0
+        self.trouble = None     # what an action raised
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    # ---- what a test does
+
+    def at(self, offset, action):
+        """At `offset` bytes down: action() → CUT or CARRY_ON. It may take its time: all is held."""
+        with self._lock:
+            self._schedule = sorted([*self._schedule, (offset, action)], key=lambda pair: pair[0])
+
+    def cut(self):
+        with self._lock:
+            self._cut_all()
+
+    def hold(self):
+        with self._lock:
+            self._held = True
+
+    def release(self):
+        with self._lock:
+            self._held = False
+            self._lock.notify_all()
+
+    def refuse(self):
+        """New connections end at once, present ones are cut: the network is down."""
+        with self._lock:
+            self._refuses = True
+            self._cut_all()
+
+    def allow(self):
+        with self._lock:
+            self._refuses = False
+
+    def wait_down(self, count, seconds=30):
+        with self._lock:
+            assert self._lock.wait_for(lambda: self.down >= count, seconds), \
+                f"{self.down} of {count} bytes passed in {seconds} s"
+
+    def wait_accepted(self, count, seconds=30):
+        with self._lock:
+            assert self._lock.wait_for(lambda: self.accepted >= count, seconds), \
+                f"{self.accepted} of {count} connections in {seconds} s"
+
+    @property
+    def pending(self):
+        """Actions that have not run."""
+        with self._lock:
+            return len(self._schedule)
+
+    def close(self):
+        with self._lock:
+            self._closed = True
+            self._held = False
+            self._cut_all()
+            self._lock.notify_all()
+        # A blocked accept() is not woken by close() alone.
+        try:
+            self._listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._listener.close()
+
+    # ---- threads
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                refused = self._refuses or self._closed
+            if refused:
+                _reset(client)
+                continue
+            try:
+                server = socket.create_connection(self._target, timeout=5)
+            except OSError:
+                _reset(client)
+                continue
+            for side in (client, server):
+                side.settimeout(None)
+                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            pair = (client, server)
+            with self._lock:
+                self._pairs.append(pair)
+                self.accepted += 1
+                self._lock.notify_all()
+            threading.Thread(target=self._pump_up, args=pair, daemon=True).start()
+            threading.Thread(target=self._pump_down, args=pair, daemon=True).start()
+
+    def _pump_up(self, client, server):
+        self._pump(client, server, self._count_up, lambda: CHUNK)
+
+    def _pump_down(self, client, server):
+        self._pump(server, client, self._count_down, self._allowance)
+
+    def _pump(self, source, sink, count, allowance):
+        try:
+            while True:
+                # Looked at before reading: what is held stays with the sender's kernel.
+                room = allowance()
+                select.select([source], [], [])
+                data = source.recv(room)
+                with self._lock:
+                    self._lock.wait_for(lambda: not self._held or self._closed)
+                if not data:
+                    sink.shutdown(socket.SHUT_WR)
+                    return
+                sink.sendall(data)
+                count(len(data))
+        except (OSError, ValueError):
+            for side in (source, sink):
+                _reset(side)
+
+    def _allowance(self):
+        """Bytes until the next action, at most CHUNK."""
+        with self._lock:
+            if not self._schedule:
+                return CHUNK
+            return max(1, min(CHUNK, self._schedule[0][0] - self.down))
+
+    def _count_up(self, size):
+        with self._lock:
+            self.up += size
+
+    def _count_down(self, size):
+        with self._lock:
+            self.down += size
+            self._lock.notify_all()
+            due = []
+            while self._schedule and self._schedule[0][0] <= self.down:
+                due.append(self._schedule.pop(0)[1])
+        for action in due:
+            self._act(action)
+
+    def _act(self, action):
+        self.hold()
+        try:
+            verdict = action()
+        except BaseException as error:  # pylint: disable=broad-except
+            self.trouble, verdict = error, CARRY_ON
+        with self._lock:
+            self._held = False
+            if verdict == CUT:
+                self._cut_all()
+            self._lock.notify_all()
+
+    def _cut_all(self):
+        for pair in self._pairs:
+            for side in pair:
+                _reset(side)
+        self._pairs.clear()
+
+
+def _reset(side):
+    """RST instead of FIN: what a network that went away looks like, never a clean end."""
+    try:
+        side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        side.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    side.close()

@@ -1,0 +1,59 @@
+"""A rexec client on a pseudo-terminal of its own, as a person at a terminal has it.
+
+The command runs below a small guard (guard.py) that ignores the terminal's signals, and says at the
+end how it ended and whether the terminal is as it was.
+"""
+import json
+import pathlib
+import re
+import sys
+
+import pexpect
+
+from support.cli import BINARY
+
+GUARD = pathlib.Path(__file__).with_name("guard.py")
+PATIENCE_S = 20
+
+
+class Ended:
+    def __init__(self, code, restored, statuses, screen):
+        self.code = code          # as subprocess has it: negative for a signal
+        self.restored = restored  # what differs from before, nothing when all is well
+        self.statuses = statuses
+        self.screen = screen
+
+    @property
+    def status(self):
+        assert len(self.statuses) == 1, (self.statuses, self.screen)
+        return self.statuses[0]
+
+
+class Terminal(pexpect.spawn):
+    """`t = Terminal(cli, "run", "-t", "n1", "vim")`; expect() and send() are pexpect's."""
+
+    def __init__(self, cli, verb, *argv, size=(24, 80), status=True, env=None):
+        self.status_file = cli.home / f"status-{id(self)}"
+        words = [verb, *(["--status-file", str(self.status_file)] if status else []), *argv]
+        super().__init__(sys.executable, [str(GUARD), str(BINARY), *words], dimensions=size,
+                         env={**cli.env, **(env or {})}, timeout=PATIENCE_S, echo=False)
+        self.delaybeforesend = None
+        self.delayafterclose = self.delayafterterminate = 0
+
+    def ended(self, seconds=PATIENCE_S):
+        self.expect(r"GUARD code=(-?\d+) changed=(\S*)\r?\n", timeout=seconds)
+        code, changed = int(self.match[1]), self.match[2].decode()
+        screen = self.before.decode("utf-8", "replace")
+        self.expect(pexpect.EOF)
+        self.close()
+        statuses = []
+        if self.status_file.exists():
+            statuses = [json.loads(s) for s in self.status_file.read_text().splitlines()]
+        return Ended(code, changed, statuses, screen)
+
+    def __exit__(self, *exc):
+        self.close(force=True)
+
+
+def strip_escapes(text):
+    return re.sub(r"\x1b(\[[0-9;?]*[a-zA-Z]|[()][A-Z0-9]|[=>])", "", text)
