@@ -11,8 +11,8 @@
 
 namespace rexec::store {
 
-// Opens `<directory>/controller.db` for the one writer, checks it (quick_check after an unclean end
-// or when it is small) and migrates it. The caller holds the DataLock.
+// Opens `<directory>/controller.db` for the one writer, checks it (indexes too unless it is
+// large) and migrates it. The caller holds the DataLock.
 Result<std::unique_ptr<Database>> open_database(const std::string& directory, OpenMode mode);
 // Another database file (a backup), or ours while no controller runs: no pragmas, no migration.
 Result<std::unique_ptr<Database>> open_plain(const std::string& path);
