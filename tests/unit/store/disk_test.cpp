@@ -55,9 +55,27 @@ int exit_status_of(const std::function<int()>& body) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
+bool write_text(const char* path, const std::string& text) {
+  const int fd = open(path, O_WRONLY | O_CLOEXEC);
+  const bool written = write(fd, text.data(), text.size()) > 0;
+  close(fd);
+  return written;
+}
+
+// Without root in a user namespace of its own, where the own user must be mapped before he can own
+// a file.
+bool enter_namespace() {
+  const std::string user = std::to_string(geteuid());
+  const std::string group = std::to_string(getegid());
+  if (user == "0") return unshare(CLONE_NEWNS) == 0;
+  return unshare(CLONE_NEWNS | CLONE_NEWUSER) == 0 &&
+         write_text("/proc/self/uid_map", "0 " + user + " 1") &&
+         write_text("/proc/self/setgroups", "deny") &&
+         write_text("/proc/self/gid_map", "0 " + group + " 1");
+}
+
 bool mount_small_disk(const std::string& path) {
-  const int flags = geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER;
-  if (unshare(flags) != 0) return false;
+  if (!enter_namespace()) return false;
   mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   return mount("none", path.c_str(), "tmpfs", 0, "size=24m,mode=700") == 0;
 }
