@@ -90,7 +90,7 @@ store::TokenRow token_row(pki::TokenKind kind, const std::string& name, store::U
 }
 
 Result<void> fill_store(const InitOptions& options, const pki::Authority& authority, const ServerConfig& config, InitResult& out) {
-  auto store = store::Store::open({options.data_dir, {}, {}});
+  auto store = store::Store::open({options.data_dir, store::OpenMode::kCreate});
   if (!store) return std::unexpected(store.error());
   const store::UserRow admin{{random_id('u')}, options.admin, store::UserRole::kAdmin, wall_now(), {}};
   const pki::Key key = pki::Key::generate();
