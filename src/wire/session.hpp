@@ -138,6 +138,8 @@ class Session {
   void send_signal(StreamId stream, const Map& map);
   // Passes on a DATA, EVENT or SIGNAL frame that came from another session.
   void relay(StreamId stream, Frame frame);
+  // Allows DATA up to this many bytes since OPEN, but never more than a window beyond what has come
+  // so far: what is left of the wish is granted as more comes.
   void grant(StreamId stream, std::uint64_t absolute_limit);
   void end(StreamId stream);
   void reset(StreamId stream, const Error& error);
@@ -169,6 +171,7 @@ class Session {
     std::uint64_t send_limit = kInitialWindow;
     std::uint64_t received = 0;
     std::uint64_t receive_limit = kInitialWindow;
+    std::uint64_t receive_wish = kInitialWindow;  // what grant() was last asked for
     std::deque<Buffer> queue;
     std::size_t queued_bytes = 0;
     std::size_t queued_events = 0;
@@ -201,6 +204,8 @@ class Session {
   bool send_control(FrameType type, StreamId stream, const Map& map);
   bool count_event(Stream& stream, std::size_t bytes);
   void queue_control(Frame frame);
+  static std::uint64_t grantable(const Stream& stream);
+  void send_credit(StreamId id, Stream& stream);
   void enqueue(StreamId id, Stream& stream, Buffer bytes);
   void note_taken(Stream& stream, const Buffer& bytes);
   void drop_if_finished(StreamId id);

@@ -197,6 +197,10 @@ void Session::handle_data(Frame frame) {
   stream->received += frame.payload().size();
   if (stream->received > stream->receive_limit)
     return violate(Code::kProtocol, "more DATA than credit");
+  // What is left of a wish larger than the window, in steps that are worth a frame.
+  const std::uint64_t limit = grantable(*stream);
+  if (limit == stream->receive_wish || limit >= stream->receive_limit + kInitialWindow / 4)
+    send_credit(id, *stream);
   const auto channel = static_cast<Channel>(frame.flags());
   emit(event::Data{id, channel, std::move(frame)});
 }

@@ -145,11 +145,22 @@ void Session::relay(StreamId id, Frame frame) {
 }
 
 void Session::grant(StreamId id, std::uint64_t absolute_limit) {
-  auto at = streams_.find(id);
-  if (closed_ || at == streams_.end() || absolute_limit <= at->second.receive_limit) return;
-  at->second.receive_limit = absolute_limit;
+  const auto at = streams_.find(id);
+  if (closed_ || at == streams_.end() || absolute_limit <= at->second.receive_wish) return;
+  at->second.receive_wish = absolute_limit;
+  send_credit(id, at->second);
+}
+
+std::uint64_t Session::grantable(const Stream& stream) {
+  return std::min(stream.receive_wish, stream.received + kInitialWindow);
+}
+
+void Session::send_credit(StreamId id, Stream& stream) {
+  const std::uint64_t limit = grantable(stream);
+  if (limit <= stream.receive_limit) return;
+  stream.receive_limit = limit;
   Frame frame(FrameType::kCredit, id, 0, 8);
-  store_be(frame.payload_room().data(), absolute_limit);
+  store_be(frame.payload_room().data(), limit);
   queue_control(std::move(frame));
 }
 

@@ -122,6 +122,24 @@ TEST_CASE("streams: credit for bytes that were never read ends the session") {
   CHECK(pair.acceptor.closed());
 }
 
+TEST_CASE("streams: a grant beyond the window is given as data comes") {
+  // Two readers feed one stdin: what the second brought makes room on the first one's stream too.
+  Open pair;
+  pair.dialler.grant(pair.stream, 10 * kInitialWindow);
+  CHECK_FALSE(pair.dialler.has_output());
+  std::uint64_t sent = 0;
+  while (sent < 10 * kInitialWindow) {
+    const std::uint64_t room = std::min<std::uint64_t>(pair.acceptor.sendable(pair.stream), 60'000);
+    REQUIRE(room > 0);
+    pair.acceptor.send_data(pair.stream, Channel::kOut, data_frame(std::string(room, 'd')));
+    sent += room;
+    pair.exchange();
+    trace(pair.dialler);
+    trace(pair.acceptor);
+  }
+  CHECK_FALSE(pair.acceptor.closed());
+}
+
 TEST_CASE("streams: a stalled stream takes a window of memory and disturbs no other") {
   Open pair;
   const StreamId other = pair.dialler.open("attach", Map::object());
