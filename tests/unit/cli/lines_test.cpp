@@ -1,0 +1,63 @@
+#include "cli/lines.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+
+using namespace rexec;
+using namespace rexec::cli;
+
+TEST_CASE("lines: text in any pieces comes out as whole lines with the prefix") {
+  const std::string text = "one\ntwo\n\nthree";
+  for (std::size_t piece = 1; piece <= text.size(); ++piece) {
+    LinePrefixer lines("n1: ");
+    std::string out;
+    for (std::size_t at = 0; at < text.size(); at += piece) {
+      lines.feed(as_bytes(std::string_view(text).substr(at, piece)), out);
+      CHECK((out.empty() || out.back() == '\n'));
+    }
+    lines.finish(out);
+    CHECK(out == "n1: one\nn1: two\nn1: \nn1: three\n");
+  }
+}
+
+TEST_CASE("lines: the end of an empty stream and of a finished line adds nothing") {
+  LinePrefixer lines("x ");
+  std::string out;
+  lines.finish(out);
+  CHECK(out.empty());
+  lines.feed(as_bytes("a\n"), out);
+  lines.finish(out);
+  CHECK(out == "x a\n");
+}
+
+TEST_CASE("lines: a line without an end is written in pieces of 64 KiB") {
+  // FAULTS J4
+  LinePrefixer lines("p ");
+  std::string out;
+  const std::string block(10'000, 'x');
+  for (int i = 0; i < 100; ++i) lines.feed(as_bytes(block), out);
+  lines.finish(out);
+  const auto newlines = std::count(out.begin(), out.end(), '\n');
+  CHECK(std::count(out.begin(), out.end(), 'x') == 1'000'000);
+  CHECK(newlines == 1'000'000 / static_cast<long>(LinePrefixer::kLongest) + 1);
+  CHECK(out.starts_with("p " + std::string(LinePrefixer::kLongest, 'x') + "\np x"));
+}
+
+TEST_CASE("lines: bytes are kept as they are, NUL and carriage return too") {
+  LinePrefixer lines("");
+  std::string out;
+  lines.feed(as_bytes(std::string_view("a\0b\r\n\xff\n", 7)), out);
+  CHECK(out == std::string("a\0b\r\n\xff\n", 7));
+}
+
+TEST_CASE("lines: a stamp stands before the prefix of the lines that follow") {
+  LinePrefixer lines("n: ");
+  std::string out;
+  lines.set_stamp("12:00:00 ");
+  lines.feed(as_bytes("a\nb"), out);
+  lines.set_stamp("12:00:01 ");
+  lines.feed(as_bytes("\n"), out);
+  CHECK(out == "12:00:00 n: a\n12:00:01 n: b\n");
+}

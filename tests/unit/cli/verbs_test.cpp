@@ -1,0 +1,82 @@
+#include "cli/verbs.hpp"
+
+#include <doctest/doctest.h>
+
+#include <set>
+#include <string>
+
+#include "cli/help.hpp"
+
+using namespace rexec;
+using namespace rexec::cli;
+
+namespace {
+
+template <class Visit>
+void for_each_verb(std::span<const Verb* const> verbs, const std::string& noun, Visit visit) {
+  for (const Verb* verb : verbs) {
+    const std::string name =
+        noun.empty() ? std::string(verb->name) : noun + " " + std::string(verb->name);
+    visit(*verb, name);
+    for_each_verb(verb->subs, name, visit);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("verbs: each visible one has a summary, something to run, and its own name") {
+  std::set<std::string> seen;
+  for_each_verb(all_verbs(), "", [&](const Verb& verb, const std::string& name) {
+    CAPTURE(name);
+    CHECK(seen.insert(name).second);
+    if (verb.shown != Shown::kYes) return;
+    CHECK_FALSE(verb.summary.empty());
+    CHECK((verb.run != nullptr) == verb.subs.empty());
+    CHECK(verb.least <= verb.most);
+  });
+}
+
+TEST_CASE("verbs: a flag's letter and name are unique within a verb and its globals") {
+  for_each_verb(all_verbs(), "", [](const Verb& verb, const std::string& name) {
+    CAPTURE(name);
+    std::set<std::string> names;
+    for (const auto& table : {verb.flags, global_flags()}) {
+      for (const Flag& flag : table) {
+        CAPTURE(flag.name);
+        CHECK(names.insert("--" + std::string(flag.name)).second);
+        if (flag.letter != 0) CHECK(names.insert(std::string("-") + flag.letter).second);
+        if (flag.standing == Standing::kHere) CHECK_FALSE(flag.help.empty());
+      }
+    }
+  });
+}
+
+TEST_CASE("verbs: --help names every flag that can be given and none that cannot") {
+  for_each_verb(all_verbs(), "", [](const Verb& verb, const std::string& name) {
+    if (verb.shown != Shown::kYes) return;
+    const std::string text = verb_help(verb, name);
+    for (const Flag& flag : verb.flags) {
+      CAPTURE(flag.name);
+      const bool is_named = text.find("--" + std::string(flag.name)) != std::string::npos;
+      CHECK(is_named == (flag.standing == Standing::kHere));
+    }
+  });
+}
+
+TEST_CASE("verbs: every line of --help fits a terminal of 100 columns") {
+  for_each_verb(all_verbs(), "", [](const Verb& verb, const std::string& name) {
+    const std::string text = verb_help(verb, name);
+    std::size_t column = 0;
+    for (const char c : text) {
+      column = c == '\n' ? 0 : column + ((static_cast<unsigned char>(c) & 0xC0) != 0x80 ? 1 : 0);
+      if (column > 100) FAIL(name);
+    }
+  });
+}
+
+TEST_CASE("verbs: a mistyped one gets the nearest") {
+  const Error error = unknown_verb(all_verbs(), "", "rnu");
+  CHECK(error.code == Code::kUsage);
+  CHECK(error.hint.starts_with("did you mean: run?"));
+  CHECK(unknown_verb(node_verb.subs, "node", "shwo").hint.starts_with("did you mean: show?"));
+}
