@@ -30,6 +30,10 @@ inline constexpr std::size_t kMaxQueuedControl =
 // EVENTs are not charged to the credit: a reader that stalls may leave this many behind.
 inline constexpr std::size_t kMaxQueuedEvents = 4096;
 inline constexpr std::size_t kMaxQueuedEventBytes = 1 << 20;
+// A window of tiny DATA frames would take many times its size in memory: small neighbours of one
+// channel are joined while they wait, and of what cannot be joined this many may wait.
+inline constexpr std::size_t kMaxQueuedFrames = 1 << 16;
+inline constexpr std::size_t kJoined = 16 << 10;
 
 using StreamId = std::uint32_t;
 using RequestId = std::uint64_t;
@@ -165,6 +169,10 @@ class Session {
   void check_invariants() const;
 
  private:
+  struct Queued {
+    Buffer room;
+    std::size_t used = 0;  // the frame; behind it there may be room for a neighbour
+  };
   struct Stream {
     std::uint64_t sent = 0;   // DATA bytes given to send_data
     std::uint64_t taken = 0;  // of these, handed out by take_output
@@ -172,7 +180,7 @@ class Session {
     std::uint64_t received = 0;
     std::uint64_t receive_limit = kInitialWindow;
     std::uint64_t receive_wish = kInitialWindow;  // what grant() was last asked for
-    std::deque<Buffer> queue;
+    std::deque<Queued> queue;
     std::size_t queued_bytes = 0;
     std::size_t queued_events = 0;
     std::size_t queued_event_bytes = 0;
@@ -207,6 +215,7 @@ class Session {
   static std::uint64_t grantable(const Stream& stream);
   void send_credit(StreamId id, Stream& stream);
   void enqueue(StreamId id, Stream& stream, Buffer bytes);
+  static bool join(Queued& last, ByteSpan data);
   void note_taken(Stream& stream, const Buffer& bytes);
   void drop_if_finished(StreamId id);
 

@@ -19,13 +19,15 @@ void Session::check_invariants() const {
     if (peer_may_open(id)) ++of_peer;
     if (stream.in_ready) ++waiting;
     std::size_t queued = 0;
-    for (const Buffer& frame : stream.queue) queued += frame.size();
+    for (const Queued& frame : stream.queue) queued += frame.used;
     check(queued == stream.queued_bytes, "queued bytes are counted");
     check(stream.in_ready == !stream.queue.empty(), "a stream waits when it has something to say");
     check(stream.received <= stream.receive_limit, "no more is received than was granted");
     check(stream.taken <= stream.sent, "what is taken was sent");
     check(stream.sent <= stream.send_limit, "no more is sent than was granted");
     check(stream.sent - stream.taken <= kInitialWindow, "at most a window of data is queued");
+    check(stream.queue.size() <= kMaxQueuedFrames + kMaxQueuedEvents + 1,
+          "queued frames are bounded");
     check(stream.queued_events <= kMaxQueuedEvents, "queued events are bounded");
     check(!(stream.remote_ended && stream.end_taken), "a finished stream is gone");
   }

@@ -1,5 +1,6 @@
 // The sending half of the session machine: two lanes, credit, heartbeats.
 #include <algorithm>
+#include <cstring>
 
 #include "src/base/check.hpp"
 #include "src/wire/session.hpp"
@@ -86,9 +87,37 @@ StreamId Session::open(std::string_view kind, Map args) {
   return id;
 }
 
+// Appends the payload of a small DATA frame to the one that waits before it; false when it is not
+// small, or they do not belong together. Room doubles, so that many bytes cost as many copies.
+bool Session::join(Queued& last, ByteSpan data) {
+  const ByteSpan payload = data.subspan(kHeaderSize);
+  const std::size_t size = last.used + payload.size();
+  std::uint8_t* header = last.room.data();
+  const auto same = [&](std::size_t at) {
+    return std::memcmp(header + at, data.data() + at, 2) == 0;
+  };
+  const auto type = static_cast<FrameType>(load_be<std::uint16_t>(header + 4));
+  const bool together = type == FrameType::kData && same(4) && same(14);
+  if (!together || payload.size() > kJoined / 16 || size > kJoined) return false;
+  if (size > last.room.size()) {
+    Buffer larger(std::min(2 * size, kJoined));
+    std::memcpy(larger.data(), last.room.data(), last.used);
+    last.room = std::move(larger);
+  }
+  std::memcpy(last.room.data() + last.used, payload.data(), payload.size());
+  last.used = size;
+  store_be(last.room.data() + 6, static_cast<std::uint32_t>(size - kHeaderSize));
+  return true;
+}
+
 void Session::enqueue(StreamId id, Stream& stream, Buffer bytes) {
-  stream.queued_bytes += bytes.size();
-  stream.queue.push_back(std::move(bytes));
+  const std::size_t size = bytes.size();
+  if (!stream.queue.empty() && join(stream.queue.back(), bytes)) {
+    stream.queued_bytes += size - kHeaderSize;
+    return;
+  }
+  stream.queued_bytes += size;
+  stream.queue.push_back({std::move(bytes), size});
   if (!stream.in_ready) {
     stream.in_ready = true;
     ready_.push_back(id);
@@ -137,6 +166,8 @@ void Session::relay(StreamId id, Frame frame) {
     const std::size_t size = frame.payload().size();
     if (size > sendable(id))
       return abort(id, {Code::kProtocol, "more data than the reader asked for", {}});
+    if (stream.queue.size() >= kMaxQueuedFrames)
+      return abort(id, {Code::kLimit, "the reader leaves too many small pieces behind", {}});
     stream.sent += size;
   } else if (!count_event(stream, frame.bytes().size())) {
     return abort(id, {Code::kLimit, "the reader does not take its events", {}});
@@ -253,7 +284,8 @@ std::vector<Buffer> Session::take_output(BootTime now, std::size_t max_bytes) {
     const auto at = streams_.find(id);
     if (at == streams_.end()) continue;  // reset while it waited
     Stream& stream = at->second;
-    Buffer bytes = std::move(stream.queue.front());
+    Buffer bytes = std::move(stream.queue.front().room);
+    bytes.truncate(stream.queue.front().used);
     stream.queue.pop_front();
     note_taken(stream, bytes);
     taken += bytes.size();

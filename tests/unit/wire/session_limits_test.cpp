@@ -93,6 +93,43 @@ TEST_CASE("limits: events for a reader that stalls are bounded by count and by b
   }
 }
 
+TEST_CASE("limits: a window of single bytes for a stalled reader takes little more than a window") {
+  Pair pair;
+  const StreamId stream = pair.dialler.open("attach", Map::object());
+  pair.exchange();
+  std::string sent;
+  while (pair.acceptor.sendable(stream) > 0) {
+    const char byte = static_cast<char>('a' + sent.size() % 23);
+    sent += byte;
+    pair.acceptor.send_data(stream, Channel::kOut, data_frame(std::string(1, byte)));
+  }
+  CHECK(sent.size() == kInitialWindow);
+  CHECK(pair.acceptor.queued(stream) < kInitialWindow + kInitialWindow / 512);
+  feed(pair.dialler, take(pair.acceptor));
+  std::string received;
+  Event event;
+  while (pair.dialler.next_event(event)) {
+    if (const auto* data = std::get_if<event::Data>(&event))
+      received += as_text(data->frame.payload());
+  }
+  const bool same = received == sent;
+  CHECK(same);
+}
+
+TEST_CASE("limits: small pieces that cannot be joined are bounded by number") {
+  Pair pair;
+  const StreamId stream = pair.dialler.open("attach", Map::object());
+  pair.exchange();
+  trace(pair.acceptor);
+  std::size_t sent = 0;
+  for (; pair.acceptor.has_stream(stream) && sent < 100'000; ++sent) {
+    const std::uint16_t channel = sent % 2 == 0 ? 1 : 2;
+    pair.acceptor.relay(stream, make_frame(FrameType::kData, stream, as_bytes("x"), channel));
+  }
+  CHECK(sent == kMaxQueuedFrames + 1);
+  CHECK(trace(pair.acceptor) == Trace{"reset 1 limit"});
+}
+
 TEST_CASE("limits: events that were taken count no more") {
   Pair pair;
   const StreamId stream = pair.dialler.open("attach", Map::object());
