@@ -7,11 +7,15 @@
 #include <vector>
 
 #include "cli/exit_status.hpp"
-#include "cli/output.hpp"
 #include "cli/status.hpp"
-#include "src/client/run.hpp"
+#include "cli/verbs.hpp"
+#include "src/client/plan.hpp"
 
 namespace rexec::cli {
+
+enum class Prefix { kAuto, kNever };
+enum class Stamps { kNone, kTime };
+enum class Terminal { kCooked, kRaw };
 
 struct FollowOptions {
   Globals globals;

@@ -8,6 +8,8 @@
 
 #include "cli/escape.hpp"
 #include "cli/follow.hpp"
+#include "cli/output.hpp"
+#include "src/client/run.hpp"
 
 namespace rexec::cli {
 

@@ -9,16 +9,13 @@
 #include <vector>
 
 #include "cli/events.hpp"
+#include "cli/follow.hpp"
 #include "cli/lines.hpp"
 #include "cli/verbs.hpp"
 #include "src/client/run.hpp"
 #include "src/client/sink.hpp"
 
 namespace rexec::cli {
-
-enum class Prefix { kAuto, kNever };
-enum class Stamps { kNone, kTime };
-enum class Terminal { kCooked, kRaw };
 
 struct OutputOptions {
   Globals globals;

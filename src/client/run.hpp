@@ -9,34 +9,10 @@
 #include <vector>
 
 #include "src/client/connect.hpp"
+#include "src/client/plan.hpp"
 #include "src/client/source.hpp"
 
 namespace rexec::client {
-
-// One job of the run, known once it was accepted (or named by attach, logs).
-struct JobInfo {
-  std::string job;
-  std::string node;
-  std::string ticket;
-  std::uint32_t attempt = 1;
-  std::uint64_t out = 0;  // offsets to begin at (attach --from)
-  std::uint64_t err = 0;
-};
-
-enum class Follow { kUntilEnd, kWhatIsThere };  // logs without -f
-enum class Hold { kYes, kNo };                  // an attached reader holds the job back; logs does not
-
-struct RunPlan {
-  std::string targets;  // a submit, unless `jobs` names what is there already
-  std::string spec;     // encoded job::JobSpec
-  std::string request;  // 32 hex characters; empty: random
-  std::string mode = "attached";
-  std::vector<JobInfo> jobs;
-  Follow follow = Follow::kUntilEnd;
-  Hold hold = Hold::kYes;
-  int stdin_fd = -1;    // forwarded when ≥ 0
-  Millis reconnect{300'000};
-};
 
 class Observer {
  public:
