@@ -90,12 +90,14 @@ void EventLoop::run_once(Millis limit) {
                              static_cast<int>(limit.count()));
   check(n >= 0 || errno == EINTR, "epoll_wait");
   for (int i = 0; i < n; ++i) {
-    const epoll_event& event = events[static_cast<std::size_t>(i)];
-    if (event.data.u64 == kTimerData) {
+    // Copied out: epoll_event is packed, nothing may refer into it.
+    const epoll_event event = events[static_cast<std::size_t>(i)];
+    const Token token = event.data.u64;
+    if (token == kTimerData) {
       fire_timers();
       continue;
     }
-    const auto found = watches_.find(event.data.u64);
+    const auto found = watches_.find(token);
     if (found == watches_.end()) continue;  // forgotten by a handler before it
     const auto handler = found->second.handler;
     (*handler)(event.events);

@@ -121,6 +121,29 @@ TEST_CASE("children: kill ends what outlives the command and counts it") {
   CHECK(job.out == "out\n");
 }
 
+TEST_CASE("children: what ignores TERM is killed within the two seconds an end may take") {
+  Rig rig;
+  rig.boot();
+  JobView job = rig.start(shell("(trap '' TERM; echo up; sleep 100; sleep 100) & exit 2"));
+  const EndRecord end = job.wait_end();
+  CHECK(end.code == 2);
+  CHECK(end.left_behind >= 1);
+  CHECK(nothing_left(job.key));
+  CHECK(end.ended_ms - end.started_ms < 4000);
+}
+
+TEST_CASE("timeout: it also ends a job whose command is gone but whose output is waited for") {
+  Rig rig;
+  rig.boot();
+  JobSpec spec = shell("sleep 100 & exit 0");
+  spec.children = Children::kWait;
+  spec.timeout_ms = 200;
+  JobView job = rig.start(spec);
+  const EndRecord end = job.wait_end();
+  CHECK(end.outcome == Outcome::kTimeout);
+  CHECK(nothing_left(job.key));
+}
+
 TEST_CASE("children: wait takes output until the last writer closes it") {
   Rig rig;
   rig.boot();

@@ -1,0 +1,149 @@
+// Decisions without processes: who a job may be, what is kept, and net as the spawner starts it.
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "src/job/identity.hpp"
+#include "src/job/retention.hpp"
+#include "src/job/spawner.hpp"
+#include "src/os/seqpacket.hpp"
+#include "tests/unit/job/rig.hpp"
+
+namespace rexec::job {
+namespace {
+
+Kept kept(int number, std::uint64_t bytes, int days_ago, WallTime now) {
+  return {{JobId{"j-00000000000" + std::to_string(number)}, 1},
+          bytes,
+          now - std::chrono::hours(24 * days_ago)};
+}
+
+TEST_CASE("retention: older than a week goes, and the oldest beyond the total") {
+  const WallTime now(std::chrono::hours(24 * 20000));
+  const RetentionLimits limits{1000, std::chrono::hours(24 * 7)};
+  const auto numbers = [&](std::vector<Kept> all) {
+    std::string text;
+    for (const auto& key : choose_expired(std::move(all), limits, now)) text += key.job.text.back();
+    return text;
+  };
+  CHECK(numbers({}) == "");
+  CHECK(numbers({kept(1, 10, 8, now), kept(2, 10, 6, now)}) == "1");
+  CHECK(numbers({kept(1, 400, 1, now), kept(2, 400, 3, now), kept(3, 400, 2, now)}) == "2");
+  CHECK(numbers({kept(1, 2000, 1, now), kept(2, 1, 2, now)}) == "21");
+  CHECK(numbers({kept(1, 500, 1, now), kept(2, 500, 2, now)}) == "");
+}
+
+struct Accounts {
+  TempDir dir;
+  UserPolicy policy;
+  Accounts() {
+    policy.files.directory = dir.path();
+    std::ofstream(dir.path() + "/passwd") << "root:x:0:0::/root:/bin/sh\ntoor:x:0:0::/:/bin/sh\n"
+                                             "ann:x:1001:1001::/home/ann:/bin/sh\n"
+                                             "bob:x:1002:1002::/home/bob:/bin/sh\n"
+                                             "old:x:1003:1003::/:/bin/sh\n";
+    std::ofstream(dir.path() + "/group") << "ann:x:1001:\nadm:x:4:ann\nbob:x:1002:\n";
+    std::ofstream(dir.path() + "/shadow") << "old:!x:1:0:99999:7:::\nbob:x:1:0:99999:7::5:\n";
+  }
+  std::string verdict(const std::string& user, const std::string& group = "") {
+    JobSpec spec;
+    spec.user = user;
+    spec.group = group;
+    auto found = find_job_user(spec, policy);
+    REQUIRE(found);
+    if (!*found) return "unknown";
+    const auto admitted = admit_user(spec, policy, **found);
+    return admitted ? (*found)->name + ":" + std::to_string((*found)->gid)
+                    : admitted.error().message;
+  }
+};
+
+// FAULTS A15, A18
+TEST_CASE("identity: the node's list decides; a star is everybody but uid 0") {
+  if (::geteuid() != 0) return;
+  Accounts a;
+  a.policy.run_as = "ann";
+  CHECK(a.verdict("") == "ann:1001");
+  CHECK(a.verdict("ann") == "ann:1001");
+  CHECK(a.verdict("root") == "this node does not allow jobs to run as root");
+  CHECK(a.verdict("nobody-here") == "unknown");
+  a.policy.allow_users = {"*"};
+  CHECK(a.verdict("toor") == "this node does not allow jobs to run as toor");
+  CHECK(a.verdict("0") == "this node does not allow jobs to run as root");
+  CHECK(a.verdict("old") == "the account old is locked");
+  CHECK(a.verdict("bob") == "the account bob has expired");
+  a.policy.allow_users = {"root"};
+  CHECK(a.verdict("root") == "root:0");
+}
+
+TEST_CASE("identity: a group must be the user's own") {
+  if (::geteuid() != 0) return;
+  Accounts a;
+  a.policy.run_as = "ann";
+  CHECK(a.verdict("", "adm") == "ann:4");
+  CHECK(a.verdict("", "bob") == "ann is not a member of the group bob");
+  CHECK(a.verdict("", "none") == "no group none here");
+}
+
+TEST_CASE("identity: without root only the own user") {
+  if (::geteuid() == 0) return;
+  UserPolicy policy;
+  policy.allow_users = {"*"};
+  JobSpec spec;
+  auto own = find_job_user(spec, policy);
+  REQUIRE(own);
+  CHECK(admit_user(spec, policy, **own));
+  spec.user = "root";
+  auto root = find_job_user(spec, policy);
+  CHECK(!admit_user(spec, policy, **root));
+}
+
+// Not a test: what the next one starts as net.
+TEST_CASE("helper: net" * doctest::skip()) {
+  const auto memfd = os::make_memfd("spec", as_bytes(*encode_spec(command({"true"}))));
+  const link::Start start{{JobId{"j-0123456789ab"}, 1}, "", "", true};
+  const int fds[] = {memfd->get()};
+  os::send_message(kNetSpawnerFd, as_bytes(link::encode(link::ToSpawner{start})), fds);
+  (void)os::write_all(kNetReadyFd, as_bytes("ready " + std::to_string(::getuid()) + "\n"));
+  ::close(kNetReadyFd);
+  std::uint8_t buffer[4096];
+  os::set_blocking(kNetSpawnerFd, os::Blocking::kYes);
+  while (true) {
+    const os::Received got = os::receive_message(kNetSpawnerFd, buffer);
+    if (got.status != os::IoStatus::kDone) ::_exit(1);
+    const auto message = link::decode_from_spawner({buffer, got.size});
+    if (std::holds_alternative<link::ShimChannel>(*message)) ::_exit(kNetFatalExit);
+  }
+}
+
+TEST_CASE(
+    "spawner: net is executed with its two descriptors, and its fatal exit is the spawner's") {
+  TempDir dir;
+  auto pipe = os::make_pipe();
+  SpawnerOptions options;
+  options.data_dir = dir.path();
+  options.net_argv = {"unit_job", "-ns", "-tc=helper: net"};
+  options.ready_fd = pipe->write_end.get();
+  if (::getuid() == 0) options.net_user = "nobody";
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(run_spawner(options));
+  pipe->write_end.reset();
+  std::string text;
+  char block[64];
+  ssize_t n = 0;
+  while ((n = ::read(pipe->read_end.get(), block, sizeof(block))) > 0)
+    text.append(block, static_cast<std::size_t>(n));
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  CHECK(text == "ready " + std::to_string(::getuid() == 0 ? 65534 : ::getuid()) + "\n");
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == kNetFatalExit);
+}
+
+}  // namespace
+}  // namespace rexec::job
