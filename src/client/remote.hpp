@@ -49,6 +49,11 @@ class Remote final : public net::SessionHandler {
   wire::Session& session() { return driver_->session(); }
   void flush() { if (driver_) driver_->flush_soon(); }
   void forget(wire::StreamId stream) { streams_.erase(stream); }
+  // Another handler for an open stream; nothing happens when it is gone.
+  void hand_over(wire::StreamId stream, StreamHandler& to) {
+    const auto at = streams_.find(stream);
+    if (at != streams_.end()) at->second = &to;
+  }
   void close(const Error& reason);
   const wire::Map& hello() const { return hello_; }
 

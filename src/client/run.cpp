@@ -83,7 +83,20 @@ class Run::Impl {
     bool ended_ = false;
   };
 
+  // An attach stream whose job is not known yet: OPEN is a control frame and overtakes the answer to
+  // the submit. Its own frames come after that answer; only a RESET may be earlier.
+  struct Early final : public StreamHandler {
+    void on_data(wire::Channel, ByteSpan) override {}
+    void on_event(const wire::Map&) override {}
+    void on_end() override {}
+    void on_reset(const Error& error) override { broken = error; }
+    wire::StreamId stream = 0;
+    std::string job;
+    std::optional<Error> broken;
+  };
+
   void add_job(const JobInfo& info);
+  void bind_early();
   void on_accepted(const wire::Map& map);
   StreamHandler* take_stream(wire::StreamId stream, const std::string& kind, const wire::Map& args);
   void lost_session(const Error& error);
@@ -115,6 +128,7 @@ class Run::Impl {
   net::Timer retry_;
   net::Backoff backoff_;
   std::vector<wire::Map> early_;  // signals from before the jobs were known
+  std::vector<std::unique_ptr<Early>> early_streams_;
   std::optional<Error> failure_;
   Error last_error_;
   BootTime down_since_{};
@@ -179,6 +193,7 @@ void Run::Impl::on_accepted(const wire::Map& map) {
   const bool first = !std::exchange(accepted_, true);
   const bool again = std::exchange(resubmit_, false);
   if (first && !again) observer_.accepted(wire::text_or(map, "run"), infos);
+  bind_early();
   if (plan_.mode == "detached") return news_.notify();
   for (const wire::Map& entry : list) {
     // A node that could not be reached has its record at once.
@@ -194,8 +209,29 @@ void Run::Impl::on_accepted(const wire::Map& map) {
   if (source_ && first) source_->start();
 }
 
+void Run::Impl::bind_early() {
+  for (const auto& early : std::exchange(early_streams_, {})) {
+    const auto at = by_id_.find(early->job);
+    if (at == by_id_.end() || at->second->bound() || at->second->finished()) {
+      remote_.forget(early->stream);
+      remote_.session().reset(early->stream, {Code::kProtocol, "unexpected stream", {}});
+      continue;
+    }
+    at->second->bind(remote_, early->stream);
+    remote_.hand_over(early->stream, *at->second);
+    if (early->broken) at->second->on_reset(*early->broken);
+  }
+}
+
 StreamHandler* Run::Impl::take_stream(wire::StreamId stream, const std::string& kind, const wire::Map& args) {
-  const auto at = by_id_.find(wire::text_or(args, "job"));
+  const std::string job = wire::text_or(args, "job");
+  if (kind == "attach" && !accepted_ && early_streams_.size() < 1'024) {
+    early_streams_.push_back(std::make_unique<Early>());
+    early_streams_.back()->stream = stream;
+    early_streams_.back()->job = job;
+    return early_streams_.back().get();
+  }
+  const auto at = by_id_.find(job);
   if (kind != "attach" || at == by_id_.end() || at->second->bound() || at->second->finished()) return nullptr;
   at->second->bind(remote_, stream);
   return at->second;
@@ -203,6 +239,7 @@ StreamHandler* Run::Impl::take_stream(wire::StreamId stream, const std::string& 
 
 void Run::Impl::lost_session(const Error& error) {
   last_error_ = error;
+  early_streams_.clear();
   if (is_final(error.code)) give_up(error);
   news_.notify();
 }
