@@ -16,7 +16,7 @@ namespace {
 
 // So long the plan is kept for another try; after it the journal has everything.
 constexpr Nanos kKeepPlan = std::chrono::seconds(2);
-// The next warm shim is made when the work at hand is done.
+// The next warm shim is made when this start no longer needs the processor.
 constexpr Nanos kWarmPause = std::chrono::microseconds(300);
 
 bool valid(const AttemptKey& key) { return is_id(key.job.text, 'j') && key.attempt > 0; }

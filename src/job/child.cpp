@@ -169,6 +169,8 @@ std::string message_of(const StartFailure& failure) {
 }
 
 void become_job(ChildFds fds, Terminal terminal, const LaunchParts& parts) {
+  // At once: a signal sent before exec must end this process, not be ignored as the shim does.
+  os::reset_signals();
   take_descriptors(fds);
   ::setsid();
   if (terminal == Terminal::kYes) expect(::ioctl(0, TIOCSCTTY, 0) == 0, Stage::kSetup, "TIOCSCTTY");
@@ -179,7 +181,6 @@ void become_job(ChildFds fds, Terminal terminal, const LaunchParts& parts) {
   become_user(plan);
   write_script(plan);
   enter_workdir(plan);
-  os::reset_signals();
   wait_for_leave();
   execute(plan);
 }

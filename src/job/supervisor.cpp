@@ -116,7 +116,9 @@ bool Supervisor::handle(const link::StdinEof& m) { return stdin_.end(m.offset); 
 // To the job's process group, as a terminal would. Before it is reaped its pid cannot be another's.
 bool Supervisor::handle(const link::Signal& m) {
   if (m.number == 0 || m.number > static_cast<std::uint32_t>(SIGRTMAX)) return false;
-  if (reap_pending_) ::kill(-job_.leader.pid, static_cast<int>(m.number));
+  const int number = static_cast<int>(m.number);
+  if (reap_pending_ && ::kill(-job_.leader.pid, number) != 0)
+    ::kill(job_.leader.pid, number);  // too young to lead a group
   return true;
 }
 

@@ -1,30 +1,17 @@
 // Accounts from files. See users.hpp.
 #include "src/os/users.hpp"
 
-#include <grp.h>
-#include <pwd.h>
-#include <shadow.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <functional>
-#include <memory>
 
+#include "src/base/file.hpp"
 #include "src/base/text.hpp"
 
 namespace rexec::os {
 namespace {
 
-struct Closer {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, Closer>;
-
-File open_in(const AccountFiles& files, const char* name) {
-  return File(std::fopen((files.directory + "/" + name).c_str(), "re"));
-}
+constexpr std::size_t kMaxAccountFile = 64u << 20;
 
 template <class T>
 bool number(std::string_view text, T& out) {
@@ -32,90 +19,112 @@ bool number(std::string_view text, T& out) {
   return error == std::errc() && !text.empty() && end == text.data() + text.size();
 }
 
+using Line = std::function<bool(std::string_view)>;
+
+// Until `each` says true. Read whole: glibc's line functions seek twice for each line.
+Result<void> for_lines(const AccountFiles& files, const char* name, const Line& each) {
+  const auto text = read_file(files.directory + "/" + name, kMaxAccountFile);
+  if (!text) return std::unexpected(text.error());
+  std::string_view rest = *text;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    if (each(rest.substr(0, end))) return {};
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return {};
+}
+
+std::string_view next_field(std::string_view& line, char at) {
+  const std::size_t end = std::min(line.find(at), line.size());
+  const std::string_view field = line.substr(0, end);
+  line.remove_prefix(std::min(end + 1, line.size()));
+  return field;
+}
+
+struct GroupLine {
+  std::string_view name;
+  gid_t gid = 0;
+  std::string_view members;
+};
+// name:password:gid:member,member
+std::optional<GroupLine> parse_group(std::string_view line) {
+  GroupLine group;
+  group.name = next_field(line, ':');
+  next_field(line, ':');
+  if (group.name.empty() || !number(next_field(line, ':'), group.gid)) return std::nullopt;
+  group.members = line;
+  return group;
+}
+
 void add_group(User& user, gid_t gid) {
   if (std::find(user.groups.begin(), user.groups.end(), gid) == user.groups.end())
     user.groups.push_back(gid);
 }
 
-// A line of /etc/group may be long (thousands of members): the buffer grows on ERANGE.
 void add_groups(const AccountFiles& files, User& user) {
-  const File file = open_in(files, "group");
-  if (!file) return;
-  std::vector<char> buffer(4096);
-  group entry{};
-  group* found = nullptr;
-  while (true) {
-    const long at = std::ftell(file.get());
-    const int error = ::fgetgrent_r(file.get(), &entry, buffer.data(), buffer.size(), &found);
-    if (error == ERANGE && buffer.size() < (4u << 20)) {
-      buffer.resize(buffer.size() * 4);
-      std::fseek(file.get(), at, SEEK_SET);
-      continue;
-    }
-    if (error != 0) return;
-    for (char** member = entry.gr_mem; *member != nullptr; ++member)
-      if (user.name == *member) add_group(user, entry.gr_gid);
-  }
+  (void)for_lines(files, "group", [&](std::string_view line) {
+    auto group = parse_group(line);
+    while (group && !group->members.empty())
+      if (next_field(group->members, ',') == user.name) add_group(user, group->gid);
+    return false;
+  });
 }
 
 Result<std::optional<User>> find_if(const AccountFiles& files,
-                                    const std::function<bool(const passwd&)>& wanted) {
-  const File file = open_in(files, "passwd");
-  if (!file) return fail_errno(files.directory + "/passwd", errno);
-  std::vector<char> buffer(16384);
-  passwd entry{};
-  passwd* found = nullptr;
-  while (::fgetpwent_r(file.get(), &entry, buffer.data(), buffer.size(), &found) == 0) {
-    if (!wanted(entry)) continue;
-    User user{entry.pw_name, entry.pw_uid, entry.pw_gid, entry.pw_dir, entry.pw_shell, {}};
-    add_group(user, user.gid);
-    add_groups(files, user);
-    return user;
-  }
-  return std::optional<User>{};
+                                    const std::function<bool(const User&)>& wanted) {
+  std::optional<User> found;
+  auto read = for_lines(files, "passwd", [&](std::string_view line) {
+    auto user = parse_getent_passwd(line);
+    if (!user || !wanted(*user)) return false;
+    found = std::move(user);
+    return true;
+  });
+  if (!read) return std::unexpected(read.error());
+  if (found) add_groups(files, *found);
+  return found;
 }
 
 }  // namespace
 
 Result<std::optional<User>> find_user(const AccountFiles& files, std::string_view name) {
-  auto by_name = find_if(files, [&](const passwd& p) { return name == p.pw_name; });
+  auto by_name = find_if(files, [&](const User& user) { return user.name == name; });
   uid_t uid = 0;
   if (!by_name || *by_name || !number(name, uid)) return by_name;
   return find_user(files, uid);
 }
 
 Result<std::optional<User>> find_user(const AccountFiles& files, uid_t uid) {
-  return find_if(files, [uid](const passwd& p) { return p.pw_uid == uid; });
+  return find_if(files, [uid](const User& user) { return user.uid == uid; });
 }
 
 Result<std::optional<gid_t>> find_group(const AccountFiles& files, std::string_view name) {
-  const File file = open_in(files, "group");
-  if (!file) return fail_errno(files.directory + "/group", errno);
-  gid_t gid = 0;
-  const bool numeric = number(name, gid);
-  std::vector<char> buffer(1u << 20);
-  group entry{};
-  group* found = nullptr;
-  while (::fgetgrent_r(file.get(), &entry, buffer.data(), buffer.size(), &found) == 0)
-    if (name == entry.gr_name || (numeric && entry.gr_gid == gid)) return entry.gr_gid;
-  return std::optional<gid_t>{};
+  gid_t wanted = 0;
+  const bool numeric = number(name, wanted);
+  std::optional<gid_t> found;
+  auto read = for_lines(files, "group", [&](std::string_view line) {
+    const auto group = parse_group(line);
+    if (!group || (group->name != name && !(numeric && group->gid == wanted))) return false;
+    found = group->gid;
+    return true;
+  });
+  if (!read) return std::unexpected(read.error());
+  return found;
 }
 
 AccountState account_state(const AccountFiles& files, std::string_view name, long today_days) {
-  const File file = open_in(files, "shadow");
-  if (!file) return AccountState::kUsable;
-  std::vector<char> buffer(16384);
-  spwd entry{};
-  spwd* found = nullptr;
-  while (::fgetspent_r(file.get(), &entry, buffer.data(), buffer.size(), &found) == 0) {
-    if (name != entry.sp_namp) continue;
-    if (entry.sp_expire > 0 && today_days >= entry.sp_expire) return AccountState::kExpired;
-    const std::string_view password = entry.sp_pwdp;
-    const std::size_t rest = password.find_first_not_of('!');
-    if (password.starts_with('!') && rest != password.npos) return AccountState::kLocked;
-    return AccountState::kUsable;
-  }
-  return AccountState::kUsable;
+  AccountState state = AccountState::kUsable;
+  (void)for_lines(files, "shadow", [&](std::string_view line) {
+    if (next_field(line, ':') != name) return false;
+    const std::string_view password = next_field(line, ':');
+    for (int skipped = 0; skipped < 5; ++skipped) next_field(line, ':');
+    long expires = 0;
+    if (number(next_field(line, ':'), expires) && expires > 0 && today_days >= expires)
+      state = AccountState::kExpired;
+    else if (password.starts_with('!') && password.find_first_not_of('!') != password.npos)
+      state = AccountState::kLocked;
+    return true;
+  });
+  return state;
 }
 
 std::optional<User> parse_getent_passwd(std::string_view line) {
