@@ -1,5 +1,5 @@
-// The agent's outside: what cli/agent and cli/join call. `run` is the spawner, above everything; `run_net` is the process it
-// starts by exec, the only one that speaks to the network.
+// The agent's outside: what cli/agent and cli/join call. `run` is the spawner, above everything;
+// `run_net` is the process it starts by exec, the only one that speaks to the network.
 #pragma once
 
 #include <map>
@@ -17,11 +17,13 @@ struct AgentConfig {
   std::string name;
   std::string cluster;
   std::vector<std::string> addresses;
-  std::string run_as;                     // the user of jobs; empty: whoever runs the agent
-  std::vector<std::string> allow_users;   // other users that jobs may ask for
+  std::string run_as;                    // the user of jobs; empty: whoever runs the agent
+  std::vector<std::string> allow_users;  // other users that jobs may ask for
 };
-// Refuses a directory that belongs to another node (kConflict). As root the files of net are given to the user `rexec`.
-Result<void> save_identity(const std::string& data_dir, const AgentConfig& config, const net::Credentials& credentials);
+// Refuses a directory that belongs to another node (kConflict). As root the files of net are given
+// to the user `rexec`.
+Result<void> save_identity(const std::string& data_dir, const AgentConfig& config,
+                           const net::Credentials& credentials);
 Result<AgentConfig> load_config(const std::string& data_dir);
 Result<net::Credentials> load_net_credentials(const std::string& data_dir);
 

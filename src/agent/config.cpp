@@ -1,10 +1,12 @@
-// The agent's data directory: agent.toml for the spawner and net, net/ with the credentials that only net needs. As root the
-// latter belong to the user `rexec`, so that the process which speaks to the network can read nothing else.
+// The agent's data directory: agent.toml for the spawner and net, net/ with the credentials that
+// only net needs. As root the latter belong to the user `rexec`, so that the process which speaks
+// to the network can read nothing else.
+#include "src/base/config.hpp"
+
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/agent/agent.hpp"
-#include "src/base/config.hpp"
 #include "src/base/file.hpp"
 #include "src/os/users.hpp"
 
@@ -13,28 +15,34 @@ namespace {
 
 std::string toml_list(const std::vector<std::string>& values) {
   std::string out = "[";
-  for (std::size_t i = 0; i < values.size(); ++i) out += (i == 0 ? "" : ", ") + toml_quote(values[i]);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    out += (i == 0 ? "" : ", ") + toml_quote(values[i]);
   return out + "]";
 }
 
 std::string to_toml(const AgentConfig& config) {
-  return "# written by rexec join; see rexec-agent(1)\nnode_id = " + toml_quote(config.node_id) + "\nname = " + toml_quote(config.name) +
-         "\ncluster = " + toml_quote(config.cluster) + "\naddresses = " + toml_list(config.addresses) +
-         "\n# jobs run as this user; others only if they are listed (\"*\" is anybody but root)\nrun_as = " + toml_quote(config.run_as) +
-         "\nallow_users = " + toml_list(config.allow_users) + "\n";
+  return "# written by rexec join; see rexec-agent(1)\nnode_id = " + toml_quote(config.node_id) +
+         "\nname = " + toml_quote(config.name) + "\ncluster = " + toml_quote(config.cluster) +
+         "\naddresses = " + toml_list(config.addresses) +
+         "\n# jobs run as this user; others only if they are listed (\"*\" is anybody but "
+         "root)\nrun_as = " +
+         toml_quote(config.run_as) + "\nallow_users = " + toml_list(config.allow_users) + "\n";
 }
 
 Result<void> give_to(const std::string& path, const os::User& user) {
-  if (::chown(path.c_str(), user.uid, user.gid) != 0) return fail_errno("cannot give " + path + " to " + user.name, errno);
+  if (::chown(path.c_str(), user.uid, user.gid) != 0)
+    return fail_errno("cannot give " + path + " to " + user.name, errno);
   return {};
 }
 
 }  // namespace
 
-Result<void> save_identity(const std::string& data_dir, const AgentConfig& config, const net::Credentials& credentials) {
+Result<void> save_identity(const std::string& data_dir, const AgentConfig& config,
+                           const net::Credentials& credentials) {
   auto existing = load_config(data_dir);
   if (existing && existing->node_id != config.node_id)
-    return fail(Code::kConflict, data_dir + " already belongs to node \"" + existing->name + "\"", "choose another --data, or remove the directory first");
+    return fail(Code::kConflict, data_dir + " already belongs to node \"" + existing->name + "\"",
+                "choose another --data, or remove the directory first");
   const bool is_root = ::geteuid() == 0;
   std::optional<os::User> user;
   if (is_root) {
@@ -44,8 +52,9 @@ Result<void> save_identity(const std::string& data_dir, const AgentConfig& confi
   const std::string net_dir = data_dir + "/net";
   auto step = make_directories(data_dir, 0700);
   if (step) step = make_directories(net_dir, 0700);
-  for (const auto& [name, content] : {std::pair{"/key.der", &credentials.key}, std::pair{"/ca.der", &credentials.ca},
-                                      std::pair{"/cert.der", &credentials.certificate}}) {
+  for (const auto& [name, content] :
+       {std::pair{"/key.der", &credentials.key}, std::pair{"/ca.der", &credentials.ca},
+        std::pair{"/cert.der", &credentials.certificate}}) {
     if (step) step = write_file(net_dir + name, *content, 0600);
     if (step && user) step = give_to(net_dir + name, *user);
   }
@@ -64,29 +73,38 @@ Result<AgentConfig> load_config(const std::string& data_dir) {
   auto map = read_config(path);
   if (!map) {
     if (map.error().code == Code::kIo)
-      return fail(Code::kNotSignedIn, map.error().message, "join this node first: rexec join rx1_… --data " + data_dir);
+      return fail(Code::kNotSignedIn, map.error().message,
+                  "join this node first: rexec join rx1_… --data " + data_dir);
     return std::unexpected(map.error());
   }
-  auto keys = check_keys(*map, path, {"node_id", "name", "cluster", "addresses", "run_as", "allow_users"});
+  auto keys =
+      check_keys(*map, path, {"node_id", "name", "cluster", "addresses", "run_as", "allow_users"});
   if (!keys) return std::unexpected(keys.error());
   AgentConfig config;
-  for (const auto& [key, into] : {std::pair{"node_id", &config.node_id}, std::pair{"name", &config.name},
-                                  std::pair{"cluster", &config.cluster}, std::pair{"run_as", &config.run_as}}) {
+  for (const auto& [key, into] :
+       {std::pair{"node_id", &config.node_id}, std::pair{"name", &config.name},
+        std::pair{"cluster", &config.cluster}, std::pair{"run_as", &config.run_as}}) {
     const auto at = map->find(key);
     if (at == map->end()) continue;
     const auto* text = std::get_if<std::string>(&at->second.value);
-    if (text == nullptr) return fail(Code::kConfig, path + ":" + std::to_string(at->second.line) + ": " + key + " is not a string");
+    if (text == nullptr)
+      return fail(Code::kConfig,
+                  path + ":" + std::to_string(at->second.line) + ": " + key + " is not a string");
     *into = *text;
   }
-  for (const auto& [key, into] : {std::pair{"addresses", &config.addresses}, std::pair{"allow_users", &config.allow_users}}) {
+  for (const auto& [key, into] :
+       {std::pair{"addresses", &config.addresses}, std::pair{"allow_users", &config.allow_users}}) {
     const auto at = map->find(key);
     if (at == map->end()) continue;
     const auto* list = std::get_if<std::vector<std::string>>(&at->second.value);
-    if (list == nullptr) return fail(Code::kConfig, path + ":" + std::to_string(at->second.line) + ": " + key + " is not a list of strings");
+    if (list == nullptr)
+      return fail(Code::kConfig, path + ":" + std::to_string(at->second.line) + ": " + key +
+                                     " is not a list of strings");
     *into = *list;
   }
   if (config.node_id.empty() || config.name.empty() || config.addresses.empty())
-    return fail(Code::kConfig, path + ": node_id, name or addresses is missing", "join this node again: rexec join rx1_…");
+    return fail(Code::kConfig, path + ": node_id, name or addresses is missing",
+                "join this node again: rexec join rx1_…");
   return config;
 }
 
@@ -95,7 +113,8 @@ Result<net::Credentials> load_net_credentials(const std::string& data_dir) {
   auto key = read_secret_file(data_dir + "/net/key.der");
   if (!key) return std::unexpected(key.error());
   out.key = std::move(*key);
-  for (const auto& [file, into] : {std::pair{"/net/cert.der", &out.certificate}, std::pair{"/net/ca.der", &out.ca}}) {
+  for (const auto& [file, into] :
+       {std::pair{"/net/cert.der", &out.certificate}, std::pair{"/net/ca.der", &out.ca}}) {
     auto read = read_file(data_dir + file);
     if (!read) return std::unexpected(read.error());
     *into = std::move(*read);

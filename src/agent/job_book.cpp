@@ -11,10 +11,16 @@ namespace link = job::link;
 JobBook::JobBook(const net::Executor& executor, os::UniqueFd spawner, Events events)
     : executor_(executor),
       events_(std::move(events)),
-      spawner_(executor, std::move(spawner), [this](ByteSpan bytes, std::vector<os::UniqueFd> fds) { on_message(bytes, std::move(fds)); },
-               [this] { events_.on_spawner_gone(); }) {}
+      spawner_(
+          executor, std::move(spawner),
+          [this](ByteSpan bytes, std::vector<os::UniqueFd> fds) {
+            on_message(bytes, std::move(fds));
+          },
+          [this] { events_.on_spawner_gone(); }) {}
 
-void JobBook::send(const link::ToSpawner& message, std::vector<os::UniqueFd> fds) { spawner_.send(link::encode(message), std::move(fds)); }
+void JobBook::send(const link::ToSpawner& message, std::vector<os::UniqueFd> fds) {
+  spawner_.send(link::encode(message), std::move(fds));
+}
 
 void JobBook::start(const link::Start& start, const std::string& spec, OnJob on_job) {
   if (auto known = find(start.key)) return on_job(known, {});
@@ -46,7 +52,9 @@ void JobBook::remove(const AttemptKey& key) {
 
 void JobBook::release(const AttemptKey& key) {
   const auto at = jobs_.find(key);
-  if (at != jobs_.end() && at->second->ended() && at->second->reported && !at->second->has_readers()) jobs_.erase(at);
+  if (at != jobs_.end() && at->second->ended() && at->second->reported &&
+      !at->second->has_readers())
+    jobs_.erase(at);
 }
 
 std::vector<std::shared_ptr<LocalJob>> JobBook::unreported() const {
@@ -67,13 +75,15 @@ std::shared_ptr<LocalJob> JobBook::obtain(const AttemptKey& key) {
   LocalJob::Events events;
   events.on_started = [this](LocalJob& job) { events_.on_started(job); };
   events.on_ended = [this](LocalJob& job) { events_.on_ended(job); };
-  // The shim is gone without a record: the spawner finds out what became of the job and says so by a Finished.
+  // The shim is gone without a record: the spawner finds out what became of the job and says so by
+  // a Finished.
   events.on_shim_lost = [this](LocalJob& job) { send(link::Open{job.key()}); };
   slot = std::make_shared<LocalJob>(executor_, key, std::move(events));
   return slot;
 }
 
-void JobBook::answer(const AttemptKey& key, const std::shared_ptr<LocalJob>& job, const Error& error) {
+void JobBook::answer(const AttemptKey& key, const std::shared_ptr<LocalJob>& job,
+                     const Error& error) {
   std::vector<OnJob> callbacks;
   const auto [first, last] = waiting_.equal_range(key);
   for (auto at = first; at != last; ++at) callbacks.push_back(std::move(at->second));
@@ -87,10 +97,14 @@ void JobBook::on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds) {
     log_error("the spawner sent something unreadable", {{"why", message.error().message}});
     return;
   }
-  if (auto* channel = std::get_if<link::ShimChannel>(&*message)) handle(*channel, std::move(fds));
-  else if (auto* finished = std::get_if<link::Finished>(&*message)) handle(*finished, std::move(fds));
-  else if (auto* refused = std::get_if<link::Refused>(&*message)) handle(*refused);
-  else if (!std::exchange(synced_, true)) events_.on_synced();
+  if (auto* channel = std::get_if<link::ShimChannel>(&*message))
+    handle(*channel, std::move(fds));
+  else if (auto* finished = std::get_if<link::Finished>(&*message))
+    handle(*finished, std::move(fds));
+  else if (auto* refused = std::get_if<link::Refused>(&*message))
+    handle(*refused);
+  else if (!std::exchange(synced_, true))
+    events_.on_synced();
 }
 
 void JobBook::handle(const link::ShimChannel& channel, std::vector<os::UniqueFd> fds) {

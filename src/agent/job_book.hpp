@@ -1,5 +1,6 @@
-// Every attempt this net process knows, and the spawner's socket behind them. It asks the spawner to start or open a job, takes its
-// answers, and tells the session what there is to report. It knows no controller: the session (session.*) does.
+// Every attempt this net process knows, and the spawner's socket behind them. It asks the spawner
+// to start or open a job, takes its answers, and tells the session what there is to report. It
+// knows no controller: the session (session.*) does.
 #pragma once
 
 #include <functional>
@@ -16,8 +17,8 @@ class JobBook {
   struct Events {
     std::function<void(LocalJob&)> on_started;
     std::function<void(LocalJob&)> on_ended;
-    std::function<void()> on_synced;          // the spawner has told all there was
-    std::function<void()> on_spawner_gone;    // net has no reason to live on
+    std::function<void()> on_synced;        // the spawner has told all there was
+    std::function<void()> on_spawner_gone;  // net has no reason to live on
   };
   // nullptr with the error when the attempt cannot be had.
   using OnJob = std::function<void(std::shared_ptr<LocalJob>, const Error&)>;

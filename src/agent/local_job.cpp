@@ -21,7 +21,8 @@ void LocalJob::use_channel(const link::ShimChannel& channel, os::UniqueFd socket
   segments_.clear();
   told_readers_ = 0;
   shim_ = std::make_unique<MessageSocket>(
-      executor_, std::move(socket), [this](ByteSpan bytes, std::vector<os::UniqueFd> fds) { on_message(bytes, std::move(fds)); },
+      executor_, std::move(socket),
+      [this](ByteSpan bytes, std::vector<os::UniqueFd> fds) { on_message(bytes, std::move(fds)); },
       [this] { on_closed(); });
 }
 
@@ -35,7 +36,8 @@ void LocalJob::use_finished(const link::Finished& finished, std::vector<os::Uniq
   for (auto& fd : fds) {
     auto info = job::read_segment_info(fd.get());
     if (!info) continue;  // the readers meet a gap there and say so
-    segments_.push_back(std::make_shared<job::SpoolSegment>(job::SpoolSegment{*info, std::move(fd)}));
+    segments_.push_back(
+        std::make_shared<job::SpoolSegment>(job::SpoolSegment{*info, std::move(fd)}));
   }
   if (record) {
     out_total_ = record->bytes.out;
@@ -57,17 +59,26 @@ void LocalJob::on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds) {
   const auto self = shared_from_this();
   auto message = link::decode_from_shim(bytes);
   if (!message) {
-    log_error("a shim sent something unreadable", {{"job", key_.job.text}, {"why", message.error().message}});
+    log_error("a shim sent something unreadable",
+              {{"job", key_.job.text}, {"why", message.error().message}});
     return;
   }
-  if (auto* state = std::get_if<link::State>(&*message)) handle(*state);
-  else if (auto* segment = std::get_if<link::Segment>(&*message)) handle(*segment, fds.empty() ? os::UniqueFd() : std::move(fds.front()));
-  else if (auto* output = std::get_if<link::Output>(&*message)) handle(*output);
-  else if (auto* ack = std::get_if<link::StdinAck>(&*message)) handle(*ack);
-  else if (auto* started = std::get_if<link::Started>(&*message)) handle(*started);
-  else if (auto* end = std::get_if<link::End>(&*message)) handle(*end);
+  if (auto* state = std::get_if<link::State>(&*message))
+    handle(*state);
+  else if (auto* segment = std::get_if<link::Segment>(&*message))
+    handle(*segment, fds.empty() ? os::UniqueFd() : std::move(fds.front()));
+  else if (auto* output = std::get_if<link::Output>(&*message))
+    handle(*output);
+  else if (auto* ack = std::get_if<link::StdinAck>(&*message))
+    handle(*ack);
+  else if (auto* started = std::get_if<link::Started>(&*message))
+    handle(*started);
+  else if (auto* end = std::get_if<link::End>(&*message))
+    handle(*end);
   else if (auto* held = std::get_if<link::Held>(&*message); held != nullptr && held->error != 0)
-    log_warn("a job is held back: its output cannot be written", {{"job", key_.job.text}, {"why", std::string(::strerrordesc_np(static_cast<int>(held->error)))}});
+    log_warn("a job is held back: its output cannot be written",
+             {{"job", key_.job.text},
+              {"why", std::string(::strerrordesc_np(static_cast<int>(held->error)))}});
 }
 
 void LocalJob::on_closed() {
@@ -88,7 +99,8 @@ void LocalJob::handle(const link::Segment& segment, os::UniqueFd fd) {
   if (!fd) return;
   const job::SegmentInfo info{segment.index, segment.out_base, segment.err_base, segment.seq_base};
   segments_.push_back(std::make_shared<job::SpoolSegment>(job::SpoolSegment{info, std::move(fd)}));
-  // The newest 16 are kept: more than the quota's eight, so that a reader at the edge still finds its place.
+  // The newest 16 are kept: more than the quota's eight, so that a reader at the edge still finds
+  // its place.
   if (segments_.size() > 16) segments_.erase(segments_.begin());
   for (auto& reader : readers_) reader->spool().add_segment(segments_.back());
 }
@@ -161,7 +173,8 @@ void LocalJob::pump_readers() {
 
 void LocalJob::tell_readers() {
   if (!shim_ || !readable_) return;
-  const auto count = static_cast<std::uint32_t>(std::count_if(readers_.begin(), readers_.end(), [](const auto& r) { return r->options().holds; }));
+  const auto count = static_cast<std::uint32_t>(std::count_if(
+      readers_.begin(), readers_.end(), [](const auto& r) { return r->options().holds; }));
   if (count != told_readers_) {
     told_readers_ = count;
     send(link::Readers{count});

@@ -1,5 +1,6 @@
-// One attempt on this node as the net process sees it: the socket to its shim, the spool's segments, the readers, and in the end the
-// record. It holds no output: readers read the spool. Lives while the job runs, has readers, or waits to be reported.
+// One attempt on this node as the net process sees it: the socket to its shim, the spool's
+// segments, the readers, and in the end the record. It holds no output: readers read the spool.
+// Lives while the job runs, has readers, or waits to be reported.
 #pragma once
 
 #include <functional>
@@ -18,8 +19,9 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
  public:
   struct Events {
     std::function<void(LocalJob&)> on_started;
-    std::function<void(LocalJob&)> on_ended;        // the record is here
-    std::function<void(LocalJob&)> on_shim_lost;    // the socket closed without an end: ask the spawner again
+    std::function<void(LocalJob&)> on_ended;  // the record is here
+    std::function<void(LocalJob&)>
+        on_shim_lost;  // the socket closed without an end: ask the spawner again
   };
   LocalJob(const net::Executor& executor, AttemptKey key, Events events);
 

@@ -11,8 +11,12 @@ MutableBytes staging() {
 
 }  // namespace
 
-MessageSocket::MessageSocket(const net::Executor& executor, os::UniqueFd socket, OnMessage on_message, OnClosed on_closed)
-    : socket_(std::move(socket)), descriptor_(executor, socket_.get()), on_message_(std::move(on_message)), on_closed_(std::move(on_closed)) {
+MessageSocket::MessageSocket(const net::Executor& executor, os::UniqueFd socket,
+                             OnMessage on_message, OnClosed on_closed)
+    : socket_(std::move(socket)),
+      descriptor_(executor, socket_.get()),
+      on_message_(std::move(on_message)),
+      on_closed_(std::move(on_closed)) {
   static_cast<void>(os::set_blocking(socket_.get(), os::Blocking::kNo));
   wait_read();
 }
@@ -23,9 +27,10 @@ MessageSocket::~MessageSocket() {
 }
 
 void MessageSocket::wait_read() {
-  descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, [this, alive = alive_](const asio::error_code& error) {
-    if (*alive && !error) read_all();
-  });
+  descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
+                         [this, alive = alive_](const asio::error_code& error) {
+                           if (*alive && !error) read_all();
+                         });
 }
 
 void MessageSocket::read_all() {
@@ -64,11 +69,12 @@ void MessageSocket::flush() {
     return;
   }
   writing_ = true;
-  descriptor_.async_wait(asio::posix::stream_descriptor::wait_write, [this, alive = alive_](const asio::error_code& error) {
-    if (!*alive) return;
-    writing_ = false;
-    if (!error) flush();
-  });
+  descriptor_.async_wait(asio::posix::stream_descriptor::wait_write,
+                         [this, alive = alive_](const asio::error_code& error) {
+                           if (!*alive) return;
+                           writing_ = false;
+                           if (!error) flush();
+                         });
 }
 
 }  // namespace rexec::agent

@@ -1,5 +1,6 @@
-// A SOCK_SEQPACKET end on the reactor: whole messages with descriptors in and out, in order, queued while the other side is slow.
-// Used towards the spawner and towards each shim. It does not know what the bytes mean.
+// A SOCK_SEQPACKET end on the reactor: whole messages with descriptors in and out, in order, queued
+// while the other side is slow. Used towards the spawner and towards each shim. It does not know
+// what the bytes mean.
 #pragma once
 
 #include <deque>
@@ -19,7 +20,8 @@ class MessageSocket {
   using OnClosed = std::function<void()>;
 
   // Takes the socket. Both callbacks may destroy this object.
-  MessageSocket(const net::Executor& executor, os::UniqueFd socket, OnMessage on_message, OnClosed on_closed);
+  MessageSocket(const net::Executor& executor, os::UniqueFd socket, OnMessage on_message,
+                OnClosed on_closed);
   ~MessageSocket();
   MessageSocket(const MessageSocket&) = delete;
   MessageSocket& operator=(const MessageSocket&) = delete;

@@ -9,9 +9,10 @@
 namespace rexec::agent {
 namespace {
 
-constexpr std::size_t kMostQueued = 256 << 10;   // in the session for one stream; the rest stays in the spool
+constexpr std::size_t kMostQueued =
+    256 << 10;  // in the session for one stream; the rest stays in the spool
 constexpr std::size_t kReadAhead = 256 << 10;
-constexpr std::uint64_t kTellEvery = 1 << 20;    // how far a reader moves before the shim hears of it
+constexpr std::uint64_t kTellEvery = 1 << 20;  // how far a reader moves before the shim hears of it
 
 }  // namespace
 
@@ -30,15 +31,22 @@ Result<ReaderOptions> reader_options(const wire::Map& args) {
   return options;
 }
 
-Reader::Reader(std::shared_ptr<net::SessionDriver> driver, wire::StreamId stream, ReaderOptions options)
-    : driver_(std::move(driver)), stream_(stream), options_(options), spool_(options.out, options.err) {}
+Reader::Reader(std::shared_ptr<net::SessionDriver> driver, wire::StreamId stream,
+               ReaderOptions options)
+    : driver_(std::move(driver)),
+      stream_(stream),
+      options_(options),
+      spool_(options.out, options.err) {}
 
 void Reader::attach(std::shared_ptr<LocalJob> job) {
   job_ = std::move(job);
   stdin_base_ = job_->stdin_offset();
   stdin_next_ = stdin_base_;
   stdin_limit_ = job_->stdin_limit();
-  driver_->session().send_event(stream_, {{"t", "attached"}, {"out", options_.out}, {"err", options_.err}, {"in", stdin_base_},
+  driver_->session().send_event(stream_, {{"t", "attached"},
+                                          {"out", options_.out},
+                                          {"err", options_.err},
+                                          {"in", stdin_base_},
                                           {"state", job_->ended() ? "final" : "running"}});
   if (job_->pid() != 0) started(job_->pid(), job_->started_ms());
   send_stdin();
@@ -78,16 +86,23 @@ bool Reader::step() {
   auto item = spool_.next({staging.get(), kReadAhead}, credit);
   if (auto* chunk = std::get_if<job::Chunk>(&item)) {
     const auto channel = static_cast<wire::Channel>(chunk->channel);
-    session.send_data(stream_, channel, wire::make_frame(wire::FrameType::kData, stream_, chunk->data));
+    session.send_data(stream_, channel,
+                      wire::make_frame(wire::FrameType::kData, stream_, chunk->data));
     return true;
   }
   if (auto* gap = std::get_if<job::Gap>(&item)) {
-    session.send_event(stream_, {{"t", "gap"}, {"channel", static_cast<int>(gap->channel)}, {"from", gap->from}, {"to", gap->to}});
+    session.send_event(stream_, {{"t", "gap"},
+                                 {"channel", static_cast<int>(gap->channel)},
+                                 {"from", gap->from},
+                                 {"to", gap->to}});
     return true;
   }
   if (auto* corrupt = std::get_if<job::Corrupt>(&item)) {
-    log_error("the spool of a job is damaged", {{"job", job_->key().job.text}, {"why", corrupt->message}});
-    session.reset(stream_, {Code::kIncomplete, "the output on the node is damaged: " + corrupt->message, "see: rexec job show " + job_->key().job.text});
+    log_error("the spool of a job is damaged",
+              {{"job", job_->key().job.text}, {"why", corrupt->message}});
+    session.reset(stream_,
+                  {Code::kIncomplete, "the output on the node is damaged: " + corrupt->message,
+                   "see: rexec job show " + job_->key().job.text});
     finished_ = true;
     return false;
   }
@@ -99,14 +114,16 @@ void Reader::finish() {
   wire::Session& session = driver_->session();
   if (job_->ended()) {
     auto record = nlohmann::json::parse(job_->record(), nullptr, false);
-    if (record.is_object()) session.send_event(stream_, {{"t", "end"}, {"record", std::move(record)}});
+    if (record.is_object())
+      session.send_event(stream_, {{"t", "end"}, {"record", std::move(record)}});
   }
   session.end(stream_);
   finished_ = true;
 }
 
 std::uint64_t Reader::safe_offset(job::Channel channel) const {
-  const std::uint64_t at = channel == job::Channel::kOut ? spool_.out_offset() : spool_.err_offset();
+  const std::uint64_t at =
+      channel == job::Channel::kOut ? spool_.out_offset() : spool_.err_offset();
   const std::uint64_t began = channel == job::Channel::kOut ? options_.out : options_.err;
   return std::max(began, at > wire::kInitialWindow ? at - wire::kInitialWindow : 0);
 }
@@ -126,19 +143,24 @@ void Reader::send_stdin() {
   if (!job_ || job_->ended()) return;
   while (!stdin_queue_.empty() && stdin_next_ < stdin_limit_) {
     std::string& front = stdin_queue_.front();
-    const std::size_t n = std::min<std::size_t>({front.size(), job::link::kMaxStdinBytes, stdin_limit_ - stdin_next_});
+    const std::size_t n = std::min<std::size_t>(
+        {front.size(), job::link::kMaxStdinBytes, stdin_limit_ - stdin_next_});
     job_->send(job::link::Stdin{stdin_next_, as_bytes(std::string_view(front).substr(0, n))});
     stdin_next_ += n;
-    if (n == front.size()) stdin_queue_.pop_front();
-    else front.erase(0, n);
+    if (n == front.size())
+      stdin_queue_.pop_front();
+    else
+      front.erase(0, n);
   }
-  if (stdin_ended_ && stdin_queue_.empty() && !std::exchange(stdin_end_sent_, true)) job_->send(job::link::StdinEof{stdin_next_});
+  if (stdin_ended_ && stdin_queue_.empty() && !std::exchange(stdin_end_sent_, true))
+    job_->send(job::link::StdinEof{stdin_next_});
 }
 
 void Reader::stdin_acknowledged(std::uint64_t offset, std::uint64_t limit) {
   if (!options_.wants_stdin) return;
   stdin_limit_ = std::max(stdin_limit_, limit);
-  if (offset >= stdin_base_) driver_->session().grant(stream_, offset - stdin_base_ + wire::kInitialWindow);
+  if (offset >= stdin_base_)
+    driver_->session().grant(stream_, offset - stdin_base_ + wire::kInitialWindow);
   send_stdin();
   driver_->flush_soon();
 }
@@ -150,12 +172,15 @@ void Reader::on_signal(const wire::Map& map) {
     const auto number = static_cast<std::uint32_t>(wire::u64_or(map, "n", 0));
     if (number >= 1 && number <= 64) job_->send(job::link::Signal{number});
   } else if (type == "stop") {
-    job_->send(job::link::Stop{std::min<std::uint64_t>(wire::u64_or(map, "grace_ms", 5000), 86'400'000)});
+    job_->send(
+        job::link::Stop{std::min<std::uint64_t>(wire::u64_or(map, "grace_ms", 5000), 86'400'000)});
   } else if (type == "resize") {
-    job_->send(job::link::Resize{static_cast<std::uint16_t>(wire::u64_or(map, "rows", 24)), static_cast<std::uint16_t>(wire::u64_or(map, "cols", 80))});
+    job_->send(job::link::Resize{static_cast<std::uint16_t>(wire::u64_or(map, "rows", 24)),
+                                 static_cast<std::uint16_t>(wire::u64_or(map, "cols", 80))});
   } else if (type == "close") {
     const auto channel = wire::u64_or(map, "channel", 0);
-    if (channel == 1 || channel == 2) job_->send(job::link::CloseOutput{static_cast<job::Channel>(channel)});
+    if (channel == 1 || channel == 2)
+      job_->send(job::link::CloseOutput{static_cast<job::Channel>(channel)});
   } else if (type == "leave") {
     job_->send(job::link::Leave{});
   }

@@ -1,5 +1,6 @@
-// One attach stream on the node: reads the job's spool from the reader's offsets and sends it within the reader's credit, passes stdin
-// and signals on to the shim. All places of a reader are here; the job (local_job) tells it when there is more.
+// One attach stream on the node: reads the job's spool from the reader's offsets and sends it
+// within the reader's credit, passes stdin and signals on to the shim. All places of a reader are
+// here; the job (local_job) tells it when there is more.
 #pragma once
 
 #include <deque>
@@ -37,7 +38,8 @@ class Reader {
   void on_signal(const wire::Map& map);
   void stdin_acknowledged(std::uint64_t offset, std::uint64_t limit);
 
-  // Bytes this reader will not ask for again, even after its link is cut: what was sent less one window.
+  // Bytes this reader will not ask for again, even after its link is cut: what was sent less one
+  // window.
   std::uint64_t safe_offset(job::Channel channel) const;
   const ReaderOptions& options() const { return options_; }
   wire::StreamId stream() const { return stream_; }

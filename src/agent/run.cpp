@@ -1,11 +1,13 @@
-// The agent's two processes: the spawner (run), which is everything's parent, and net (run_net), which it starts by exec.
-#include <csignal>
+// The agent's two processes: the spawner (run), which is everything's parent, and net (run_net),
+// which it starts by exec.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include "src/agent/agent.hpp"
 #include "src/agent/job_book.hpp"
@@ -20,21 +22,25 @@ namespace {
 
 LogFormat log_format(bool json) { return json ? LogFormat::kJson : LogFormat::kText; }
 
-// The account for net: `rexec`, else the data directory's owner; empty when not root or when that owner is root.
+// The account for net: `rexec`, else the data directory's owner; empty when not root or when that
+// owner is root.
 std::string choose_net_user(const std::string& data_dir) {
   if (::geteuid() != 0) return {};
   auto rexec_user = os::find_user({}, "rexec");
   if (rexec_user && *rexec_user) return "rexec";
-  struct stat info {};
+  struct stat info{};
   if (::stat(data_dir.c_str(), &info) == 0 && info.st_uid != 0) {
     auto owner = os::find_user({}, info.st_uid);
     if (owner && *owner) return (*owner)->name;
   }
-  log_warn("the network process runs as root", {{"why", "there is no user rexec"}, {"mend", "adduser --system --group rexec, then join again"}});
+  log_warn("the network process runs as root",
+           {{"why", "there is no user rexec"},
+            {"mend", "adduser --system --group rexec, then join again"}});
   return {};
 }
 
-// What a process that speaks to the network may do without: new privileges, being looked into, dumping its keys.
+// What a process that speaks to the network may do without: new privileges, being looked into,
+// dumping its keys.
 void harden() {
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -65,7 +71,8 @@ int run(const RunOptions& options) {
   spawner.net_argv = {"rexec", "agent-net", "--data", options.data_dir};
   if (options.json_log) spawner.net_argv.push_back("--log-json");
   if (options.ready_fd >= 0) {
-    spawner.net_argv.insert(spawner.net_argv.end(), {"--ready-fd", std::to_string(job::kNetReadyFd)});
+    spawner.net_argv.insert(spawner.net_argv.end(),
+                            {"--ready-fd", std::to_string(job::kNetReadyFd)});
     spawner.ready_fd = options.ready_fd;
   }
   spawner.net_user = choose_net_user(options.data_dir);
@@ -85,7 +92,8 @@ int run_net(const NetOptions& options) {
   }
   int status = 0;
   int ready_fd = options.ready_fd;
-  const std::string ready = wire::Map{{"ready", true}, {"node", config->name}, {"pid", ::getppid()}}.dump();
+  const std::string ready =
+      wire::Map{{"ready", true}, {"node", config->name}, {"pid", ::getppid()}}.dump();
   asio::io_context context(1);
   Session::Events session_events;
   session_events.on_online = [&] { say_ready(ready_fd, ready); };
@@ -115,12 +123,17 @@ int run_net(const NetOptions& options) {
 Result<wire::Map> local_status(const std::string& data_dir) {
   auto config = load_config(data_dir);
   if (!config) return std::unexpected(config.error());
-  wire::Map out{{"node", config->name}, {"id", config->node_id}, {"cluster", config->cluster}, {"addresses", config->addresses},
-                {"run_as", config->run_as}, {"data", data_dir}, {"running", false}};
+  wire::Map out{{"node", config->name},
+                {"id", config->node_id},
+                {"cluster", config->cluster},
+                {"addresses", config->addresses},
+                {"run_as", config->run_as},
+                {"data", data_dir},
+                {"running", false}};
   // The spawner holds a lock for its whole life and writes its pid there.
   const int fd = ::open((data_dir + "/agent.lock").c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return out;
-  struct flock lock {};
+  struct flock lock{};
   lock.l_type = F_WRLCK;
   char pid[32] = {};
   if (::pread(fd, pid, sizeof pid - 1, 0) > 0) out["pid"] = std::atoi(pid);

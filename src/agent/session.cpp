@@ -10,8 +10,14 @@ namespace rexec::agent {
 namespace event = wire::event;
 
 Session::Session(asio::io_context& context, std::string data_dir, AgentConfig config, Events events)
-    : context_(context), data_dir_(std::move(data_dir)), config_(std::move(config)), events_(std::move(events)),
-      ended_(context.get_executor()), renewal_(context.get_executor()), again_(context.get_executor()), random_(std::random_device{}()),
+    : context_(context),
+      data_dir_(std::move(data_dir)),
+      config_(std::move(config)),
+      events_(std::move(events)),
+      ended_(context.get_executor()),
+      renewal_(context.get_executor()),
+      again_(context.get_executor()),
+      random_(std::random_device{}()),
       backoff_(random_()) {}
 
 Session::~Session() {
@@ -46,7 +52,8 @@ net::Task<bool> Session::connect() {
   net::DialOptions dial_options{config_.addresses, Millis{10'000}, {}};
   auto transport = co_await net::dial(*tls_, std::move(dial_options));
   if (!transport) {
-    if (transport.error().message != last_error_.message) log_warn("cannot reach the controller", {{"why", transport.error().message}});
+    if (transport.error().message != last_error_.message)
+      log_warn("cannot reach the controller", {{"why", transport.error().message}});
     last_error_ = transport.error();
     co_return false;
   }
@@ -54,8 +61,11 @@ net::Task<bool> Session::connect() {
   options.side = wire::Side::kDialler;
   options.max_streams = 65'536;
   options.now = BootClock::now();
-  driver_ = std::make_shared<net::SessionDriver>(context_.get_executor(), std::move(*transport), options);
-  driver_->session().send_hello({{"role", "node"}, {"software", std::string(build_version().version)}, {"name", config_.name},
+  driver_ =
+      std::make_shared<net::SessionDriver>(context_.get_executor(), std::move(*transport), options);
+  driver_->session().send_hello({{"role", "node"},
+                                 {"software", std::string(build_version().version)},
+                                 {"name", config_.name},
                                  {"wall_ms", wall_now().time_since_epoch().count()}});
   driver_->start(*this);
   co_return true;
@@ -84,8 +94,11 @@ void Session::request(std::string_view verb, wire::Map args, Answer answer) {
 void Session::reconcile() {
   std::vector<wire::Map> jobs;
   for (const auto& job : book_->unreported()) {
-    wire::Map entry{{"job", job->key().job.text}, {"attempt", job->key().attempt}, {"state", job->ended() ? "final" : "running"},
-                    {"ticket", job->meta().ticket}, {"started_ms", job->started_ms()}};
+    wire::Map entry{{"job", job->key().job.text},
+                    {"attempt", job->key().attempt},
+                    {"state", job->ended() ? "final" : "running"},
+                    {"ticket", job->meta().ticket},
+                    {"started_ms", job->started_ms()}};
     if (job->ended()) entry["record"] = wire::Map::parse(job->record(), nullptr, false);
     jobs.push_back(std::move(entry));
   }
@@ -99,16 +112,23 @@ void Session::reconcile_page(std::vector<wire::Map> jobs, std::size_t from) {
   std::vector<AttemptKey> finals;
   for (std::size_t i = from; i < until; ++i) {
     if (jobs[i]["state"] == "final")
-      finals.push_back({{jobs[i]["job"].get<std::string>()}, jobs[i]["attempt"].get<std::uint32_t>()});
+      finals.push_back(
+          {{jobs[i]["job"].get<std::string>()}, jobs[i]["attempt"].get<std::uint32_t>()});
     page.push_back(jobs[i]);
   }
   const bool last = until == jobs.size();
-  request("reconcile", {{"jobs", std::move(page)}, {"last", last}}, [this, jobs = std::move(jobs), until, last, finals](const Result<wire::Map>& answer) mutable {
-    if (!answer) return log_error("the controller refused what this node has", {{"why", answer.error().message}});
-    for (const auto& key : finals) book_->acknowledged(key);
-    if (last) became_online();
-    else reconcile_page(std::move(jobs), until);
-  });
+  request(
+      "reconcile", {{"jobs", std::move(page)}, {"last", last}},
+      [this, jobs = std::move(jobs), until, last, finals](const Result<wire::Map>& answer) mutable {
+        if (!answer)
+          return log_error("the controller refused what this node has",
+                           {{"why", answer.error().message}});
+        for (const auto& key : finals) book_->acknowledged(key);
+        if (last)
+          became_online();
+        else
+          reconcile_page(std::move(jobs), until);
+      });
 }
 
 void Session::became_online() {
@@ -129,14 +149,20 @@ void Session::job_ended(const LocalJob& job) {
 }
 
 void Session::report(const LocalJob& job, std::string_view state) {
-  wire::Map args{{"job", job.key().job.text}, {"attempt", job.key().attempt}, {"state", state}, {"ticket", job.meta().ticket},
+  wire::Map args{{"job", job.key().job.text},
+                 {"attempt", job.key().attempt},
+                 {"state", state},
+                 {"ticket", job.meta().ticket},
                  {"started_ms", job.started_ms()}};
   const bool is_final = state == "final";
   if (is_final) args["record"] = wire::Map::parse(job.record(), nullptr, false);
-  request("job.report", std::move(args), [this, key = job.key(), is_final](const Result<wire::Map>& answer) {
-    if (!answer) return log_error("the controller did not take a report", {{"job", key.job.text}, {"why", answer.error().message}});
-    if (is_final) book_->acknowledged(key);
-  });
+  request("job.report", std::move(args),
+          [this, key = job.key(), is_final](const Result<wire::Map>& answer) {
+            if (!answer)
+              return log_error("the controller did not take a report",
+                               {{"job", key.job.text}, {"why", answer.error().message}});
+            if (is_final) book_->acknowledged(key);
+          });
 }
 
 void Session::lost(const Error& error) {
@@ -153,7 +179,8 @@ void Session::lost(const Error& error) {
     book_->release(job->key());
   }
   renewal_.cancel();
-  if (was_online || error.message != last_error_.message) log_warn("the controller's session ended", {{"why", error.message}});
+  if (was_online || error.message != last_error_.message)
+    log_warn("the controller's session ended", {{"why", error.message}});
   last_error_ = error;
   if (error.code == Code::kRevoked || error.code == Code::kVersion) events_.on_fatal(error);
   ended_.notify();
@@ -166,7 +193,8 @@ void Session::schedule_renewal() {
   if (!certificate) return;
   auto identity = pki::parse_identity(certificate->get());
   if (!identity) return;
-  const WallTime due = pki::renew_at(*identity, std::uniform_real_distribution<double>(0, 1)(random_));
+  const WallTime due =
+      pki::renew_at(*identity, std::uniform_real_distribution<double>(0, 1)(random_));
   renewal_.arm(std::max(Millis{1'000}, due - wall_now()), [this] { renew(); });
 }
 
@@ -178,8 +206,10 @@ void Session::renew() {
   request("renew", {{"csr", wire::bin(*csr)}}, [this](const Result<wire::Map>& answer) {
     net::Credentials renewed = credentials_;
     if (answer) renewed.certificate = wire::bin_or(*answer, "certificate");
-    if (!answer || !pki::parse_certificate(renewed.certificate) || !save_identity(data_dir_, config_, renewed)) {
-      log_warn("the certificate could not be renewed, trying again", {{"why", answer ? "unreadable or not writable" : answer.error().message}});
+    if (!answer || !pki::parse_certificate(renewed.certificate) ||
+        !save_identity(data_dir_, config_, renewed)) {
+      log_warn("the certificate could not be renewed, trying again",
+               {{"why", answer ? "unreadable or not writable" : answer.error().message}});
       return renewal_.arm(Millis{60'000}, [this] { renew(); });
     }
     credentials_ = std::move(renewed);

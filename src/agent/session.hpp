@@ -1,5 +1,6 @@
-// The agent's session with its controller: dials, reconciles, reports, renews, and turns the controller's streams into starts and
-// readers. One at a time; when it is lost the readers go, the jobs stay, and it dials again with jitter.
+// The agent's session with its controller: dials, reconciles, reports, renews, and turns the
+// controller's streams into starts and readers. One at a time; when it is lost the readers go, the
+// jobs stay, and it dials again with jitter.
 #pragma once
 
 #include <map>
@@ -80,7 +81,8 @@ class Session final : public net::SessionHandler {
   std::unordered_map<wire::RequestId, Answer> answers_;
   std::unordered_map<wire::StreamId, Starting> starting_;
   std::unordered_map<wire::StreamId, std::shared_ptr<Reader>> readers_;
-  std::map<AttemptKey, std::vector<std::shared_ptr<Reader>>> early_;  // attached before their start was complete
+  std::map<AttemptKey, std::vector<std::shared_ptr<Reader>>>
+      early_;  // attached before their start was complete
   Error last_error_;
   bool online_ = false;
   bool stopping_ = false;

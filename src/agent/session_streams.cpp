@@ -1,4 +1,5 @@
-// The session's streams and requests: starts, attachments, stops. Everything the controller sends is checked here first.
+// The session's streams and requests: starts, attachments, stops. Everything the controller sends
+// is checked here first.
 #include "src/agent/session.hpp"
 #include "src/base/log.hpp"
 #include "src/job/spec.hpp"
@@ -20,8 +21,10 @@ Result<AttemptKey> attempt_key(const wire::Map& args) {
 void Session::on_event(wire::Event event) {
   if (auto* data = std::get_if<event::Data>(&event)) {
     const auto reader = readers_.find(data->stream);
-    if (data->channel == wire::Channel::kSpec) spec_data(data->stream, data->frame.payload());
-    else if (data->channel == wire::Channel::kIn && reader != readers_.end()) reader->second->on_stdin(data->frame.payload());
+    if (data->channel == wire::Channel::kSpec)
+      spec_data(data->stream, data->frame.payload());
+    else if (data->channel == wire::Channel::kIn && reader != readers_.end())
+      reader->second->on_stdin(data->frame.payload());
   } else if (auto* credit = std::get_if<event::Credit>(&event)) {
     const auto reader = readers_.find(credit->stream);
     if (reader != readers_.end()) reader->second->pump();
@@ -34,8 +37,10 @@ void Session::on_event(wire::Event event) {
     opened(opening->stream, opening->kind, opening->args);
   } else if (auto* end = std::get_if<event::Ended>(&event)) {
     const auto reader = readers_.find(end->stream);
-    if (starting_.contains(end->stream)) start_complete(end->stream);
-    else if (reader != readers_.end()) reader->second->on_stdin_end();
+    if (starting_.contains(end->stream))
+      start_complete(end->stream);
+    else if (reader != readers_.end())
+      reader->second->on_stdin_end();
   } else if (auto* reset = std::get_if<event::Reset>(&event)) {
     starting_.erase(reset->stream);
     drop_reader(reset->stream);
@@ -109,7 +114,8 @@ void Session::spec_data(wire::StreamId stream, ByteSpan bytes) {
   Starting& starting = at->second;
   if (starting.spec.size() + bytes.size() > starting.size) {
     starting_.erase(at);
-    return driver_->session().reset(stream, {Code::kLimit, "more of a spec than was announced", {}});
+    return driver_->session().reset(stream,
+                                    {Code::kLimit, "more of a spec than was announced", {}});
   }
   starting.spec.append(as_text(bytes));
   driver_->session().grant(stream, starting.spec.size() + wire::kInitialWindow);
@@ -121,39 +127,44 @@ void Session::start_complete(wire::StreamId stream) {
   if (starting.spec.size() != starting.size)
     return driver_->session().reset(stream, {Code::kProtocol, "a spec ended early", {}});
   const AttemptKey key = starting.start.key;
-  book_->start(starting.start, starting.spec, [this, stream, key, driver = driver_](const std::shared_ptr<LocalJob>& job, const Error& error) {
-    auto waiting = early_.extract(key);
-    if (driver != driver_) return;  // the session that asked is gone; a later one will ask again
-    wire::Session& session = driver->session();
-    if (job) {
-      session.send_event(stream, {{"t", "started"}});
-      session.end(stream);
-    } else {
-      session.reset(stream, error);
-    }
-    if (!waiting.empty()) {
-      for (const auto& reader : waiting.mapped()) {
-        if (job) {
-          job->add_reader(reader);
-        } else {
-          readers_.erase(reader->stream());
-          session.reset(reader->stream(), error);
-        }
-      }
-    }
-    driver->flush_soon();
-  });
+  book_->start(starting.start, starting.spec,
+               [this, stream, key, driver = driver_](const std::shared_ptr<LocalJob>& job,
+                                                     const Error& error) {
+                 auto waiting = early_.extract(key);
+                 if (driver != driver_)
+                   return;  // the session that asked is gone; a later one will ask again
+                 wire::Session& session = driver->session();
+                 if (job) {
+                   session.send_event(stream, {{"t", "started"}});
+                   session.end(stream);
+                 } else {
+                   session.reset(stream, error);
+                 }
+                 if (!waiting.empty()) {
+                   for (const auto& reader : waiting.mapped()) {
+                     if (job) {
+                       job->add_reader(reader);
+                     } else {
+                       readers_.erase(reader->stream());
+                       session.reset(reader->stream(), error);
+                     }
+                   }
+                 }
+                 driver->flush_soon();
+               });
 }
 
 void Session::open_attach(wire::StreamId stream, const wire::Map& args) {
   auto key = attempt_key(args);
   auto options = reader_options(args);
-  if (!key || !options) return driver_->session().reset(stream, {Code::kProtocol, "an attach that cannot be read", {}});
+  if (!key || !options)
+    return driver_->session().reset(stream, {Code::kProtocol, "an attach that cannot be read", {}});
   auto reader = std::make_shared<Reader>(driver_, stream, *options);
   readers_[stream] = reader;
   for (const auto& [other, starting] : starting_)
     if (starting.start.key == *key) return early_[*key].push_back(reader);
-  book_->open(*key, [this, reader, stream, driver = driver_](const std::shared_ptr<LocalJob>& job, const Error& error) {
+  book_->open(*key, [this, reader, stream, driver = driver_](const std::shared_ptr<LocalJob>& job,
+                                                             const Error& error) {
     if (driver != driver_ || !readers_.contains(stream)) return;
     if (job) {
       job->add_reader(reader);
@@ -174,8 +185,10 @@ void Session::answer_request(wire::RequestId id, const std::string& verb, const 
   }
   if (verb != "job.stop")
     return driver_->session().respond(id, fail(Code::kProtocol, "unknown verb"));
-  const std::uint64_t grace = std::min<std::uint64_t>(wire::u64_or(args, "grace_ms", 5000), 86'400'000);
-  book_->open(*key, [id, grace, driver = driver_](const std::shared_ptr<LocalJob>& job, const Error& error) {
+  const std::uint64_t grace =
+      std::min<std::uint64_t>(wire::u64_or(args, "grace_ms", 5000), 86'400'000);
+  book_->open(*key, [id, grace, driver = driver_](const std::shared_ptr<LocalJob>& job,
+                                                  const Error& error) {
     if (!job) {
       driver->session().respond(id, std::unexpected(error));
     } else {

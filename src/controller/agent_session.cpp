@@ -10,17 +10,26 @@ namespace rexec::controller {
 
 namespace event = wire::event;
 
-AgentSession::AgentSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity, std::string source)
-    : hub_(hub), driver_(std::move(driver)), identity_(std::move(identity)), source_(std::move(source)), node_{identity_.id}, router_(driver_) {}
+AgentSession::AgentSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver,
+                           pki::Identity identity, std::string source)
+    : hub_(hub),
+      driver_(std::move(driver)),
+      identity_(std::move(identity)),
+      source_(std::move(source)),
+      node_{identity_.id},
+      router_(driver_) {}
 
-void AgentSession::accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source) {
+void AgentSession::accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport,
+                          std::string source) {
   wire::SessionOptions options;
   options.side = wire::Side::kAcceptor;
   options.max_streams = 0;  // a node opens none
   options.now = BootClock::now();
   pki::Identity identity = *transport->peer();
-  auto driver = std::make_shared<net::SessionDriver>(hub.context().get_executor(), std::move(transport), options);
-  std::shared_ptr<AgentSession> session(new AgentSession(hub, driver, std::move(identity), std::move(source)));
+  auto driver = std::make_shared<net::SessionDriver>(hub.context().get_executor(),
+                                                     std::move(transport), options);
+  std::shared_ptr<AgentSession> session(
+      new AgentSession(hub, driver, std::move(identity), std::move(source)));
   session->self_ = session;
   hub.join(*session);
   driver->start(*session);
@@ -66,16 +75,24 @@ void AgentSession::hello(const wire::Map& map) {
   const auto allowed = hub_.check(identity_);
   if (!allowed) return driver_->session().close(allowed.error());
   Node* node = hub_.registry().find(node_);
-  if (node == nullptr) return driver_->session().close({Code::kRevoked, "this node is not known here", "join it again: rexec join rx1_…"});
-  if (wire::text_or(map, "role") != "node") return driver_->session().close({Code::kDenied, "a node's certificate speaks for a node only", {}});
+  if (node == nullptr)
+    return driver_->session().close(
+        {Code::kRevoked, "this node is not known here", "join it again: rexec join rx1_…"});
+  if (wire::text_or(map, "role") != "node")
+    return driver_->session().close(
+        {Code::kDenied, "a node's certificate speaks for a node only", {}});
   node->software = wire::text_or(map, "software").substr(0, 64);
   node->address = source_;
-  driver_->session().send_hello({{"role", "controller"}, {"cluster", hub_.authority().cluster()}, {"name", node->name},
-                                 {"epoch", hub_.epoch()}, {"software", std::string(build_version().version)},
+  driver_->session().send_hello({{"role", "controller"},
+                                 {"cluster", hub_.authority().cluster()},
+                                 {"name", node->name},
+                                 {"epoch", hub_.epoch()},
+                                 {"software", std::string(build_version().version)},
                                  {"wall_ms", wall_now().time_since_epoch().count()}});
 }
 
-void AgentSession::request(std::string_view verb, wire::Map args, std::function<void(const Result<wire::Map>&)> answered) {
+void AgentSession::request(std::string_view verb, wire::Map args,
+                           std::function<void(const Result<wire::Map>&)> answered) {
   if (!open_) return answered(fail(Code::kLinkLost, "the node is not connected"));
   answers_[driver_->session().request(verb, std::move(args))] = std::move(answered);
   driver_->flush_soon();
@@ -83,17 +100,24 @@ void AgentSession::request(std::string_view verb, wire::Map args, std::function<
 
 void AgentSession::answer(wire::RequestId id, const std::string& verb, const wire::Map& args) {
   if (verb == "reconcile") return reconcile(id, args);
-  if (verb == "renew") return renew(hub_, identity_, args, [self = shared_from_this(), id](const Result<wire::Map>& result) {
-      self->driver_->session().respond(id, result);
-      self->driver_->flush_soon();
-    });
-  if (verb != "job.report") return driver_->session().respond(id, fail(Code::kProtocol, "unknown verb"));
+  if (verb == "renew")
+    return renew(hub_, identity_, args,
+                 [self = shared_from_this(), id](const Result<wire::Map>& result) {
+                   self->driver_->session().respond(id, result);
+                   self->driver_->flush_soon();
+                 });
+  if (verb != "job.report")
+    return driver_->session().respond(id, fail(Code::kProtocol, "unknown verb"));
   const bool known = apply(args, [self = shared_from_this(), id](const Result<void>& saved) {
-    if (saved) self->driver_->session().respond(id, wire::Map::object());
-    else self->driver_->session().respond(id, std::unexpected(saved.error()));
+    if (saved)
+      self->driver_->session().respond(id, wire::Map::object());
+    else
+      self->driver_->session().respond(id, std::unexpected(saved.error()));
     self->driver_->flush_soon();
   });
-  if (!known) driver_->session().respond(id, fail(Code::kUnknownJob, "no such job here, and its ticket is not ours"));
+  if (!known)
+    driver_->session().respond(
+        id, fail(Code::kUnknownJob, "no such job here, and its ticket is not ours"));
 }
 
 Job* AgentSession::reported(const wire::Map& entry) {
@@ -129,19 +153,22 @@ bool AgentSession::apply(const wire::Map& entry, std::move_only_function<void(Re
 void AgentSession::reconcile(wire::RequestId id, const wire::Map& args) {
   const wire::Map& jobs = wire::child_or_empty(args, "jobs");
   const bool last = wire::bool_or(args, "last", true);
-  // The page is acknowledged when the last of its records is committed: the store keeps the order of what it is given.
+  // The page is acknowledged when the last of its records is committed: the store keeps the order
+  // of what it is given.
   for (const wire::Map& entry : jobs) {
     if (!entry.is_object()) continue;
     named_.insert({wire::text_or(entry, "job")});
     apply(entry, {});
   }
-  hub_.post([](store::Database&) {}, [self = shared_from_this(), id, last](const Result<void>& saved) {
-    if (!self->open_) return;
-    if (!saved) return self->driver_->session().respond(id, std::unexpected(saved.error()));
-    self->driver_->session().respond(id, wire::Map::object());
-    if (last) self->settle();
-    self->driver_->flush_soon();
-  });
+  hub_.post([](store::Database&) {},
+            [self = shared_from_this(), id, last](const Result<void>& saved) {
+              if (!self->open_) return;
+              if (!saved)
+                return self->driver_->session().respond(id, std::unexpected(saved.error()));
+              self->driver_->session().respond(id, wire::Map::object());
+              if (last) self->settle();
+              self->driver_->flush_soon();
+            });
 }
 
 // The node has told all: what we believe runs there and it did not name is not there.
@@ -160,9 +187,12 @@ void AgentSession::settle() {
 
 void AgentSession::start(Job& job) {
   if (!open_ || job.spec == nullptr) return;
-  const wire::StreamId stream = driver_->session().open(
-      "start", {{"job", job.key.job.text}, {"attempt", job.key.attempt}, {"ticket", job.ticket}, {"owner", job.owner_name},
-                {"spec_size", job.spec->size()}, {"attach", !job.is_detached}});
+  const wire::StreamId stream = driver_->session().open("start", {{"job", job.key.job.text},
+                                                                  {"attempt", job.key.attempt},
+                                                                  {"ticket", job.ticket},
+                                                                  {"owner", job.owner_name},
+                                                                  {"spec_size", job.spec->size()},
+                                                                  {"attach", !job.is_detached}});
   uploads_[stream] = {job.spec, 0, job.key};
   pump(stream);
 }
@@ -174,9 +204,12 @@ void AgentSession::pump(wire::StreamId stream) {
   wire::Session& session = driver_->session();
   const std::string_view spec = *upload.spec;
   while (upload.sent < spec.size()) {
-    const std::size_t n = std::min<std::size_t>({session.sendable(stream), wire::kMaxData, spec.size() - upload.sent});
+    const std::size_t n = std::min<std::size_t>(
+        {session.sendable(stream), wire::kMaxData, spec.size() - upload.sent});
     if (n == 0) break;
-    session.send_data(stream, wire::Channel::kSpec, wire::make_frame(wire::FrameType::kData, stream, as_bytes(spec.substr(upload.sent, n))));
+    session.send_data(
+        stream, wire::Channel::kSpec,
+        wire::make_frame(wire::FrameType::kData, stream, as_bytes(spec.substr(upload.sent, n))));
     upload.sent += n;
   }
   if (upload.sent == spec.size()) session.end(stream);
@@ -187,12 +220,14 @@ void AgentSession::refused(const AttemptKey& key, const Error& error) {
   Job* job = hub_.jobs().find(key.job);
   if (job == nullptr || job->is_final()) return;
   const bool veto = error.code == Code::kRefusedByNode || error.code == Code::kDenied;
-  wire::Map record = record_without_run(*job, veto ? "denied" : "not_started", veto ? 120 : 125, code_name(error.code));
+  wire::Map record = record_without_run(*job, veto ? "denied" : "not_started", veto ? 120 : 125,
+                                        code_name(error.code));
   record["message"] = error.message;
   hub_.finished(*job, std::move(record), {});
 }
 
-void AgentSession::attach(const Job& job, wire::Map args, Router& client, wire::StreamId client_stream) {
+void AgentSession::attach(const Job& job, wire::Map args, Router& client,
+                          wire::StreamId client_stream) {
   args["job"] = job.key.job.text;
   args["attempt"] = job.key.attempt;
   const wire::StreamId stream = driver_->session().open("attach", std::move(args));

@@ -1,5 +1,6 @@
-// The controller's end of one node's session: takes its reconciliation and reports, sends starts and opens attach streams. What they
-// mean for the job is jobs.* and hub.*; whose bytes go where is router.*.
+// The controller's end of one node's session: takes its reconciliation and reports, sends starts
+// and opens attach streams. What they mean for the job is jobs.* and hub.*; whose bytes go where is
+// router.*.
 #pragma once
 
 #include <memory>
@@ -11,7 +12,9 @@
 
 namespace rexec::controller {
 
-class AgentSession final : public net::SessionHandler, public Member, public std::enable_shared_from_this<AgentSession> {
+class AgentSession final : public net::SessionHandler,
+                           public Member,
+                           public std::enable_shared_from_this<AgentSession> {
  public:
   // Lives until the session is closed.
   static void accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source);
@@ -21,7 +24,8 @@ class AgentSession final : public net::SessionHandler, public Member, public std
   // Links a client's stream to a new attach stream here.
   void attach(const Job& job, wire::Map args, Router& client, wire::StreamId client_stream);
   // `answered` may be called with kLinkLost.
-  void request(std::string_view verb, wire::Map args, std::function<void(const Result<wire::Map>&)> answered);
+  void request(std::string_view verb, wire::Map args,
+               std::function<void(const Result<wire::Map>&)> answered);
   const std::string& source() const { return source_; }
 
   const pki::Identity& identity() const override { return identity_; }
@@ -34,7 +38,8 @@ class AgentSession final : public net::SessionHandler, public Member, public std
     std::size_t sent = 0;
     AttemptKey key;
   };
-  AgentSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity, std::string source);
+  AgentSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity,
+               std::string source);
   void hello(const wire::Map& map);
   void answer(wire::RequestId id, const std::string& verb, const wire::Map& args);
   void reconcile(wire::RequestId id, const wire::Map& args);

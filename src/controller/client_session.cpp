@@ -9,16 +9,25 @@ namespace rexec::controller {
 
 namespace event = wire::event;
 
-ClientSession::ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity, std::string source)
-    : hub_(hub), policy_(hub), driver_(std::move(driver)), identity_(std::move(identity)), source_(std::move(source)), router_(driver_) {}
+ClientSession::ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver,
+                             pki::Identity identity, std::string source)
+    : hub_(hub),
+      policy_(hub),
+      driver_(std::move(driver)),
+      identity_(std::move(identity)),
+      source_(std::move(source)),
+      router_(driver_) {}
 
-void ClientSession::accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source) {
+void ClientSession::accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport,
+                           std::string source) {
   wire::SessionOptions options;
   options.side = wire::Side::kAcceptor;
   options.now = BootClock::now();
   pki::Identity identity = *transport->peer();
-  auto driver = std::make_shared<net::SessionDriver>(hub.context().get_executor(), std::move(transport), options);
-  std::shared_ptr<ClientSession> session(new ClientSession(hub, driver, std::move(identity), std::move(source)));
+  auto driver = std::make_shared<net::SessionDriver>(hub.context().get_executor(),
+                                                     std::move(transport), options);
+  std::shared_ptr<ClientSession> session(
+      new ClientSession(hub, driver, std::move(identity), std::move(source)));
   session->self_ = session;
   hub.join(*session);
   driver->start(*session);
@@ -61,10 +70,15 @@ void ClientSession::on_event(wire::Event event) {
 void ClientSession::hello(const wire::Map& map) {
   const auto allowed = hub_.check(identity_);
   if (!allowed) return driver_->session().close(allowed.error());
-  if (wire::text_or(map, "role") != "user") return driver_->session().close({Code::kDenied, "a person's certificate speaks for a person only", {}});
+  if (wire::text_or(map, "role") != "user")
+    return driver_->session().close(
+        {Code::kDenied, "a person's certificate speaks for a person only", {}});
   name_ = hub_.user(identity_.id)->name;
-  driver_->session().send_hello({{"role", "controller"}, {"cluster", hub_.authority().cluster()}, {"name", name_},
-                                 {"epoch", hub_.epoch()}, {"software", std::string(build_version().version)},
+  driver_->session().send_hello({{"role", "controller"},
+                                 {"cluster", hub_.authority().cluster()},
+                                 {"name", name_},
+                                 {"epoch", hub_.epoch()},
+                                 {"software", std::string(build_version().version)},
                                  {"wall_ms", wall_now().time_since_epoch().count()}});
 }
 
@@ -82,10 +96,14 @@ void ClientSession::open_submit(wire::StreamId stream, const wire::Map& args) {
   if (!request || !targets || !size || request->size() < 16 || request->size() > 64)
     return driver_->session().reset(stream, {Code::kProtocol, "a submit that cannot be read", {}});
   if (*size > job::kMaxSpecBytes)
-    return driver_->session().reset(stream, {Code::kLimit, "the command, its environment and script are " + std::to_string(*size) +
-                                                 " bytes, the limit is 4 MiB", "send large input through stdin: rexec run -i"});
+    return driver_->session().reset(
+        stream, {Code::kLimit,
+                 "the command, its environment and script are " + std::to_string(*size) +
+                     " bytes, the limit is 4 MiB",
+                 "send large input through stdin: rexec run -i"});
   Upload upload;
-  upload.submit = {{identity_.id}, name_, *request, *targets, {}, wire::text_or(args, "mode") == "detached"};
+  upload.submit = {{identity_.id}, name_, *request,
+                   *targets,       {},    wire::text_or(args, "mode") == "detached"};
   upload.submit.spec.reserve(*size);
   upload.size = *size;
   upload.resume = wire::bool_or(args, "resume", false);
@@ -98,7 +116,8 @@ void ClientSession::spec_data(wire::StreamId stream, ByteSpan bytes) {
   std::string& spec = at->second.submit.spec;
   if (spec.size() + bytes.size() > at->second.size) {
     uploads_.erase(at);
-    return driver_->session().reset(stream, {Code::kLimit, "more of a spec than was announced", {}});
+    return driver_->session().reset(stream,
+                                    {Code::kLimit, "more of a spec than was announced", {}});
   }
   spec.append(as_text(bytes));
   driver_->session().grant(stream, spec.size() + wire::kInitialWindow);
@@ -112,20 +131,27 @@ void ClientSession::submit_complete(wire::StreamId stream) {
     return driver_->session().reset(stream, {Code::kProtocol, "a spec ended early", {}});
   Upload brief = upload;
   brief.submit.spec.clear();
-  fan_out(hub_, upload.submit, [self = shared_from_this(), stream, brief](const Result<Accepted>& result) {
-    if (self->open_) self->accepted(stream, brief, result);
-  });
+  fan_out(hub_, upload.submit,
+          [self = shared_from_this(), stream, brief](const Result<Accepted>& result) {
+            if (self->open_) self->accepted(stream, brief, result);
+          });
 }
 
-void ClientSession::accepted(wire::StreamId stream, const Upload& upload, const Result<Accepted>& result) {
+void ClientSession::accepted(wire::StreamId stream, const Upload& upload,
+                             const Result<Accepted>& result) {
   wire::Session& session = driver_->session();
   driver_->flush_soon();
   if (!result) return session.reset(stream, result.error());
   wire::Map jobs = wire::Map::array();
   for (const Job* job : result->jobs) {
-    wire::Map entry{{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"node", job->node_name}, {"ticket", job->ticket}};
-    // Only a job that no node ever saw has its record here; all others bring it on their attach stream, after the output.
-    if (job->is_final() && wire::text_or(*job->record, "reason") == "node_offline") entry["record"] = *job->record;
+    wire::Map entry{{"job", job->key.job.text},
+                    {"attempt", job->key.attempt},
+                    {"node", job->node_name},
+                    {"ticket", job->ticket}};
+    // Only a job that no node ever saw has its record here; all others bring it on their attach
+    // stream, after the output.
+    if (job->is_final() && wire::text_or(*job->record, "reason") == "node_offline")
+      entry["record"] = *job->record;
     jobs.push_back(std::move(entry));
   }
   wire::Map map{{"t", "accepted"}, {"jobs", std::move(jobs)}};
@@ -136,7 +162,9 @@ void ClientSession::accepted(wire::StreamId stream, const Upload& upload, const 
   for (const Job* job : result->jobs) {
     Node* node = hub_.registry().find(job->node);
     if (node == nullptr || node->link == nullptr) continue;
-    const wire::StreamId to_client = session.open("attach", {{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"node", job->node_name}});
+    const wire::StreamId to_client = session.open(
+        "attach",
+        {{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"node", job->node_name}});
     node->link->attach(*job, {{"out", 0U}, {"err", 0U}, {"stdin", true}}, router_, to_client);
   }
 }
@@ -159,7 +187,8 @@ void ClientSession::open_attach(wire::StreamId stream, const wire::Map& args) {
   }
   hub_.when_online(node, [weak = weak_from_this(), stream, args, key] {
     const auto self = weak.lock();
-    if (self && self->open_ && self->driver_->session().has_stream(stream)) self->attach_now(stream, args, key);
+    if (self && self->open_ && self->driver_->session().has_stream(stream))
+      self->attach_now(stream, args, key);
   });
 }
 
@@ -167,13 +196,21 @@ void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args, con
   wire::Session& session = driver_->session();
   driver_->flush_soon();
   const Job* job = hub_.jobs().find(id);
-  if (job == nullptr) return session.reset(stream, {Code::kUnknownJob, "neither the controller nor the node knows job " + id.text, {}});
+  if (job == nullptr)
+    return session.reset(
+        stream,
+        {Code::kUnknownJob, "neither the controller nor the node knows job " + id.text, {}});
   Node* node = hub_.registry().find(job->node);
   if (node == nullptr || node->link == nullptr)
-    return session.reset(stream, {Code::kNodeOffline, "node \"" + job->node_name + "\" is offline", {}});
-  node->link->attach(*job, {{"out", wire::u64_or(args, "out", 0)}, {"err", wire::u64_or(args, "err", 0)},
-                            {"stdin", wire::bool_or(args, "stdin", false)}, {"follow", wire::bool_or(args, "follow", true)},
-                            {"hold", wire::bool_or(args, "hold", true)}}, router_, stream);
+    return session.reset(stream,
+                         {Code::kNodeOffline, "node \"" + job->node_name + "\" is offline", {}});
+  node->link->attach(*job,
+                     {{"out", wire::u64_or(args, "out", 0)},
+                      {"err", wire::u64_or(args, "err", 0)},
+                      {"stdin", wire::bool_or(args, "stdin", false)},
+                      {"follow", wire::bool_or(args, "follow", true)},
+                      {"hold", wire::bool_or(args, "hold", true)}},
+                     router_, stream);
 }
 
 void ClientSession::answer(wire::RequestId id, const std::string& verb, const wire::Map& args) {
@@ -185,7 +222,8 @@ void ClientSession::answer(wire::RequestId id, const std::string& verb, const wi
   };
   const Verb method = find_verb(verb);
   if (method == nullptr)
-    return respond(fail(Code::kUsage, "this controller does not know the request \"" + verb + "\"", "is it older than this client? rexec version"));
+    return respond(fail(Code::kUsage, "this controller does not know the request \"" + verb + "\"",
+                        "is it older than this client? rexec version"));
   (this->*method)(args, respond);
 }
 

@@ -1,5 +1,6 @@
-// The controller's end of one person's session: requests (client_verbs.cpp), submits, attach streams. Everything is checked against the
-// certificate's user by policy.hpp; nothing a client says about itself counts.
+// The controller's end of one person's session: requests (client_verbs.cpp), submits, attach
+// streams. Everything is checked against the certificate's user by policy.hpp; nothing a client
+// says about itself counts.
 #pragma once
 
 #include <memory>
@@ -12,7 +13,9 @@
 
 namespace rexec::controller {
 
-class ClientSession final : public net::SessionHandler, public Member, public std::enable_shared_from_this<ClientSession> {
+class ClientSession final : public net::SessionHandler,
+                            public Member,
+                            public std::enable_shared_from_this<ClientSession> {
  public:
   using Respond = std::function<void(const Result<wire::Map>&)>;
 
@@ -28,7 +31,8 @@ class ClientSession final : public net::SessionHandler, public Member, public st
     std::size_t size = 0;
     bool resume = false;
   };
-  ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity, std::string source);
+  ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity,
+                std::string source);
   void hello(const wire::Map& map);
   void opened(wire::StreamId stream, const std::string& kind, const wire::Map& args);
   void open_submit(wire::StreamId stream, const wire::Map& args);

@@ -1,5 +1,5 @@
-// The requests a person's session may make, one function each. Reads answer from memory; changes answer after their commit, which
-// carries the audit row.
+// The requests a person's session may make, one function each. Reads answer from memory; changes
+// answer after their commit, which carries the audit row.
 #include <algorithm>
 
 #include "src/base/version.hpp"
@@ -11,58 +11,84 @@ namespace rexec::controller {
 namespace {
 
 wire::Map node_to_map(Hub& hub, const Node& node) {
-  const auto time = [](WallTime at) { return at == WallTime{} ? wire::Map(nullptr) : wire::Map(to_iso8601(at)); };
+  const auto time = [](WallTime at) {
+    return at == WallTime{} ? wire::Map(nullptr) : wire::Map(to_iso8601(at));
+  };
   const auto unfinished = hub.jobs().unfinished_on(node.id);
   wire::Map labels = wire::Map::object();
   for (const auto& [key, value] : node.labels) labels[key] = value;
-  return {{"name", node.name}, {"id", node.id.text}, {"state", node.link != nullptr ? "online" : "offline"}, {"labels", labels},
-          {"last_seen", node.link != nullptr ? wire::Map(to_iso8601(wall_now())) : time(node.last_seen)}, {"enrolled", time(node.enrolled)},
-          {"software", node.software}, {"address", node.address}, {"run_as", node.run_as}, {"jobs", unfinished.size()}};
+  return {{"name", node.name},
+          {"id", node.id.text},
+          {"state", node.link != nullptr ? "online" : "offline"},
+          {"labels", labels},
+          {"last_seen",
+           node.link != nullptr ? wire::Map(to_iso8601(wall_now())) : time(node.last_seen)},
+          {"enrolled", time(node.enrolled)},
+          {"software", node.software},
+          {"address", node.address},
+          {"run_as", node.run_as},
+          {"jobs", unfinished.size()}};
 }
 
 std::unexpected<Error> unknown_node(Hub& hub, const std::string& name) {
   auto selected = hub.registry().select(name);
   if (!selected) return std::unexpected(selected.error());
-  return fail(Code::kUnknownNode, "\"" + name + "\" is not the name of one node", "see: rexec node ls");
+  return fail(Code::kUnknownNode, "\"" + name + "\" is not the name of one node",
+              "see: rexec node ls");
 }
-
 
 }  // namespace
 
 ClientSession::Verb ClientSession::find_verb(const std::string& name) {
   static const std::unordered_map<std::string_view, Verb> verbs{
-      {"whoami", &ClientSession::whoami},         {"status", &ClientSession::status},       {"renew", &ClientSession::renew_own},
-      {"node.ls", &ClientSession::node_ls},       {"node.show", &ClientSession::node_show}, {"node.rm", &ClientSession::node_rm},
-      {"node.wait", &ClientSession::node_wait},   {"token.new", &ClientSession::token_new}, {"token.ls", &ClientSession::token_ls},
-      {"token.revoke", &ClientSession::token_revoke}, {"user.ls", &ClientSession::user_ls}, {"user.revoke", &ClientSession::user_revoke},
-      {"job.ls", &ClientSession::job_ls},         {"job.show", &ClientSession::job_show},   {"job.resolve", &ClientSession::job_show},
-      {"job.wait", &ClientSession::job_wait},     {"job.stop", &ClientSession::job_stop},   {"job.rm", &ClientSession::job_rm}};
+      {"whoami", &ClientSession::whoami},        {"status", &ClientSession::status},
+      {"renew", &ClientSession::renew_own},      {"node.ls", &ClientSession::node_ls},
+      {"node.show", &ClientSession::node_show},  {"node.rm", &ClientSession::node_rm},
+      {"node.wait", &ClientSession::node_wait},  {"token.new", &ClientSession::token_new},
+      {"token.ls", &ClientSession::token_ls},    {"token.revoke", &ClientSession::token_revoke},
+      {"user.ls", &ClientSession::user_ls},      {"user.revoke", &ClientSession::user_revoke},
+      {"job.ls", &ClientSession::job_ls},        {"job.show", &ClientSession::job_show},
+      {"job.resolve", &ClientSession::job_show}, {"job.wait", &ClientSession::job_wait},
+      {"job.stop", &ClientSession::job_stop},    {"job.rm", &ClientSession::job_rm}};
   const auto at = verbs.find(name);
   return at == verbs.end() ? nullptr : at->second;
 }
 
 void ClientSession::whoami(const wire::Map&, const Respond& respond) {
-  respond(wire::Map{{"user", name_}, {"id", identity_.id}, {"role", hub_.is_admin(identity_.id) ? "admin" : "user"},
-                    {"cluster", hub_.authority().cluster()}, {"expires", to_iso8601(identity_.not_after)}});
+  respond(wire::Map{{"user", name_},
+                    {"id", identity_.id},
+                    {"role", hub_.is_admin(identity_.id) ? "admin" : "user"},
+                    {"cluster", hub_.authority().cluster()},
+                    {"expires", to_iso8601(identity_.not_after)}});
 }
 
 void ClientSession::status(const wire::Map&, const Respond& respond) {
   std::size_t online = 0;
   const auto nodes = hub_.registry().all();
   for (const Node* node : nodes) online += node->link != nullptr ? 1 : 0;
-  const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(BootClock::now() - hub_.started_at()).count();
-  respond(wire::Map{{"cluster", hub_.authority().cluster()}, {"version", std::string(build_version().version)}, {"epoch", hub_.epoch()},
-                    {"uptime_s", uptime}, {"sessions", hub_.session_count()}, {"nodes", {{"total", nodes.size()}, {"online", online}}},
-                    {"jobs", {{"total", hub_.jobs().size()}, {"running", hub_.jobs().running()}}}, {"disk_low", hub_.store().disk_low()}});
+  const auto uptime =
+      std::chrono::duration_cast<std::chrono::seconds>(BootClock::now() - hub_.started_at())
+          .count();
+  respond(wire::Map{{"cluster", hub_.authority().cluster()},
+                    {"version", std::string(build_version().version)},
+                    {"epoch", hub_.epoch()},
+                    {"uptime_s", uptime},
+                    {"sessions", hub_.session_count()},
+                    {"nodes", {{"total", nodes.size()}, {"online", online}}},
+                    {"jobs", {{"total", hub_.jobs().size()}, {"running", hub_.jobs().running()}}},
+                    {"disk_low", hub_.store().disk_low()}});
 }
 
-void ClientSession::renew_own(const wire::Map& args, const Respond& respond) { renew(hub_, identity_, args, respond); }
+void ClientSession::renew_own(const wire::Map& args, const Respond& respond) {
+  renew(hub_, identity_, args, respond);
+}
 
 // ---- nodes
 
 void ClientSession::node_ls(const wire::Map& args, const Respond& respond) {
   const std::string target = wire::text_or(args, "target");
-  auto nodes = target.empty() ? Result<std::vector<Node*>>(hub_.registry().all()) : hub_.registry().select(target);
+  auto nodes = target.empty() ? Result<std::vector<Node*>>(hub_.registry().all())
+                              : hub_.registry().select(target);
   if (!nodes) return respond(std::unexpected(nodes.error()));
   wire::Map list = wire::Map::array();
   for (const Node* node : *nodes) list.push_back(node_to_map(hub_, *node));
@@ -83,19 +109,21 @@ void ClientSession::node_rm(const wire::Map& args, const Respond& respond) {
   const Node* node = hub_.registry().find_by_name(name);
   if (node == nullptr) return respond(unknown_node(hub_, name));
   const NodeId id = node->id;
-  hub_.post([id, name, who = actor()](store::Database& db) {
-    store::remove_node(db, id, wall_now());
-    store::append_audit(db, wall_now(), {who, "node.rm", "node/" + id.text, name});
-  }, [this, self = shared_from_this(), id, name, respond](const Result<void>& saved) {
-    if (!saved) return respond(std::unexpected(saved.error()));
-    for (Job* job : hub_.jobs().unfinished_on(id)) {
-      wire::Map record = record_without_run(*job, "lost", 121, "node_removed");
-      record["complete"] = false;
-      hub_.finished(*job, std::move(record), {});
-    }
-    hub_.forget_node(id);
-    respond(wire::Map{{"removed", name}});
-  });
+  hub_.post(
+      [id, name, who = actor()](store::Database& db) {
+        store::remove_node(db, id, wall_now());
+        store::append_audit(db, wall_now(), {who, "node.rm", "node/" + id.text, name});
+      },
+      [this, self = shared_from_this(), id, name, respond](const Result<void>& saved) {
+        if (!saved) return respond(std::unexpected(saved.error()));
+        for (Job* job : hub_.jobs().unfinished_on(id)) {
+          wire::Map record = record_without_run(*job, "lost", 121, "node_removed");
+          record["complete"] = false;
+          hub_.finished(*job, std::move(record), {});
+        }
+        hub_.forget_node(id);
+        respond(wire::Map{{"removed", name}});
+      });
 }
 
 void ClientSession::node_wait(const wire::Map& args, const Respond& respond) {
@@ -109,10 +137,14 @@ void ClientSession::node_wait(const wire::Map& args, const Respond& respond) {
   };
   auto waiting = std::make_shared<Waiting>(hub_.context());
   waiting->left = nodes->size();
-  const auto limit = std::min<std::uint64_t>(wire::u64_or(args, "timeout_ms", 60'000), 7ULL * 86'400'000);
+  const auto limit =
+      std::min<std::uint64_t>(wire::u64_or(args, "timeout_ms", 60'000), 7ULL * 86'400'000);
   waiting->timer.arm(Millis{static_cast<std::int64_t>(limit)}, [waiting, respond, limit] {
     if (std::exchange(waiting->answered, true)) return;
-    respond(fail(Code::kTimeout, std::to_string(waiting->left) + " nodes did not come online within " + format_duration(Millis{static_cast<std::int64_t>(limit)}), "see: rexec node ls"));
+    respond(fail(Code::kTimeout,
+                 std::to_string(waiting->left) + " nodes did not come online within " +
+                     format_duration(Millis{static_cast<std::int64_t>(limit)}),
+                 "see: rexec node ls"));
   });
   for (const Node* node : *nodes) {
     hub_.when_online(node->id, [waiting, respond] {
@@ -130,7 +162,8 @@ void ClientSession::token_new(const wire::Map& args, const Respond& respond) {
   if (!allowed) return respond(std::unexpected(allowed.error()));
   store::TokenRow row;
   row.id = random_id('t');
-  row.kind = wire::text_or(args, "role", "node") == "user" ? pki::TokenKind::kUser : pki::TokenKind::kNode;
+  row.kind =
+      wire::text_or(args, "role", "node") == "user" ? pki::TokenKind::kUser : pki::TokenKind::kNode;
   row.name = wire::text_or(args, "name");
   if (!row.name.empty()) {
     auto good = check_name(row.kind == pki::TokenKind::kUser ? "user" : "node", row.name);
@@ -142,30 +175,48 @@ void ClientSession::token_new(const wire::Map& args, const Respond& respond) {
   if (wire::bool_or(args, "replace", false)) row.replace = store::Replace::kYes;
   row.created_by = name_;
   row.created = wall_now();
-  row.expires = row.created + std::chrono::seconds(std::clamp<std::uint64_t>(wire::u64_or(args, "ttl_s", 1800), 1, 30 * 86'400));
-  auto text = pki::encode_token({row.kind, hub_.addresses(), hub_.authority().pin(), row.id, row.secret});
+  row.expires = row.created + std::chrono::seconds(std::clamp<std::uint64_t>(
+                                  wire::u64_or(args, "ttl_s", 1800), 1, 30 * 86'400));
+  auto text =
+      pki::encode_token({row.kind, hub_.addresses(), hub_.authority().pin(), row.id, row.secret});
   if (!text) return respond(std::unexpected(text.error()));
-  hub_.post([row, who = actor()](store::Database& db) {
-    store::insert_token(db, row);
-    store::append_audit(db, wall_now(), {who, "token.new", "token/" + row.id, row.name});
-  }, [respond, row, token = *text](const Result<void>& saved) {
-    if (!saved) return respond(std::unexpected(saved.error()));
-    respond(wire::Map{{"token", token}, {"id", row.id}, {"expires", to_iso8601(row.expires)}, {"name", row.name}});
-  });
+  hub_.post(
+      [row, who = actor()](store::Database& db) {
+        store::insert_token(db, row);
+        store::append_audit(db, wall_now(), {who, "token.new", "token/" + row.id, row.name});
+      },
+      [respond, row, token = *text](const Result<void>& saved) {
+        if (!saved) return respond(std::unexpected(saved.error()));
+        respond(wire::Map{{"token", token},
+                          {"id", row.id},
+                          {"expires", to_iso8601(row.expires)},
+                          {"name", row.name}});
+      });
 }
 
 void ClientSession::token_ls(const wire::Map&, const Respond& respond) {
   const auto allowed = policy_.administer(identity_.id, "listing tokens");
   if (!allowed) return respond(std::unexpected(allowed.error()));
   hub_.ask<std::vector<store::TokenRow>>(
-      [](store::Database& db) -> Result<std::vector<store::TokenRow>> { return store::load_tokens(db); },
+      [](store::Database& db) -> Result<std::vector<store::TokenRow>> {
+        return store::load_tokens(db);
+      },
       [respond](Result<std::vector<store::TokenRow>> rows) {
         if (!rows) return respond(std::unexpected(rows.error()));
         wire::Map list = wire::Map::array();
         for (const auto& row : *rows) {
-          const char* state = row.revoked ? "revoked" : !row.spent_by.empty() ? "used" : row.expires < wall_now() ? "expired" : "open";
-          list.push_back({{"id", row.id}, {"role", row.kind == pki::TokenKind::kUser ? "user" : "node"}, {"name", row.name}, {"state", state},
-                          {"created_by", row.created_by}, {"created", to_iso8601(row.created)}, {"expires", to_iso8601(row.expires)}, {"used_by", row.spent_id}});
+          const char* state = row.revoked                ? "revoked"
+                              : !row.spent_by.empty()    ? "used"
+                              : row.expires < wall_now() ? "expired"
+                                                         : "open";
+          list.push_back({{"id", row.id},
+                          {"role", row.kind == pki::TokenKind::kUser ? "user" : "node"},
+                          {"name", row.name},
+                          {"state", state},
+                          {"created_by", row.created_by},
+                          {"created", to_iso8601(row.created)},
+                          {"expires", to_iso8601(row.expires)},
+                          {"used_by", row.spent_id}});
         }
         respond(wire::Map{{"tokens", std::move(list)}});
       });
@@ -175,19 +226,25 @@ void ClientSession::token_revoke(const wire::Map& args, const Respond& respond) 
   const auto allowed = policy_.administer(identity_.id, "revoking a token");
   if (!allowed) return respond(std::unexpected(allowed.error()));
   const std::string id = wire::text_or(args, "id");
-  hub_.post([id, who = actor()](store::Database& db) {
-    store::revoke_token(db, id, wall_now());
-    store::append_audit(db, wall_now(), {who, "token.revoke", "token/" + id, ""});
-  }, [respond, id](const Result<void>& saved) {
-    if (!saved) return respond(std::unexpected(saved.error()));
-    respond(wire::Map{{"revoked", id}});
-  });
+  hub_.post(
+      [id, who = actor()](store::Database& db) {
+        store::revoke_token(db, id, wall_now());
+        store::append_audit(db, wall_now(), {who, "token.revoke", "token/" + id, ""});
+      },
+      [respond, id](const Result<void>& saved) {
+        if (!saved) return respond(std::unexpected(saved.error()));
+        respond(wire::Map{{"revoked", id}});
+      });
 }
 
 void ClientSession::user_ls(const wire::Map&, const Respond& respond) {
   wire::Map list = wire::Map::array();
   for (const auto& [id, row] : hub_.users())
-    if (!row.revoked) list.push_back({{"name", row.name}, {"id", id}, {"role", store::user_role_name(row.role)}, {"created", to_iso8601(row.created)}});
+    if (!row.revoked)
+      list.push_back({{"name", row.name},
+                      {"id", id},
+                      {"role", store::user_role_name(row.role)},
+                      {"created", to_iso8601(row.created)}});
   respond(wire::Map{{"users", std::move(list)}});
 }
 
@@ -195,17 +252,22 @@ void ClientSession::user_revoke(const wire::Map& args, const Respond& respond) {
   const auto allowed = policy_.administer(identity_.id, "revoking a user");
   if (!allowed) return respond(std::unexpected(allowed.error()));
   const std::string name = wire::text_or(args, "name");
-  const auto at = std::find_if(hub_.users().begin(), hub_.users().end(), [&](const auto& entry) { return entry.second.name == name && !entry.second.revoked; });
-  if (at == hub_.users().end()) return respond(fail(Code::kUnknownObject, "no user \"" + name + "\"", "see: rexec user ls"));
-  const UserId id = at->second.id;
-  hub_.post([id, name, who = actor()](store::Database& db) {
-    store::revoke_user(db, id, wall_now());
-    store::append_audit(db, wall_now(), {who, "user.revoke", "user/" + id.text, name});
-  }, [this, self = shared_from_this(), id, name, respond](const Result<void>& saved) {
-    if (!saved) return respond(std::unexpected(saved.error()));
-    hub_.forget_user(id.text);
-    respond(wire::Map{{"revoked", name}});
+  const auto at = std::find_if(hub_.users().begin(), hub_.users().end(), [&](const auto& entry) {
+    return entry.second.name == name && !entry.second.revoked;
   });
+  if (at == hub_.users().end())
+    return respond(fail(Code::kUnknownObject, "no user \"" + name + "\"", "see: rexec user ls"));
+  const UserId id = at->second.id;
+  hub_.post(
+      [id, name, who = actor()](store::Database& db) {
+        store::revoke_user(db, id, wall_now());
+        store::append_audit(db, wall_now(), {who, "user.revoke", "user/" + id.text, name});
+      },
+      [this, self = shared_from_this(), id, name, respond](const Result<void>& saved) {
+        if (!saved) return respond(std::unexpected(saved.error()));
+        hub_.forget_user(id.text);
+        respond(wire::Map{{"revoked", name}});
+      });
 }
 
 // ---- jobs
@@ -226,7 +288,8 @@ void ClientSession::job_ls(const wire::Map& args, const Respond& respond) {
 }
 
 void ClientSession::job_show(const wire::Map& args, const Respond& respond) {
-  auto job = policy_.see(identity_.id, wire::text_or(args, args.contains("prefix") ? "prefix" : "job"));
+  auto job =
+      policy_.see(identity_.id, wire::text_or(args, args.contains("prefix") ? "prefix" : "job"));
   if (!job) return respond(std::unexpected(job.error()));
   wire::Map map = job_to_map(**job);
   map["ticket"] = (*job)->ticket;
@@ -246,34 +309,46 @@ void ClientSession::job_stop(const wire::Map& args, const Respond& respond) {
   if (job.is_final()) return respond(job_to_map(job));
   Node* node = hub_.registry().find(job.node);
   if (node == nullptr || node->link == nullptr)
-    return respond(fail(Code::kNodeOffline, "node \"" + job.node_name + "\" is offline, the job cannot be reached", "wait for it: rexec node wait " + job.node_name));
-  const std::uint64_t grace = std::min<std::uint64_t>(wire::u64_or(args, "grace_ms", 5000), 86'400'000);
-  node->link->request("job.stop", {{"job", job.key.job.text}, {"attempt", job.key.attempt}, {"grace_ms", grace}},
-                      [this, self = shared_from_this(), id = job.key.job, respond](const Result<wire::Map>& answer) {
-                        if (!answer) return respond(answer);
-                        if (Job* now = hub_.jobs().find(id)) return hub_.when_final(*now, [respond](const Job& ended) { respond(job_to_map(ended)); });
-                        respond(fail(Code::kUnknownJob, "the job is gone"));
-                      });
+    return respond(fail(Code::kNodeOffline,
+                        "node \"" + job.node_name + "\" is offline, the job cannot be reached",
+                        "wait for it: rexec node wait " + job.node_name));
+  const std::uint64_t grace =
+      std::min<std::uint64_t>(wire::u64_or(args, "grace_ms", 5000), 86'400'000);
+  node->link->request(
+      "job.stop", {{"job", job.key.job.text}, {"attempt", job.key.attempt}, {"grace_ms", grace}},
+      [this, self = shared_from_this(), id = job.key.job,
+       respond](const Result<wire::Map>& answer) {
+        if (!answer) return respond(answer);
+        if (Job* now = hub_.jobs().find(id))
+          return hub_.when_final(*now, [respond](const Job& ended) { respond(job_to_map(ended)); });
+        respond(fail(Code::kUnknownJob, "the job is gone"));
+      });
 }
 
 void ClientSession::job_rm(const wire::Map& args, const Respond& respond) {
   auto found = policy_.see(identity_.id, wire::text_or(args, "job"));
   if (!found) return respond(std::unexpected(found.error()));
   const Job& job = **found;
-  if (!job.is_final()) return respond(fail(Code::kConflict, "job " + job.key.job.text + " is still " + job.shown_state(), "end it first: rexec stop " + job.key.job.text));
+  if (!job.is_final())
+    return respond(fail(Code::kConflict,
+                        "job " + job.key.job.text + " is still " + job.shown_state(),
+                        "end it first: rexec stop " + job.key.job.text));
   const AttemptKey key = job.key;
   const NodeId node_id = job.node;
-  hub_.post([key, who = actor()](store::Database& db) {
-    store::remove_job(db, key.job);
-    store::append_audit(db, wall_now(), {who, "job.rm", "job/" + key.job.text, ""});
-  }, [this, self = shared_from_this(), key, node_id, respond](const Result<void>& saved) {
-    if (!saved) return respond(std::unexpected(saved.error()));
-    hub_.jobs().remove(key.job);
-    const Node* node = hub_.registry().find(node_id);
-    if (node != nullptr && node->link != nullptr)
-      node->link->request("job.remove", {{"job", key.job.text}, {"attempt", key.attempt}}, [](const Result<wire::Map>&) {});
-    respond(wire::Map{{"removed", key.job.text}});
-  });
+  hub_.post(
+      [key, who = actor()](store::Database& db) {
+        store::remove_job(db, key.job);
+        store::append_audit(db, wall_now(), {who, "job.rm", "job/" + key.job.text, ""});
+      },
+      [this, self = shared_from_this(), key, node_id, respond](const Result<void>& saved) {
+        if (!saved) return respond(std::unexpected(saved.error()));
+        hub_.jobs().remove(key.job);
+        const Node* node = hub_.registry().find(node_id);
+        if (node != nullptr && node->link != nullptr)
+          node->link->request("job.remove", {{"job", key.job.text}, {"attempt", key.attempt}},
+                              [](const Result<wire::Map>&) {});
+        respond(wire::Map{{"removed", key.job.text}});
+      });
 }
 
 }  // namespace rexec::controller

@@ -10,7 +10,8 @@ namespace {
 
 // One refusal for an unknown token and for a wrong proof: a stranger learns nothing by trying.
 std::unexpected<Error> refuse() {
-  return fail(Code::kTokenSpent, "the token is not valid here: wrong, used, expired or revoked", "ask for a new one: rexec token new");
+  return fail(Code::kTokenSpent, "the token is not valid here: wrong, used, expired or revoked",
+              "ask for a new one: rexec token new");
 }
 
 std::string labels_json(const wire::Map& args) {
@@ -27,13 +28,16 @@ std::string labels_json(const wire::Map& args) {
 EnrolSession::EnrolSession(Hub& hub, std::string source, std::string exporter)
     : hub_(hub), source_(std::move(source)), exporter_(std::move(exporter)) {}
 
-void EnrolSession::accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source) {
+void EnrolSession::accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport,
+                          std::string source) {
   wire::SessionOptions options;
   options.side = wire::Side::kAcceptor;
   options.trust = wire::Trust::kStranger;
   options.now = BootClock::now();
-  std::shared_ptr<EnrolSession> session(new EnrolSession(hub, std::move(source), transport->enrol_exporter()));
-  session->driver_ = std::make_shared<net::SessionDriver>(hub.context().get_executor(), std::move(transport), options);
+  std::shared_ptr<EnrolSession> session(
+      new EnrolSession(hub, std::move(source), transport->enrol_exporter()));
+  session->driver_ = std::make_shared<net::SessionDriver>(hub.context().get_executor(),
+                                                          std::move(transport), options);
   session->self_ = session;
   session->driver_->start(*session);
 }
@@ -41,11 +45,15 @@ void EnrolSession::accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport
 void EnrolSession::on_event(wire::Event event) {
   if (auto* hello = std::get_if<wire::event::Hello>(&event)) {
     if (wire::text_or(hello->map, "role") != "enrol")
-      return driver_->session().close({Code::kNotSignedIn, "without a certificate only enrolling is possible", "rexec login rx1_… or rexec join rx1_…"});
-    driver_->session().send_hello({{"role", "controller"}, {"software", std::string(build_version().version)}});
+      return driver_->session().close({Code::kNotSignedIn,
+                                       "without a certificate only enrolling is possible",
+                                       "rexec login rx1_… or rexec join rx1_…"});
+    driver_->session().send_hello(
+        {{"role", "controller"}, {"software", std::string(build_version().version)}});
   } else if (auto* request = std::get_if<wire::event::Request>(&event)) {
     if (request->verb != "enrol" || std::exchange(asked_, true))
-      return driver_->session().close({Code::kDenied, "without a certificate one may enrol once", {}});
+      return driver_->session().close(
+          {Code::kDenied, "without a certificate one may enrol once", {}});
     enrol(request->id, request->args);
   } else if (std::holds_alternative<wire::event::Closed>(event)) {
     asio::post(hub_.context(), [self = std::move(self_)] {});
@@ -54,7 +62,8 @@ void EnrolSession::on_event(wire::Event event) {
 
 void EnrolSession::answer(wire::RequestId id, const Result<wire::Map>& result) {
   if (!self_) return;
-  if (!result) log_warn("enrolment refused", {{"source", source_}, {"why", result.error().message}});
+  if (!result)
+    log_warn("enrolment refused", {{"source", source_}, {"why", result.error().message}});
   driver_->session().respond(id, result);
   driver_->flush_soon();
 }
@@ -76,35 +85,50 @@ void EnrolSession::enrol(wire::RequestId id, const wire::Map& args) {
   request.from = source_;
   request.now = wall_now();
   auto shared = std::make_shared<pki::Csr>(std::move(*csr));
-  auto operation = [this, self = self_, request, shared, csr_der = wire::bin_or(args, "csr"),
-                    proof = wire::bin_or(args, "proof")](store::Database& db) -> Result<store::Enrolled> {
+  auto operation =
+      [this, self = self_, request, shared, csr_der = wire::bin_or(args, "csr"),
+       proof = wire::bin_or(args, "proof")](store::Database& db) -> Result<store::Enrolled> {
     auto token = store::find_token(db, request.token_id);
-    if (!token || !pki::enrol_proof_matches(token->secret, as_bytes(exporter_), as_bytes(csr_der), as_bytes(proof))) return refuse();
+    if (!token || !pki::enrol_proof_matches(token->secret, as_bytes(exporter_), as_bytes(csr_der),
+                                            as_bytes(proof)))
+      return refuse();
     return store::enrol(db, request, [&](pki::Role role, const std::string& holder) {
       const Millis lifetime = role == pki::Role::kNode ? pki::kNodeLifetime : pki::kUserLifetime;
-      return hub_.authority().issue(shared->public_key.get(), {role, holder, request.now, lifetime});
+      return hub_.authority().issue(shared->public_key.get(),
+                                    {role, holder, request.now, lifetime});
     });
   };
-  hub_.ask<store::Enrolled>(std::move(operation), [this, self = self_, id, request](Result<store::Enrolled> done) {
+  hub_.ask<store::Enrolled>(std::move(operation), [this, self = self_, id,
+                                                   request](Result<store::Enrolled> done) {
     if (!done) return answer(id, std::unexpected(done.error()));
     // The store has it; memory follows by reading the row back, so that both say the same.
-    struct Rows { std::optional<store::NodeRow> node; std::optional<store::UserRow> user; };
-    hub_.ask<Rows>([done = *done](store::Database& db) -> Result<Rows> {
-      Rows rows;
-      if (done.kind == pki::TokenKind::kNode) rows.node = store::find_node(db, {done.id});
-      else rows.user = store::find_user(db, {done.id});
-      return rows;
-    }, [this, self, id, done = *done](Result<Rows> rows) {
-      if (!rows) return answer(id, std::unexpected(rows.error()));
-      if (!done.replaced.empty()) hub_.forget_node({done.replaced});
-      if (rows->node) hub_.add_node(*rows->node);
-      if (rows->user) hub_.users()[rows->user->id.text] = *rows->user;
-      log_info("enrolled", {{"name", done.name}, {"id", done.id}, {"source", source_}});
-      answer(id, wire::Map{{"certificate", wire::bin(done.certificate)},
-                           {"ca", wire::bin(pki::encode_certificate(hub_.authority().certificate()))},
-                           {"id", done.id}, {"name", done.name}, {"cluster", hub_.authority().cluster()},
-                           {"role", done.kind == pki::TokenKind::kNode ? "node" : "user"}});
-    });
+    struct Rows {
+      std::optional<store::NodeRow> node;
+      std::optional<store::UserRow> user;
+    };
+    hub_.ask<Rows>(
+        [done = *done](store::Database& db) -> Result<Rows> {
+          Rows rows;
+          if (done.kind == pki::TokenKind::kNode)
+            rows.node = store::find_node(db, {done.id});
+          else
+            rows.user = store::find_user(db, {done.id});
+          return rows;
+        },
+        [this, self, id, done = *done](Result<Rows> rows) {
+          if (!rows) return answer(id, std::unexpected(rows.error()));
+          if (!done.replaced.empty()) hub_.forget_node({done.replaced});
+          if (rows->node) hub_.add_node(*rows->node);
+          if (rows->user) hub_.users()[rows->user->id.text] = *rows->user;
+          log_info("enrolled", {{"name", done.name}, {"id", done.id}, {"source", source_}});
+          answer(id, wire::Map{
+                         {"certificate", wire::bin(done.certificate)},
+                         {"ca", wire::bin(pki::encode_certificate(hub_.authority().certificate()))},
+                         {"id", done.id},
+                         {"name", done.name},
+                         {"cluster", hub_.authority().cluster()},
+                         {"role", done.kind == pki::TokenKind::kNode ? "node" : "user"}});
+        });
   });
 }
 

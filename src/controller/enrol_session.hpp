@@ -1,5 +1,5 @@
-// The session of a stranger: one request, `enrol`, and nothing else. The token's proof is checked here, spending it is one transaction
-// of the store; each refusal says the least that helps.
+// The session of a stranger: one request, `enrol`, and nothing else. The token's proof is checked
+// here, spending it is one transaction of the store; each refusal says the least that helps.
 #pragma once
 
 #include <memory>

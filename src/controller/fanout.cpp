@@ -17,12 +17,14 @@ std::string summary_of(const job::JobSpec& spec) {
 }
 
 RunId derive_run_id(const Submit& submit) {
-  const auto digest = pki::sha256({as_bytes("rexec run"), as_bytes(submit.owner.text), as_bytes(submit.request)});
+  const auto digest =
+      pki::sha256({as_bytes("rexec run"), as_bytes(submit.owner.text), as_bytes(submit.request)});
   return {"r-" + to_base32({digest.data(), 8}).substr(0, 12)};
 }
 
 Error offline(const Node& node) {
-  return {Code::kNodeOffline, "node \"" + node.name + "\" is offline" +
+  return {Code::kNodeOffline,
+          "node \"" + node.name + "\" is offline" +
               (node.last_seen == WallTime{} ? "" : ", last seen " + to_iso8601(node.last_seen)),
           "see: rexec node ls\nwait for it: rexec node wait " + node.name};
 }
@@ -49,7 +51,8 @@ Job make_job(Hub& hub, const Plan& plan, const Node& node) {
   job.is_detached = plan.submit.is_detached;
   job.created = wall_now();
   job.spec = plan.spec;
-  job.ticket = hub.tickets().seal({job.key, job.owner, job.node, job.request, job.run, job.created});
+  job.ticket =
+      hub.tickets().seal({job.key, job.owner, job.node, job.request, job.run, job.created});
   return job;
 }
 
@@ -64,23 +67,30 @@ Result<Job*> obtain(Hub& hub, const Plan& plan, const Node& node) {
     known->is_detached = plan.submit.is_detached;
   }
   if (known->spec_hash != plan.spec_hash)
-    return fail(Code::kConflict, "this request id was used for another command (job " + id.text + ")", "use another --idempotency-key");
+    return fail(Code::kConflict,
+                "this request id was used for another command (job " + id.text + ")",
+                "use another --idempotency-key");
   if (!known->is_final() && known->state != JobState::kRunning) known->spec = plan.spec;
   return known;
 }
 
-void store_then(Hub& hub, const Plan& plan, const std::vector<Job*>& jobs, std::move_only_function<void(Result<void>)> done) {
+void store_then(Hub& hub, const Plan& plan, const std::vector<Job*>& jobs,
+                std::move_only_function<void(Result<void>)> done) {
   std::vector<store::JobRow> rows;
   for (const Job* job : jobs) rows.push_back(job_row(*job));
-  const store::AuditEntry audit{"user/" + plan.submit.owner.text + " " + plan.submit.owner_name, "job.submit",
-                                jobs.size() == 1 ? "job/" + jobs.front()->key.job.text : "run/" + plan.run.text,
-                                printable(plan.submit.targets.substr(0, 200)) + ": " + plan.command};
+  const store::AuditEntry audit{
+      "user/" + plan.submit.owner.text + " " + plan.submit.owner_name, "job.submit",
+      jobs.size() == 1 ? "job/" + jobs.front()->key.job.text : "run/" + plan.run.text,
+      printable(plan.submit.targets.substr(0, 200)) + ": " + plan.command};
   const auto urgency = plan.submit.is_detached ? store::Urgency::kNow : store::Urgency::kBehind;
-  hub.post([rows = std::move(rows), spec = plan.spec, hash = plan.spec_hash, audit, keep = plan.submit.is_detached](store::Database& db) {
-    if (keep) store::put_spec(db, hash, *spec);
-    for (const auto& row : rows) store::put_job(db, row);
-    store::append_audit(db, wall_now(), audit);
-  }, std::move(done), urgency);
+  hub.post(
+      [rows = std::move(rows), spec = plan.spec, hash = plan.spec_hash, audit,
+       keep = plan.submit.is_detached](store::Database& db) {
+        if (keep) store::put_spec(db, hash, *spec);
+        for (const auto& row : rows) store::put_job(db, row);
+        store::append_audit(db, wall_now(), audit);
+      },
+      std::move(done), urgency);
 }
 
 }  // namespace
@@ -90,7 +100,11 @@ void fan_out(Hub& hub, const Submit& submit, std::move_only_function<void(Result
   if (!spec) return done(std::unexpected(spec.error()));
   auto nodes = hub.registry().select(submit.targets);
   if (!nodes) return done(std::unexpected(nodes.error()));
-  Plan plan{submit, summary_of(*spec), to_hex(pki::sha256(as_bytes(submit.spec))), std::make_shared<const std::string>(submit.spec), {}};
+  Plan plan{submit,
+            summary_of(*spec),
+            to_hex(pki::sha256(as_bytes(submit.spec))),
+            std::make_shared<const std::string>(submit.spec),
+            {}};
   if (nodes->size() > 1) plan.run = derive_run_id(submit);
   if (nodes->size() == 1 && nodes->front()->link == nullptr &&
       hub.jobs().find(derive_job_id(submit.owner, submit.request, nodes->front()->id)) == nullptr)
@@ -101,7 +115,8 @@ void fan_out(Hub& hub, const Submit& submit, std::move_only_function<void(Result
     if (!job) return done(std::unexpected(job.error()));
     accepted.jobs.push_back(*job);
     if (node->link == nullptr && (*job)->state == JobState::kAccepted && !(*job)->is_final())
-      JobTable::apply_final(**job, record_without_run(**job, "unreachable", 125, "node_offline"), wall_now());
+      JobTable::apply_final(**job, record_without_run(**job, "unreachable", 125, "node_offline"),
+                            wall_now());
   }
   const auto start_all = [&hub](const Accepted& what) {
     for (Job* job : what.jobs)
@@ -112,11 +127,12 @@ void fan_out(Hub& hub, const Submit& submit, std::move_only_function<void(Result
     start_all(accepted);
     return done(std::move(accepted));
   }
-  store_then(hub, plan, accepted.jobs, [accepted, start_all, done = std::move(done)](const Result<void>& saved) mutable {
-    if (!saved) return done(std::unexpected(saved.error()));
-    start_all(accepted);
-    done(std::move(accepted));
-  });
+  store_then(hub, plan, accepted.jobs,
+             [accepted, start_all, done = std::move(done)](const Result<void>& saved) mutable {
+               if (!saved) return done(std::unexpected(saved.error()));
+               start_all(accepted);
+               done(std::move(accepted));
+             });
 }
 
 }  // namespace rexec::controller

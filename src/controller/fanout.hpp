@@ -1,5 +1,6 @@
-// From one submit to its jobs: resolves the target, makes or finds a job for each node, stores what must be stored first, dispatches. A
-// repeated request finds its jobs again, whatever crashed in between, because ids come from the request.
+// From one submit to its jobs: resolves the target, makes or finds a job for each node, stores what
+// must be stored first, dispatches. A repeated request finds its jobs again, whatever crashed in
+// between, because ids come from the request.
 #pragma once
 
 #include <functional>

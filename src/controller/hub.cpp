@@ -8,13 +8,19 @@
 namespace rexec::controller {
 
 Hub::Hub(asio::io_context& context, HubParts parts)
-    : context_(context), parts_(std::move(parts)), epoch_(random_id('e')), started_(BootClock::now()) {}
+    : context_(context),
+      parts_(std::move(parts)),
+      epoch_(random_id('e')),
+      started_(BootClock::now()) {}
 
-void Hub::load(store::Snapshot snapshot, const std::function<std::string(const std::string&)>& find_spec) {
+void Hub::load(store::Snapshot snapshot,
+               const std::function<std::string(const std::string&)>& find_spec) {
   for (const auto& row : snapshot.users) users_[row.id.text] = row;
   for (const auto& row : snapshot.nodes) {
-    if (row.removed) gone_nodes_.insert(row.id.text);
-    else registry_.put(node_from_row(row));
+    if (row.removed)
+      gone_nodes_.insert(row.id.text);
+    else
+      registry_.put(node_from_row(row));
   }
   for (const auto& row : snapshot.certificates)
     if (row.revoked) revoked_serials_.insert(row.serial);
@@ -27,19 +33,27 @@ void Hub::load(store::Snapshot snapshot, const std::function<std::string(const s
 }
 
 Result<void> Hub::check(const pki::Identity& identity) const {
-  if (identity.cluster != parts_.authority.cluster()) return fail(Code::kDenied, "the certificate is of another cluster");
+  if (identity.cluster != parts_.authority.cluster())
+    return fail(Code::kDenied, "the certificate is of another cluster");
   const bool is_user = identity.role == pki::Role::kUser;
   const auto person = users_.find(identity.id);
-  const bool revoked = revoked_serials_.contains(identity.serial) || gone_nodes_.contains(identity.id) ||
+  const bool revoked = revoked_serials_.contains(identity.serial) ||
+                       gone_nodes_.contains(identity.id) ||
                        (is_user && person != users_.end() && person->second.revoked);
   if (revoked)
     return fail(Code::kRevoked, is_user ? "your certificate was revoked" : "this node was removed",
-                is_user ? "ask an administrator for a new token, then: rexec login rx1_…" : "to let it in again: rexec token new --node NAME, then rexec join");
-  if (is_user && person == users_.end()) return fail(Code::kDenied, "this user is not known here any more");
-  // Past its end but within the grace the holder may renew, so refusing its other requests would protect nothing.
+                is_user ? "ask an administrator for a new token, then: rexec login rx1_…"
+                        : "to let it in again: rexec token new --node NAME, then rexec join");
+  if (is_user && person == users_.end())
+    return fail(Code::kDenied, "this user is not known here any more");
+  // Past its end but within the grace the holder may renew, so refusing its other requests would
+  // protect nothing.
   if (pki::is_expired(identity, wall_now() - pki::kRenewalGrace))
-    return fail(Code::kExpired, "the certificate ended at " + to_iso8601(identity.not_after) + ", it is " + to_iso8601(wall_now()) + " here",
-                "ask for a new token, then: rexec login rx1_… (a person) or rexec join rx1_… (a node)");
+    return fail(
+        Code::kExpired,
+        "the certificate ended at " + to_iso8601(identity.not_after) + ", it is " +
+            to_iso8601(wall_now()) + " here",
+        "ask for a new token, then: rexec login rx1_… (a person) or rexec join rx1_… (a node)");
   return {};
 }
 
@@ -69,27 +83,36 @@ void Hub::end_all(const Error& reason) {
 
 void Hub::forget_node(const NodeId& id) {
   gone_nodes_.insert(id.text);
-  end_sessions(pki::Role::kNode, id.text, {Code::kRevoked, "this node was removed", "to let it in again: rexec token new --node NAME"});
+  end_sessions(
+      pki::Role::kNode, id.text,
+      {Code::kRevoked, "this node was removed", "to let it in again: rexec token new --node NAME"});
   registry_.remove(id);
 }
 
 void Hub::forget_user(const std::string& id) {
   const auto at = users_.find(id);
   if (at != users_.end()) at->second.revoked = wall_now();
-  end_sessions(pki::Role::kUser, id, {Code::kRevoked, "your certificate was revoked", "ask an administrator for a new token"});
+  end_sessions(
+      pki::Role::kUser, id,
+      {Code::kRevoked, "your certificate was revoked", "ask an administrator for a new token"});
 }
 
-void Hub::post(store::Store::Operation operation, std::move_only_function<void(Result<void>)> done, store::Urgency urgency) {
-  parts_.store.post(std::move(operation), [this, done = std::move(done)](Result<void> result) mutable {
-    asio::post(context_, [done = std::move(done), result = std::move(result)]() mutable {
-      if (done) done(std::move(result));
-    });
-  }, urgency);
+void Hub::post(store::Store::Operation operation, std::move_only_function<void(Result<void>)> done,
+               store::Urgency urgency) {
+  parts_.store.post(
+      std::move(operation),
+      [this, done = std::move(done)](Result<void> result) mutable {
+        asio::post(context_, [done = std::move(done), result = std::move(result)]() mutable {
+          if (done) done(std::move(result));
+        });
+      },
+      urgency);
 }
 
 void Hub::save(const Job& job, std::move_only_function<void(Result<void>)> done) {
   const auto urgency = job.is_detached ? store::Urgency::kNow : store::Urgency::kBehind;
-  post([row = job_row(job)](store::Database& db) { store::put_job(db, row); }, std::move(done), urgency);
+  post([row = job_row(job)](store::Database& db) { store::put_job(db, row); }, std::move(done),
+       urgency);
 }
 
 void Hub::running(Job& job, WallTime started) {
@@ -141,7 +164,8 @@ void Hub::dispatch(Job& job) {
 
 void Hub::node_online(Node& node, AgentSession& session) {
   if (node.link != nullptr && node.link != &session)
-    node.link->end({Code::kConflict, "the same node connected again from " + session.source(), "is its data directory copied to a second machine?"});
+    node.link->end({Code::kConflict, "the same node connected again from " + session.source(),
+                    "is its data directory copied to a second machine?"});
   node.link = &session;
   node.last_seen = wall_now();
   log_info("node online", {{"node", node.name}, {"from", session.source()}});

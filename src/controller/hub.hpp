@@ -1,5 +1,6 @@
-// What the controller's sessions share: who there is, what runs, the store behind it, and the effects that one session has on
-// others (a node came online, a job ended, somebody was revoked). One thread; the store answers through the reactor.
+// What the controller's sessions share: who there is, what runs, the store behind it, and the
+// effects that one session has on others (a node came online, a job ended, somebody was revoked).
+// One thread; the store answers through the reactor.
 #pragma once
 
 #include <functional>
@@ -42,7 +43,8 @@ struct HubParts {
 class Hub {
  public:
   Hub(asio::io_context& context, HubParts parts);
-  void load(store::Snapshot snapshot, const std::function<std::string(const std::string& hash)>& find_spec);
+  void load(store::Snapshot snapshot,
+            const std::function<std::string(const std::string& hash)>& find_spec);
 
   // --- people and certificates
   // kRevoked, kExpired (past the renewal grace), kDenied for somebody who is not there any more.
@@ -62,9 +64,13 @@ class Hub {
   void post(store::Store::Operation operation, std::move_only_function<void(Result<void>)> done,
             store::Urgency urgency = store::Urgency::kNow);
   template <class T>
-  void ask(std::move_only_function<Result<T>(store::Database&)> operation, std::move_only_function<void(Result<T>)> answered) {
-    parts_.store.ask<T>(std::move(operation), [this, answered = std::move(answered)](Result<T> result) mutable {
-      asio::post(context_, [answered = std::move(answered), result = std::move(result)]() mutable { answered(std::move(result)); });
+  void ask(std::move_only_function<Result<T>(store::Database&)> operation,
+           std::move_only_function<void(Result<T>)> answered) {
+    parts_.store.ask<T>(std::move(operation), [this, answered = std::move(answered)](
+                                                  Result<T> result) mutable {
+      asio::post(context_, [answered = std::move(answered), result = std::move(result)]() mutable {
+        answered(std::move(result));
+      });
     });
   }
 
@@ -78,7 +84,8 @@ class Hub {
   void finished(Job& job, wire::Map record, std::move_only_function<void(Result<void>)> done);
   // Calls back once, when the job is final; at once if it is.
   void when_final(Job& job, std::function<void(const Job&)> callback);
-  // A ticket that is ours for a job we do not know: the job as the ticket tells it. nullptr when it is not ours.
+  // A ticket that is ours for a job we do not know: the job as the ticket tells it. nullptr when it
+  // is not ours.
   Job* adopt(const AttemptKey& key, const std::string& ticket, const NodeId& node);
   // Sends the spec to the node if that is connected and the job has not started.
   void dispatch(Job& job);

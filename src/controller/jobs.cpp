@@ -1,7 +1,8 @@
 #include "src/controller/jobs.hpp"
 
-#include <algorithm>
 #include <openssl/sha.h>
+
+#include <algorithm>
 
 #include "src/base/check.hpp"
 
@@ -9,10 +10,14 @@ namespace rexec::controller {
 
 std::string_view state_name(JobState state) {
   switch (state) {
-    case JobState::kAccepted: return "accepted";
-    case JobState::kDispatched: return "dispatched";
-    case JobState::kRunning: return "running";
-    case JobState::kFinal: return "final";
+    case JobState::kAccepted:
+      return "accepted";
+    case JobState::kDispatched:
+      return "dispatched";
+    case JobState::kRunning:
+      return "running";
+    case JobState::kFinal:
+      return "final";
   }
   return "?";
 }
@@ -22,20 +27,33 @@ std::string Job::shown_state() const {
 }
 
 wire::Map job_to_map(const Job& job) {
-  const auto time = [](WallTime at) { return at == WallTime{} ? wire::Map(nullptr) : wire::Map(to_iso8601(at)); };
-  wire::Map map{{"job", job.key.job.text},   {"attempt", job.key.attempt},    {"node", job.node_name},
-                {"owner", job.owner_name},   {"command", job.command},        {"state", job.shown_state()},
-                {"final", job.is_final()},   {"detached", job.is_detached},   {"created", time(job.created)},
-                {"started", time(job.started)}, {"ended", time(job.ended)},   {"request", job.request}};
+  const auto time = [](WallTime at) {
+    return at == WallTime{} ? wire::Map(nullptr) : wire::Map(to_iso8601(at));
+  };
+  wire::Map map{
+      {"job", job.key.job.text},      {"attempt", job.key.attempt},  {"node", job.node_name},
+      {"owner", job.owner_name},      {"command", job.command},      {"state", job.shown_state()},
+      {"final", job.is_final()},      {"detached", job.is_detached}, {"created", time(job.created)},
+      {"started", time(job.started)}, {"ended", time(job.ended)},    {"request", job.request}};
   if (!job.run.empty()) map["run"] = job.run.text;
   if (job.record) map["record"] = *job.record;
   return map;
 }
 
-wire::Map record_without_run(const Job& job, std::string_view outcome, int code, std::string_view reason) {
-  return {{"node", job.node_name}, {"job", job.key.job.text}, {"outcome", outcome}, {"code", code}, {"signal", 0},
-          {"oom", false}, {"bytes", {{"out", 0}, {"err", 0}}}, {"complete", true}, {"reason", reason},
-          {"wall_s", 0.0}, {"cpu_s", 0.0}, {"max_rss", 0}};
+wire::Map record_without_run(const Job& job, std::string_view outcome, int code,
+                             std::string_view reason) {
+  return {{"node", job.node_name},
+          {"job", job.key.job.text},
+          {"outcome", outcome},
+          {"code", code},
+          {"signal", 0},
+          {"oom", false},
+          {"bytes", {{"out", 0}, {"err", 0}}},
+          {"complete", true},
+          {"reason", reason},
+          {"wall_s", 0.0},
+          {"cpu_s", 0.0},
+          {"max_rss", 0}};
 }
 
 JobId derive_job_id(const UserId& user, const std::string& request, const NodeId& node) {
@@ -66,15 +84,20 @@ Job* JobTable::find(const JobId& id) {
 Result<Job*> JobTable::resolve(const std::string& prefix) {
   const std::string text = prefix.starts_with("j-") ? prefix : "j-" + prefix;
   if (Job* job = find({text}); job != nullptr) return job;
-  if (text.size() < 6) return fail(Code::kUsage, "job \"" + prefix + "\" is shorter than 4 characters", "see: rexec ps");
+  if (text.size() < 6)
+    return fail(Code::kUsage, "job \"" + prefix + "\" is shorter than 4 characters",
+                "see: rexec ps");
   Job* found = nullptr;
   for (auto at = order_.rbegin(); at != order_.rend(); ++at) {
     if (!at->text.starts_with(text)) continue;
     if (found != nullptr)
-      return fail(Code::kAmbiguousJob, "job \"" + prefix + "\" fits " + found->key.job.text + " and " + at->text, "give more of it");
+      return fail(Code::kAmbiguousJob,
+                  "job \"" + prefix + "\" fits " + found->key.job.text + " and " + at->text,
+                  "give more of it");
     found = find(*at);
   }
-  if (found == nullptr) return fail(Code::kUnknownJob, "no job \"" + prefix + "\"", "see: rexec ps --all");
+  if (found == nullptr)
+    return fail(Code::kUnknownJob, "no job \"" + prefix + "\"", "see: rexec ps --all");
   return found;
 }
 
@@ -85,7 +108,8 @@ void JobTable::remove(const JobId& id) {
 
 std::vector<Job*> JobTable::newest(std::size_t limit) {
   std::vector<Job*> out;
-  for (auto at = order_.rbegin(); at != order_.rend() && out.size() < limit; ++at) out.push_back(find(*at));
+  for (auto at = order_.rbegin(); at != order_.rend() && out.size() < limit; ++at)
+    out.push_back(find(*at));
   return out;
 }
 
@@ -97,7 +121,9 @@ std::vector<Job*> JobTable::unfinished_on(const NodeId& node) {
 }
 
 std::size_t JobTable::running() const {
-  return static_cast<std::size_t>(std::count_if(jobs_.begin(), jobs_.end(), [](const auto& j) { return j.second->state == JobState::kRunning; }));
+  return static_cast<std::size_t>(std::count_if(jobs_.begin(), jobs_.end(), [](const auto& j) {
+    return j.second->state == JobState::kRunning;
+  }));
 }
 
 bool JobTable::apply_running(Job& job, WallTime started) {

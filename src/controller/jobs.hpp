@@ -1,6 +1,7 @@
-// Every job the controller knows, in memory: identity, state, outcome. Pure. The rules of the life cycle are here: a final
-// state is reached once and never left, a report may be repeated, and an id is derived from the request so that a repeated
-// submit finds its job. The store holds the same rows (store/jobs), the node holds the truth of what happened.
+// Every job the controller knows, in memory: identity, state, outcome. Pure. The rules of the life
+// cycle are here: a final state is reached once and never left, a report may be repeated, and an id
+// is derived from the request so that a repeated submit finds its job. The store holds the same
+// rows (store/jobs), the node holds the truth of what happened.
 #pragma once
 
 #include <deque>
@@ -35,7 +36,7 @@ struct Job {
   WallTime created{};
   WallTime started{};
   WallTime ended{};
-  std::optional<wire::Map> record;     // set exactly when final
+  std::optional<wire::Map> record;          // set exactly when final
   std::shared_ptr<const std::string> spec;  // kept until the node says it started
 
   bool is_final() const { return state == JobState::kFinal; }
@@ -46,7 +47,8 @@ struct Job {
 // What `ps` and `job show` print; stable keys.
 wire::Map job_to_map(const Job& job);
 // An end record that the controller makes itself, for a job that no node ran.
-wire::Map record_without_run(const Job& job, std::string_view outcome, int code, std::string_view reason);
+wire::Map record_without_run(const Job& job, std::string_view outcome, int code,
+                             std::string_view reason);
 
 // "j-" and 12 Crockford characters of SHA-256 over user, request and node: see PROTOCOL.md.
 JobId derive_job_id(const UserId& user, const std::string& request, const NodeId& node);
@@ -55,7 +57,8 @@ class JobTable {
  public:
   Job& add(Job job);
   Job* find(const JobId& id);
-  // A whole id, or a unique prefix of at least 4 characters (with or without "j-"): kUnknownJob, kAmbiguousJob.
+  // A whole id, or a unique prefix of at least 4 characters (with or without "j-"): kUnknownJob,
+  // kAmbiguousJob.
   Result<Job*> resolve(const std::string& prefix);
   void remove(const JobId& id);
   // Newest first.
@@ -64,7 +67,8 @@ class JobTable {
   std::size_t size() const { return jobs_.size(); }
   std::size_t running() const;
 
-  // The node's word. False when nothing changed (a repetition). A second, different final record is ignored.
+  // The node's word. False when nothing changed (a repetition). A second, different final record is
+  // ignored.
   static bool apply_running(Job& job, WallTime started);
   static bool apply_final(Job& job, wire::Map record, WallTime now);
 

@@ -39,12 +39,14 @@ void Registry::remove(const NodeId& id) {
 std::vector<Node*> Registry::all() {
   std::vector<Node*> out;
   for (auto& [id, node] : nodes_) out.push_back(&node);
-  std::sort(out.begin(), out.end(), [](const Node* a, const Node* b) { return select::natural_less(a->name, b->name); });
+  std::sort(out.begin(), out.end(),
+            [](const Node* a, const Node* b) { return select::natural_less(a->name, b->name); });
   return out;
 }
 
 Result<std::vector<Node*>> Registry::select(const std::string& target) {
-  if (Node* node = find_by_name(target)) return std::vector<Node*>{node};  // the usual case needs no inventory
+  if (Node* node = find_by_name(target))
+    return std::vector<Node*>{node};  // the usual case needs no inventory
   auto selector = select::parse_target(target);
   if (!selector) return std::unexpected(selector.error());
   std::vector<select::InventoryNode> inventory;

@@ -1,5 +1,6 @@
-// Which nodes there are and which are connected: the controller's memory of them, pure. The store keeps the same rows; the
-// sessions (agent_session) set and clear `link`. Nothing here dials, sends or writes.
+// Which nodes there are and which are connected: the controller's memory of them, pure. The store
+// keeps the same rows; the sessions (agent_session) set and clear `link`. Nothing here dials, sends
+// or writes.
 #pragma once
 
 #include <map>
@@ -20,9 +21,9 @@ struct Node {
   std::map<std::string, std::string> labels;
   WallTime enrolled{};
   WallTime last_seen{};
-  std::string software;   // what the agent said in HELLO
-  std::string address;    // where it last dialled from
-  std::string run_as;     // the user its jobs run as by default
+  std::string software;          // what the agent said in HELLO
+  std::string address;           // where it last dialled from
+  std::string run_as;            // the user its jobs run as by default
   AgentSession* link = nullptr;  // set while it is connected and reconciled
 };
 

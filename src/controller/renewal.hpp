@@ -1,10 +1,12 @@
-// Renewing a certificate over the session it authenticates: same identity, new dates, recorded before it is handed out.
+// Renewing a certificate over the session it authenticates: same identity, new dates, recorded
+// before it is handed out.
 #pragma once
 
 #include "src/controller/hub.hpp"
 
 namespace rexec::controller {
 
-void renew(Hub& hub, const pki::Identity& identity, const wire::Map& args, std::function<void(const Result<wire::Map>&)> answered);
+void renew(Hub& hub, const pki::Identity& identity, const wire::Map& args,
+           std::function<void(const Result<wire::Map>&)> answered);
 
 }  // namespace rexec::controller

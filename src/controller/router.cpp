@@ -17,7 +17,8 @@ void Router::unlink(wire::StreamId stream) {
 }
 
 template <class Action>
-static bool pass_on(std::shared_ptr<net::SessionDriver>& driver, wire::StreamId stream, Action action) {
+static bool pass_on(std::shared_ptr<net::SessionDriver>& driver, wire::StreamId stream,
+                    Action action) {
   action(driver->session(), stream);
   driver->flush_soon();
   return true;
@@ -30,19 +31,25 @@ bool Router::forward(wire::Event& event) {
   };
   if (auto* data = std::get_if<event::Data>(&event)) {
     Link* to = find(data->stream);
-    return to != nullptr && pass_on(to->router->driver_, to->stream, [&](auto& s, auto id) { s.relay(id, std::move(data->frame)); });
+    return to != nullptr && pass_on(to->router->driver_, to->stream,
+                                    [&](auto& s, auto id) { s.relay(id, std::move(data->frame)); });
   }
   if (auto* message = std::get_if<event::Event>(&event)) {
     Link* to = find(message->stream);
-    return to != nullptr && pass_on(to->router->driver_, to->stream, [&](auto& s, auto id) { s.relay(id, std::move(message->frame)); });
+    return to != nullptr && pass_on(to->router->driver_, to->stream, [&](auto& s, auto id) {
+             s.relay(id, std::move(message->frame));
+           });
   }
   if (auto* signal = std::get_if<event::Signal>(&event)) {
     Link* to = find(signal->stream);
-    return to != nullptr && pass_on(to->router->driver_, to->stream, [&](auto& s, auto id) { s.relay(id, std::move(signal->frame)); });
+    return to != nullptr && pass_on(to->router->driver_, to->stream, [&](auto& s, auto id) {
+             s.relay(id, std::move(signal->frame));
+           });
   }
   if (auto* credit = std::get_if<event::Credit>(&event)) {
     Link* to = find(credit->stream);
-    return to != nullptr && pass_on(to->router->driver_, to->stream, [&](auto& s, auto id) { s.grant(id, credit->limit); });
+    return to != nullptr && pass_on(to->router->driver_, to->stream,
+                                    [&](auto& s, auto id) { s.grant(id, credit->limit); });
   }
   if (auto* end = std::get_if<event::Ended>(&event)) {
     Link* to = find(end->stream);

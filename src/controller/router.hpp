@@ -1,5 +1,6 @@
-// Relays attach streams between a client's session and an agent's: frames pass unread, credit passes end to end, so a stalled reader
-// holds its own window and nothing else. One Router per session; two linked streams name each other.
+// Relays attach streams between a client's session and an agent's: frames pass unread, credit
+// passes end to end, so a stalled reader holds its own window and nothing else. One Router per
+// session; two linked streams name each other.
 #pragma once
 
 #include <memory>

@@ -25,7 +25,8 @@ store::JobRow job_row(const Job& job) {
   row.created_ms = to_ms(job.created);
   row.started_ms = to_ms(job.started);
   row.ended_ms = to_ms(job.ended);
-  row.record = job.record ? job.record->dump(-1, ' ', false, wire::Map::error_handler_t::replace) : std::string();
+  row.record = job.record ? job.record->dump(-1, ' ', false, wire::Map::error_handler_t::replace)
+                          : std::string();
   row.ticket = job.ticket;
   row.mode = job.is_detached ? store::JobMode::kDetached : store::JobMode::kAttached;
   return row;
@@ -51,7 +52,9 @@ Job job_from_row(const store::JobRow& row) {
     job.record = wire::Map::parse(row.record, nullptr, false);
     job.state = JobState::kFinal;
   } else {
-    job.state = row.state == "running" ? JobState::kRunning : row.state == "dispatched" ? JobState::kDispatched : JobState::kAccepted;
+    job.state = row.state == "running"      ? JobState::kRunning
+                : row.state == "dispatched" ? JobState::kDispatched
+                                            : JobState::kAccepted;
   }
   return job;
 }

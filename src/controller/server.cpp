@@ -1,10 +1,11 @@
 #include "src/controller/server.hpp"
 
-#include <csignal>
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
@@ -36,7 +37,8 @@ void harden() {
 
 void say_ready(int fd, const std::string& listen) {
   if (fd < 0) return;
-  const std::string line = wire::Map{{"ready", true}, {"listen", listen}, {"pid", ::getpid()}}.dump() + "\n";
+  const std::string line =
+      wire::Map{{"ready", true}, {"listen", listen}, {"pid", ::getpid()}}.dump() + "\n";
   static_cast<void>(!::write(fd, line.data(), line.size()));
   ::close(fd);
 }
@@ -44,8 +46,10 @@ void say_ready(int fd, const std::string& listen) {
 void welcome(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source) {
   const auto& peer = transport->peer();
   if (!peer) return EnrolSession::accept(hub, std::move(transport), std::move(source));
-  if (peer->role == pki::Role::kUser) return ClientSession::accept(hub, std::move(transport), std::move(source));
-  if (peer->role == pki::Role::kNode) return AgentSession::accept(hub, std::move(transport), std::move(source));
+  if (peer->role == pki::Role::kUser)
+    return ClientSession::accept(hub, std::move(transport), std::move(source));
+  if (peer->role == pki::Role::kNode)
+    return AgentSession::accept(hub, std::move(transport), std::move(source));
   log_warn("a controller's certificate dialled in", {{"source", source}});
 }
 
@@ -73,13 +77,15 @@ int serve(const ServeOptions& options) {
   Hub hub(context, {**store, std::move(*authority), *tickets, config->addresses});
   hub.load(std::move(*snapshot), [&](const std::string& hash) {
     std::string spec;
-    static_cast<void>((*store)->run_now([&](store::Database& db) { spec = store::find_spec(db, hash).value_or(""); }));
+    static_cast<void>((*store)->run_now(
+        [&](store::Database& db) { spec = store::find_spec(db, hash).value_or(""); }));
     return spec;
   });
   (*store)->start();
-  net::Listener listener(context, *tls, {}, [&](std::unique_ptr<net::TlsTransport> transport, std::string source) {
-    welcome(hub, std::move(transport), std::move(source));
-  });
+  net::Listener listener(context, *tls, {},
+                         [&](std::unique_ptr<net::TlsTransport> transport, std::string source) {
+                           welcome(hub, std::move(transport), std::move(source));
+                         });
   auto listening = listener.listen(config->listen);
   if (!listening) return report(listening.error());
   asio::signal_set signals(context, SIGTERM, SIGINT);
@@ -89,10 +95,13 @@ int serve(const ServeOptions& options) {
     listener.stop();
     context.stop();
   });
-  log_info("listening", {{"address", listener.address()}, {"cluster", config->cluster}, {"version", std::string(build_version().version)}});
+  log_info("listening", {{"address", listener.address()},
+                         {"cluster", config->cluster},
+                         {"version", std::string(build_version().version)}});
   say_ready(options.ready_fd, listener.address());
   context.run();
-  // Sessions learn why, and what the jobs' rows still need is written, before anything they refer to goes.
+  // Sessions learn why, and what the jobs' rows still need is written, before anything they refer
+  // to goes.
   hub.end_all({Code::kLinkLost, "the controller is stopping", {}});
   context.restart();
   const BootTime give_up = BootClock::now() + Millis{500};
@@ -105,7 +114,11 @@ int serve(const ServeOptions& options) {
 Result<wire::Map> local_status(const std::string& data_dir) {
   auto config = load_server_config(data_dir);
   if (!config) return std::unexpected(config.error());
-  wire::Map out{{"cluster", config->cluster}, {"listen", config->listen}, {"addresses", config->addresses}, {"data", data_dir}, {"running", false}};
+  wire::Map out{{"cluster", config->cluster},
+                {"listen", config->listen},
+                {"addresses", config->addresses},
+                {"data", data_dir},
+                {"running", false}};
   const int fd = ::open((data_dir + "/controller.lock").c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return out;
   char pid[32] = {};

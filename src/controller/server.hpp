@@ -1,4 +1,5 @@
-// The controller's outside: what cli/controller calls. Setting up a data directory, running on it, asking about it locally.
+// The controller's outside: what cli/controller calls. Setting up a data directory, running on it,
+// asking about it locally.
 #pragma once
 
 #include <string>
@@ -11,23 +12,27 @@ namespace rexec::controller {
 
 struct InitOptions {
   std::string data_dir;
-  std::string listen = "0.0.0.0:7443";   // HOST:0 picks a free port below the ephemeral range and keeps it
-  std::vector<std::string> advertise;    // HOST:PORT that nodes and people dial; empty: derived from listen
-  std::string cluster;                   // empty: "rexec-" and a few characters
-  std::string admin = "admin";           // the first user
+  std::string listen =
+      "0.0.0.0:7443";  // HOST:0 picks a free port below the ephemeral range and keeps it
+  std::vector<std::string>
+      advertise;                // HOST:PORT that nodes and people dial; empty: derived from listen
+  std::string cluster;          // empty: "rexec-" and a few characters
+  std::string admin = "admin";  // the first user
 };
 struct InitResult {
   std::string cluster;
   std::string listen;
   std::vector<std::string> addresses;
-  std::string admin_token;  // rx1_… with role admin: the caller signs in with it once the controller runs, or locally:
+  std::string admin_token;  // rx1_… with role admin: the caller signs in with it once the
+                            // controller runs, or locally:
   std::string ca;           // DER
   std::string admin_id;
   std::string admin_certificate;  // DER, issued locally at init
   std::string admin_key;          // DER (PKCS#8)
-  std::string node_token;   // rx1_…: the one line to paste on a first node
+  std::string node_token;         // rx1_…: the one line to paste on a first node
 };
-// Makes the directory (0700), CA, controller certificate, store, first admin. kConflict when it is one already.
+// Makes the directory (0700), CA, controller certificate, store, first admin. kConflict when it is
+// one already.
 Result<InitResult> init(const InitOptions& options);
 
 struct ServeOptions {

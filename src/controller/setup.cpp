@@ -37,7 +37,8 @@ bool can_bind(const std::string& host, std::uint16_t port) {
   }
   const int fd = ::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
-  const bool ok = ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 && ::listen(fd, 1) == 0;
+  const bool ok =
+      ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 && ::listen(fd, 1) == 0;
   ::close(fd);
   return ok;
 }
@@ -56,20 +57,25 @@ std::vector<std::string> derive_addresses(const std::string& host, std::uint16_t
 
 Result<ServerConfig> plan_config(const InitOptions& options) {
   ServerConfig config;
-  config.cluster = options.cluster.empty() ? "rexec-" + random_id('x').substr(2, 4) : options.cluster;
+  config.cluster =
+      options.cluster.empty() ? "rexec-" + random_id('x').substr(2, 4) : options.cluster;
   auto good = check_name("cluster", config.cluster);
   if (!good) return std::unexpected(good.error());
   auto parts = net::split_address(options.listen);
   if (!parts) return std::unexpected(parts.error());
-  if (parts->second == 512) return fail(Code::kUsage, "port 512 belongs to the old rexecd and is never used", "choose another port");
+  if (parts->second == 512)
+    return fail(Code::kUsage, "port 512 belongs to the old rexecd and is never used",
+                "choose another port");
   if (parts->second == 0) {
     auto port = free_port(parts->first);
     if (!port) return std::unexpected(port.error());
     parts->second = *port;
   }
-  const std::string host = parts->first.find(':') == std::string::npos ? parts->first : "[" + parts->first + "]";
+  const std::string host =
+      parts->first.find(':') == std::string::npos ? parts->first : "[" + parts->first + "]";
   config.listen = host + ":" + std::to_string(parts->second);
-  config.addresses = options.advertise.empty() ? derive_addresses(parts->first, parts->second) : options.advertise;
+  config.addresses =
+      options.advertise.empty() ? derive_addresses(parts->first, parts->second) : options.advertise;
   for (const auto& address : config.addresses) {
     auto usable = pki::check_address(address);
     if (!usable) return std::unexpected(usable.error());
@@ -89,25 +95,33 @@ store::TokenRow token_row(pki::TokenKind kind, const std::string& name, store::U
   return row;
 }
 
-Result<void> fill_store(const InitOptions& options, const pki::Authority& authority, const ServerConfig& config, InitResult& out) {
+Result<void> fill_store(const InitOptions& options, const pki::Authority& authority,
+                        const ServerConfig& config, InitResult& out) {
   auto store = store::Store::open({options.data_dir, store::OpenMode::kCreate});
   if (!store) return std::unexpected(store.error());
-  const store::UserRow admin{{random_id('u')}, options.admin, store::UserRole::kAdmin, wall_now(), {}};
+  const store::UserRow admin{
+      {random_id('u')}, options.admin, store::UserRole::kAdmin, wall_now(), {}};
   const pki::Key key = pki::Key::generate();
-  auto issued = authority.issue(key.get(), {pki::Role::kUser, admin.id.text, wall_now(), pki::kUserLifetime});
+  auto issued =
+      authority.issue(key.get(), {pki::Role::kUser, admin.id.text, wall_now(), pki::kUserLifetime});
   if (!issued) return std::unexpected(issued.error());
   const auto node_token = token_row(pki::TokenKind::kNode, "", store::UserRole::kUser);
-  const auto admin_token = token_row(pki::TokenKind::kUser, options.admin + "-2", store::UserRole::kAdmin);
+  const auto admin_token =
+      token_row(pki::TokenKind::kUser, options.admin + "-2", store::UserRole::kAdmin);
   auto written = (*store)->run_now([&](store::Database& db) {
     store::insert_user(db, admin);
     store::insert_certificate(db, store::certificate_row(*issued, wall_now()));
     store::insert_token(db, node_token);
     store::insert_token(db, admin_token);
-    store::append_audit(db, wall_now(), {"controller", "controller.init", "cluster/" + config.cluster, "first admin " + options.admin});
+    store::append_audit(db, wall_now(),
+                        {"controller", "controller.init", "cluster/" + config.cluster,
+                         "first admin " + options.admin});
   });
   if (!written) return written;
-  auto node_text = pki::encode_token({node_token.kind, config.addresses, authority.pin(), node_token.id, node_token.secret});
-  auto admin_text = pki::encode_token({admin_token.kind, config.addresses, authority.pin(), admin_token.id, admin_token.secret});
+  auto node_text = pki::encode_token(
+      {node_token.kind, config.addresses, authority.pin(), node_token.id, node_token.secret});
+  auto admin_text = pki::encode_token(
+      {admin_token.kind, config.addresses, authority.pin(), admin_token.id, admin_token.secret});
   if (!node_text || !admin_text) return fail(Code::kInternal, "a token could not be written");
   out.node_token = *node_text;
   out.admin_token = *admin_text;
@@ -134,7 +148,8 @@ Result<ServerConfig> load_server_config(const std::string& data_dir) {
   auto map = read_config(path);
   if (!map) {
     if (map.error().code == Code::kIo)
-      return fail(Code::kConfig, map.error().message, "set it up first: rexec controller init --data " + data_dir);
+      return fail(Code::kConfig, map.error().message,
+                  "set it up first: rexec controller init --data " + data_dir);
     return std::unexpected(map.error());
   }
   auto keys = check_keys(*map, path, {"cluster", "listen", "addresses"});
@@ -148,22 +163,29 @@ Result<ServerConfig> load_server_config(const std::string& data_dir) {
   config.cluster = text("cluster");
   config.listen = text("listen");
   const auto at = map->find("addresses");
-  const auto* list = at == map->end() ? nullptr : std::get_if<std::vector<std::string>>(&at->second.value);
+  const auto* list =
+      at == map->end() ? nullptr : std::get_if<std::vector<std::string>>(&at->second.value);
   if (list != nullptr) config.addresses = *list;
   if (config.cluster.empty() || config.listen.empty() || config.addresses.empty())
-    return fail(Code::kConfig, path + ": cluster, listen or addresses is missing or of the wrong type");
+    return fail(Code::kConfig,
+                path + ": cluster, listen or addresses is missing or of the wrong type");
   return config;
 }
 
 Result<void> save_server_config(const std::string& data_dir, const ServerConfig& config) {
   std::string list;
-  for (const auto& address : config.addresses) list += (list.empty() ? "" : ", ") + toml_quote(address);
+  for (const auto& address : config.addresses)
+    list += (list.empty() ? "" : ", ") + toml_quote(address);
   return write_file(data_dir + "/controller.toml",
-                    "# written by rexec controller init; see rexec-controller(1)\ncluster = " + toml_quote(config.cluster) + "\nlisten = " +
-                        toml_quote(config.listen) + "\n# what tokens tell nodes and people to dial\naddresses = [" + list + "]\n", 0600);
+                    "# written by rexec controller init; see rexec-controller(1)\ncluster = " +
+                        toml_quote(config.cluster) + "\nlisten = " + toml_quote(config.listen) +
+                        "\n# what tokens tell nodes and people to dial\naddresses = [" + list +
+                        "]\n",
+                    0600);
 }
 
-Result<net::Credentials> own_credentials(const std::string& data_dir, const pki::Authority& authority) {
+Result<net::Credentials> own_credentials(const std::string& data_dir,
+                                         const pki::Authority& authority) {
   const std::string key_path = data_dir + "/controller.key";
   const std::string certificate_path = data_dir + "/controller.crt";
   net::Credentials out;
@@ -180,7 +202,8 @@ Result<net::Credentials> own_credentials(const std::string& data_dir, const pki:
     }
   }
   pki::Key fresh = pki::Key::generate();
-  auto issued = authority.issue(fresh.get(), {pki::Role::kController, random_id('c'), wall_now(), pki::kControllerLifetime});
+  auto issued = authority.issue(
+      fresh.get(), {pki::Role::kController, random_id('c'), wall_now(), pki::kControllerLifetime});
   if (!issued) return std::unexpected(issued.error());
   auto saved = fresh.save(key_path);
   if (saved) saved = write_file(certificate_path, issued->der, 0644);
@@ -192,7 +215,8 @@ Result<net::Credentials> own_credentials(const std::string& data_dir, const pki:
 
 Result<InitResult> init(const InitOptions& options) {
   if (::access((options.data_dir + "/controller.toml").c_str(), F_OK) == 0)
-    return fail(Code::kConflict, options.data_dir + " is a controller's directory already", "start it: rexec controller run --data " + options.data_dir);
+    return fail(Code::kConflict, options.data_dir + " is a controller's directory already",
+                "start it: rexec controller run --data " + options.data_dir);
   auto config = plan_config(options);
   if (!config) return std::unexpected(config.error());
   auto made = make_directories(options.data_dir, 0700);
@@ -204,7 +228,8 @@ Result<InitResult> init(const InitOptions& options) {
   InitResult out{config->cluster, config->listen, config->addresses, {}, own->ca, {}, {}, {}, {}};
   auto filled = fill_store(options, *authority, *config, out);
   if (!filled) return std::unexpected(filled.error());
-  auto saved = save_server_config(options.data_dir, *config);  // last: its presence says that init is complete
+  auto saved = save_server_config(options.data_dir,
+                                  *config);  // last: its presence says that init is complete
   if (!saved) return std::unexpected(saved.error());
   return out;
 }

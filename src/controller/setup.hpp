@@ -17,8 +17,10 @@ struct ServerConfig {
 Result<ServerConfig> load_server_config(const std::string& data_dir);
 Result<void> save_server_config(const std::string& data_dir, const ServerConfig& config);
 // The controller's own key and certificate, issued anew when missing or past half of its life.
-Result<net::Credentials> own_credentials(const std::string& data_dir, const pki::Authority& authority);
-// A port on `host` that nobody listens on, below the ephemeral range so that no outgoing connection takes it later.
+Result<net::Credentials> own_credentials(const std::string& data_dir,
+                                         const pki::Authority& authority);
+// A port on `host` that nobody listens on, below the ephemeral range so that no outgoing connection
+// takes it later.
 Result<std::uint16_t> free_port(const std::string& host);
 
 }  // namespace rexec::controller

@@ -1,11 +1,13 @@
-// Two ends of a line: `bench_line tick N MICROS` writes a line with its own clock every so often, `bench_line tock` reads them and prints for
-// each the milliseconds it took. Run by bench.py with ssh or rexec in between, both on this machine so that the clock is one.
+// Two ends of a line: `bench_line tick N MICROS` writes a line with its own clock every so often,
+// `bench_line tock` reads them and prints for each the milliseconds it took. Run by bench.py with
+// ssh or rexec in between, both on this machine so that the clock is one.
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <string>
-#include <unistd.h>
 
 namespace {
 
@@ -40,7 +42,8 @@ int tock() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 4 && std::strcmp(argv[1], "tick") == 0) return tick(std::atoi(argv[2]), std::atol(argv[3]));
+  if (argc == 4 && std::strcmp(argv[1], "tick") == 0)
+    return tick(std::atoi(argv[2]), std::atol(argv[3]));
   if (argc == 2 && std::strcmp(argv[1], "tock") == 0) return tock();
   std::fputs("usage: bench_line tick COUNT MICROSECONDS | bench_line tock\n", stderr);
   return 2;

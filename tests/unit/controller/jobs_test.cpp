@@ -47,7 +47,8 @@ TEST_CASE("jobs: a final state is reached once and never left") {  // FAULTS J25
   CHECK_FALSE(JobTable::apply_running(job, WallTime{Millis{6}}));
   CHECK(job.started == WallTime{Millis{5}});
   CHECK(JobTable::apply_final(job, {{"outcome", "exited"}, {"code", 0}}, WallTime{Millis{9}}));
-  CHECK_FALSE(JobTable::apply_final(job, {{"outcome", "lost"}, {"code", 121}}, WallTime{Millis{10}}));
+  CHECK_FALSE(
+      JobTable::apply_final(job, {{"outcome", "lost"}, {"code", 121}}, WallTime{Millis{10}}));
   CHECK_FALSE(JobTable::apply_running(job, WallTime{Millis{11}}));
   CHECK(job.shown_state() == "exited");
   CHECK(job.ended == WallTime{Millis{9}});

@@ -1,4 +1,5 @@
-// Relaying between two sessions over real socket pairs: bytes, credit, ends and resets pass; a lost side resets the other.
+// Relaying between two sessions over real socket pairs: bytes, credit, ends and resets pass; a lost
+// side resets the other.
 #include "src/controller/router.hpp"
 
 #include <doctest/doctest.h>
@@ -41,8 +42,10 @@ struct Pair {
     dialler.now = BootClock::now();
     wire::SessionOptions acceptor = dialler;
     acceptor.side = wire::Side::kAcceptor;
-    outside.driver = std::make_shared<net::SessionDriver>(context.get_executor(), std::make_unique<net::PlainTransport>(fds[0]), dialler);
-    inside.driver = std::make_shared<net::SessionDriver>(context.get_executor(), std::make_unique<net::PlainTransport>(fds[1]), acceptor);
+    outside.driver = std::make_shared<net::SessionDriver>(
+        context.get_executor(), std::make_unique<net::PlainTransport>(fds[0]), dialler);
+    inside.driver = std::make_shared<net::SessionDriver>(
+        context.get_executor(), std::make_unique<net::PlainTransport>(fds[1]), acceptor);
     outside.driver->session().send_hello({{"role", "user"}});
     inside.driver->session().send_hello({{"role", "controller"}});
     outside.driver->start(outside);
@@ -62,7 +65,10 @@ struct Relay {
   wire::StreamId client_stream = 0;
   wire::StreamId agent_stream = 0;
   Relay() {
-    run_until([&] { return client.inside.find<event::Hello>() && agent.inside.find<event::Hello>() && agent.outside.find<event::Hello>(); });
+    run_until([&] {
+      return client.inside.find<event::Hello>() && agent.inside.find<event::Hello>() &&
+             agent.outside.find<event::Hello>();
+    });
     client_stream = client.outside.driver->session().open("attach", {});
     client.outside.driver->flush();
     run_until([&] { return client.inside.find<event::Opened>() != nullptr; });
@@ -81,7 +87,8 @@ struct Relay {
   void send_from_agent(std::size_t bytes, char fill) {
     auto& session = agent.outside.driver->session();
     const std::string text(bytes, fill);
-    session.send_data(agent_stream, wire::Channel::kOut, wire::make_frame(wire::FrameType::kData, agent_stream, as_bytes(text)));
+    session.send_data(agent_stream, wire::Channel::kOut,
+                      wire::make_frame(wire::FrameType::kData, agent_stream, as_bytes(text)));
     agent.outside.driver->flush();
   }
 };
@@ -100,7 +107,9 @@ TEST_CASE("router: bytes and events of an agent's stream reach the client's stre
   REQUIRE(relay.client.outside.find<event::Event>() != nullptr);
 }
 
-TEST_CASE("router: credit is end to end, so an agent cannot send more than the reader asked for") {  // FAULTS W13
+TEST_CASE(
+    "router: credit is end to end, so an agent cannot send more than the reader asked for") {  // FAULTS
+                                                                                               // W13
   Relay relay;
   auto& sender = relay.agent.outside.driver->session();
   CHECK(sender.sendable(relay.agent_stream) == wire::kInitialWindow);
@@ -116,7 +125,8 @@ TEST_CASE("router: credit is end to end, so an agent cannot send more than the r
 TEST_CASE("router: a reset passes on, and a lost session resets every stream at the other side") {
   SUBCASE("reset by the client") {
     Relay relay;
-    relay.client.outside.driver->session().reset(relay.client_stream, {Code::kLinkLost, "gone", {}});
+    relay.client.outside.driver->session().reset(relay.client_stream,
+                                                 {Code::kLinkLost, "gone", {}});
     relay.client.outside.driver->flush();
     relay.run_until([&] { return relay.agent.outside.find<event::Reset>() != nullptr; });
     CHECK(relay.to_client.size() == 0);
