@@ -328,7 +328,11 @@ net::Task<> Run::Impl::hold_session() {
   }
   ever_connected_ = true;
   backoff_.reset();
-  while (remote_.alive() && !done() && !late()) co_await news_.wait_for(Millis{1'000});
+  while (remote_.alive() && !done() && !late()) {
+    const bool news = co_await news_.wait_for(Millis{1'000});
+    // Whatever was missed, a job without a stream gets one.
+    if (!news && remote_.alive() && accepted_ && !told_down_ && !resubmit_) attach_missing();
+  }
 }
 
 net::Task<RunResult> Run::Impl::run() {
