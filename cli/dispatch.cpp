@@ -42,6 +42,11 @@ Globals guess_globals(Argv argv) {
   return globals;
 }
 
+bool asks_for_help(Argv argv) {
+  return std::any_of(argv.begin(), argv.end(),
+                     [](std::string_view word) { return word == "-h" || word == "--help"; });
+}
+
 struct Chosen {
   const Verb* verb = nullptr;
   std::string name;
@@ -57,10 +62,8 @@ Result<Chosen> choose(Argv argv) {
     const bool is_default = flags == argv.size() || std::string_view(argv[flags]) == "--";
     std::string_view name = is_default ? "" : argv[flags];
     std::size_t used = is_default ? 0 : 1;
-    if (chosen.verb != nullptr && !chosen.verb->sub_by_default.empty() &&
-        find_verb(level, name) == nullptr && name.empty()) {
-      name = chosen.verb->sub_by_default;
-    }
+    const bool has_default = chosen.verb != nullptr && !chosen.verb->sub_by_default.empty();
+    if (has_default && name.empty() && !asks_for_help(argv)) name = chosen.verb->sub_by_default;
     const Verb* next = name.empty() ? nullptr : find_verb(level, name);
     if (next == nullptr) {
       chosen.rest.insert(chosen.rest.end(), argv.begin(), argv.end());
@@ -68,7 +71,8 @@ Result<Chosen> choose(Argv argv) {
       return std::unexpected(unknown_verb(level, chosen.name, name));
     }
     if (next->shown == Shown::kLater) {
-      return fail(Code::kUsage, "`rexec " + std::string(name) + "` is not in this version of rexec",
+      const std::string whole = chosen.name + (chosen.name.empty() ? "" : " ") + std::string(name);
+      return fail(Code::kUsage, "`rexec " + whole + "` is not in this version of rexec",
                   "see: rexec help");
     }
     chosen.rest.insert(chosen.rest.end(), argv.begin(), argv.begin() + static_cast<long>(flags));

@@ -29,6 +29,11 @@ std::string signal_words(const wire::Map& record) {
   return "killed by signal " + signal_name(static_cast<int>(wire::u64_or(record, "signal", 0)));
 }
 
+bool is_definite(Code code) {
+  return code != Code::kControllerDown && code != Code::kNodeOffline && code != Code::kTimeout &&
+         code != Code::kIo;
+}
+
 std::string failure_words(const wire::Map& record, const std::string& otherwise) {
   const std::string message = wire::text_or(record, "message");
   const std::string reason = wire::text_or(record, "reason");
@@ -222,8 +227,7 @@ int Follower::exit_code(const client::RunResult& result) {
   if (options_.quiet_end && !result.error) return 0;
   std::vector<int> codes = codes_;
   const std::size_t missing = jobs_.size() - std::min(jobs_.size(), codes.size());
-  const int code_of_missing =
-      result.error && !result.lost ? exit_of_failure(result.error->code) : kExitLost;
+  const int code_of_missing = failure_ ? exit_of_failure(failure_->code) : kExitLost;
   if (jobs_.empty()) return code_of_missing;
   codes.insert(codes.end(), missing, code_of_missing);
   return exit_of_several(codes, options_.rule);
@@ -234,7 +238,8 @@ int Follower::finish(const client::RunResult& result, bool interrupted) {
   const bool some_missing = codes_.size() < jobs_.size() && options_.plan.mode != "detached";
   if (result.error) {
     failure_ = result.error;
-    if (result.lost) failure_->code = Code::kLinkLost;
+    // A definite refusal keeps its code; where nobody answered any more, the job may run.
+    if (result.lost && !is_definite(failure_->code)) failure_->code = Code::kLinkLost;
     if (some_missing || jobs_.empty()) output_.complain(*failure_);
   } else if (result.lost) {
     failure_ = Error{Code::kLinkLost, left_ ? "the user left the job running" : "disconnected", {}};
@@ -242,7 +247,9 @@ int Follower::finish(const client::RunResult& result, bool interrupted) {
       output_.say("left before the job was accepted; if it was started: rexec ps");
     }
   }
-  const bool may_go_on = result.lost && !interrupted && !options_.reader_only;
+  const bool is_refused =
+      result.error && is_definite(failure_->code) && failure_->code != Code::kLinkLost;
+  const bool may_go_on = result.lost && !interrupted && !options_.reader_only && !is_refused;
   if (some_missing && may_go_on) tell_how_to_come_back();
   if (some_missing && options_.terminal == Terminal::kRaw)
     output_.control(terminal_reset_sequence());
