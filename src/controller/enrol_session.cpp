@@ -98,38 +98,42 @@ void EnrolSession::enrol(wire::RequestId id, const wire::Map& args) {
                                     {role, holder, request.now, lifetime});
     });
   };
-  hub_.ask<store::Enrolled>(std::move(operation), [this, self = self_, id,
-                                                   request](Result<store::Enrolled> done) {
-    if (!done) return answer(id, std::unexpected(done.error()));
-    // The store has it; memory follows by reading the row back, so that both say the same.
-    struct Rows {
-      std::optional<store::NodeRow> node;
-      std::optional<store::UserRow> user;
-    };
-    hub_.ask<Rows>(
-        [done = *done](store::Database& db) -> Result<Rows> {
-          Rows rows;
-          if (done.kind == pki::TokenKind::kNode)
-            rows.node = store::find_node(db, {done.id});
-          else
-            rows.user = store::find_user(db, {done.id});
-          return rows;
-        },
-        [this, self, id, done = *done](Result<Rows> rows) {
-          if (!rows) return answer(id, std::unexpected(rows.error()));
-          if (!done.replaced.empty()) hub_.forget_node({done.replaced});
-          if (rows->node) hub_.add_node(*rows->node);
-          if (rows->user) hub_.users()[rows->user->id.text] = *rows->user;
-          log_info("enrolled", {{"name", done.name}, {"id", done.id}, {"source", source_}});
-          answer(id, wire::Map{
-                         {"certificate", wire::bin(done.certificate)},
-                         {"ca", wire::bin(pki::encode_certificate(hub_.authority().certificate()))},
-                         {"id", done.id},
-                         {"name", done.name},
-                         {"cluster", hub_.authority().cluster()},
-                         {"role", done.kind == pki::TokenKind::kNode ? "node" : "user"}});
-        });
-  });
+  hub_.ask<store::Enrolled>(std::move(operation),
+                            [this, self = self_, id](const Result<store::Enrolled>& done) {
+                              if (!done) return answer(id, std::unexpected(done.error()));
+                              remember(id, *done);
+                            });
+}
+
+// The store has it; memory follows by reading the row back, so that both say the same.
+void EnrolSession::remember(wire::RequestId id, const store::Enrolled& done) {
+  struct Rows {
+    std::optional<store::NodeRow> node;
+    std::optional<store::UserRow> user;
+  };
+  hub_.ask<Rows>(
+      [done](store::Database& db) -> Result<Rows> {
+        Rows rows;
+        if (done.kind == pki::TokenKind::kNode)
+          rows.node = store::find_node(db, {done.id});
+        else
+          rows.user = store::find_user(db, {done.id});
+        return rows;
+      },
+      [this, self = self_, id, done](Result<Rows> rows) {
+        if (!rows) return answer(id, std::unexpected(rows.error()));
+        if (!done.replaced.empty()) hub_.forget_node({done.replaced});
+        if (rows->node) hub_.add_node(*rows->node);
+        if (rows->user) hub_.users()[rows->user->id.text] = *rows->user;
+        log_info("enrolled", {{"name", done.name}, {"id", done.id}, {"source", source_}});
+        const std::string ca = pki::encode_certificate(hub_.authority().certificate());
+        answer(id, wire::Map{{"certificate", wire::bin(done.certificate)},
+                             {"ca", wire::bin(ca)},
+                             {"id", done.id},
+                             {"name", done.name},
+                             {"cluster", hub_.authority().cluster()},
+                             {"role", done.kind == pki::TokenKind::kNode ? "node" : "user"}});
+      });
 }
 
 }  // namespace rexec::controller

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "src/controller/hub.hpp"
+#include "src/store/enrolment.hpp"
 
 namespace rexec::controller {
 
@@ -17,6 +18,7 @@ class EnrolSession final : public net::SessionHandler {
  private:
   EnrolSession(Hub& hub, std::string source, std::string exporter);
   void enrol(wire::RequestId id, const wire::Map& args);
+  void remember(wire::RequestId id, const store::Enrolled& done);
   void answer(wire::RequestId id, const Result<wire::Map>& result);
 
   Hub& hub_;
