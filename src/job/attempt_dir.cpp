@@ -29,11 +29,7 @@ struct flock whole_file() {
 }
 
 void unlink_all(int dir_fd) {
-  const int copy = ::openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* directory = copy < 0 ? nullptr : ::fdopendir(copy);
-  if (directory == nullptr) return;
-  while (const dirent* entry = ::readdir(directory)) ::unlinkat(dir_fd, entry->d_name, 0);
-  ::closedir(directory);
+  for (const std::string& name : list_directory(dir_fd)) ::unlinkat(dir_fd, name.c_str(), 0);
 }
 
 }  // namespace
@@ -133,13 +129,25 @@ void remove_script(const std::string& script_path, uid_t owner) {
   ::rmdir(directory.c_str());
 }
 
-Result<void> remove_attempt(int jobs_fd, const AttemptKey& key) {
-  const std::string name = attempt_name(key);
+Result<void> remove_directory(int jobs_fd, const std::string& name) {
   os::UniqueFd fd(::openat(jobs_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) return fail_errno(name, errno);
   unlink_all(fd.get());
   if (::unlinkat(jobs_fd, name.c_str(), AT_REMOVEDIR) != 0) return fail_errno(name, errno);
   return {};
+}
+
+std::vector<std::string> list_directory(int dir_fd) {
+  std::vector<std::string> names;
+  const int copy = ::openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* directory = copy < 0 ? nullptr : ::fdopendir(copy);
+  if (directory == nullptr) return names;
+  while (const dirent* entry = ::readdir(directory)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  ::closedir(directory);
+  return names;
 }
 
 }  // namespace rexec::job

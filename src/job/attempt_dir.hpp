@@ -68,7 +68,9 @@ bool is_reported(int dir_fd);
 
 // Removes script and directory, never through a link and only if `owner` owns the directory.
 void remove_script(const std::string& script_path, uid_t owner);
-// Removes every file in the attempt's directory and the directory.
-Result<void> remove_attempt(int jobs_fd, const AttemptKey& key);
+// Removes every file in that directory of jobs/ and the directory.
+Result<void> remove_directory(int jobs_fd, const std::string& name);
+// The names in a directory without "." and "..".
+std::vector<std::string> list_directory(int dir_fd);
 
 }  // namespace rexec::job

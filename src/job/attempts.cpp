@@ -1,7 +1,6 @@
 // What there is and who watches it. See attempts.hpp.
 #include "src/job/attempts.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,9 +45,7 @@ Attempts::Attempts(os::EventLoop& loop, os::UniqueFd jobs, NodeDefaults defaults
       policy_(std::move(policy)),
       cgroups_(std::move(cgroups)),
       post_(std::move(post)),
-      boot_(os::boot_id()) {
-  keep_warm();
-}
+      boot_(os::boot_id()) {}
 
 Attempts::~Attempts() {
   loop_.cancel(warm_timer_);
@@ -67,12 +64,8 @@ os::UniqueFd Attempts::open_dir(const AttemptKey& key) const {
 
 std::vector<AttemptKey> Attempts::list() const {
   std::vector<AttemptKey> keys;
-  const int copy = ::openat(jobs_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR* directory = copy < 0 ? nullptr : ::fdopendir(copy);
-  if (directory == nullptr) return keys;
-  while (const dirent* entry = ::readdir(directory))
-    if (auto key = attempt_from_name(entry->d_name)) keys.push_back(std::move(*key));
-  ::closedir(directory);
+  for (const std::string& name : list_directory(jobs_.get()))
+    if (auto key = attempt_from_name(name)) keys.push_back(std::move(*key));
   return keys;
 }
 
@@ -86,6 +79,8 @@ std::vector<AttemptKey> Attempts::unreported() const {
 }
 
 void Attempts::scan() {
+  // Before there is a warm shim of our own, whose directory is not locked from the first moment.
+  sweep_warm_directories(jobs_.get());
   for (const AttemptKey& key : list()) {
     const os::UniqueFd dir = open_dir(key);
     if (!dir) continue;
@@ -94,6 +89,7 @@ void Attempts::scan() {
     if (attempt.state == AttemptState::kStarted) lose(key);
     if (attempt.state == AttemptState::kNew) restart(key);
   }
+  keep_warm();
 }
 
 void Attempts::watch(const AttemptKey& key, Live live) {
@@ -146,7 +142,7 @@ void Attempts::restart(const AttemptKey& key) {
   const auto meta = meta_bytes ? decode_meta(*meta_bytes) : std::unexpected(meta_bytes.error());
   if (!spec || !meta || !decode_spec(as_bytes(*spec))) {
     // Never accepted: the controller still has it and sends it again.
-    (void)remove_attempt(jobs_.get(), key);
+    (void)remove_directory(jobs_.get(), attempt_name(key));
     return;
   }
   log_info("starting a job that was accepted before", {{"job", attempt_name(key)}});
@@ -222,7 +218,7 @@ void Attempts::reported(const AttemptKey& key) {
 void Attempts::remove(const AttemptKey& key) {
   const os::UniqueFd dir = open_dir(key);
   if (!dir || read_state(dir.get()).state != AttemptState::kFinished) return;
-  (void)remove_attempt(jobs_.get(), key);
+  (void)remove_directory(jobs_.get(), attempt_name(key));
 }
 
 void Attempts::retire(WallTime now) {
@@ -233,7 +229,7 @@ void Attempts::retire(WallTime now) {
     kept.push_back(measure_attempt(key, dir.get()));
   }
   for (const AttemptKey& key : choose_expired(std::move(kept), {}, now))
-    (void)remove_attempt(jobs_.get(), key);
+    (void)remove_directory(jobs_.get(), attempt_name(key));
 }
 
 void Attempts::stop_all(Millis grace) {

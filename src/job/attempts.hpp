@@ -75,6 +75,8 @@ class Attempts {
                 os::User user);
   void launch(const AttemptKey& key, os::UniqueFd plan, const link::Meta& meta, int tries);
   Result<void> hand_over(const AttemptKey& key, Live& live, int net);
+  bool claim_prepared(const AttemptKey& key);
+  os::UniqueFd claim(const AttemptKey& key);
   void refuse(const AttemptKey& key, const Error& error);
   void post_refusal(const AttemptKey& key, const Error& error);
   void keep_warm();

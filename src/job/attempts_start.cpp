@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 
 #include "src/base/log.hpp"
 #include "src/base/text.hpp"
@@ -26,11 +27,8 @@ bool valid(const AttemptKey& key) { return is_id(key.job.text, 'j') && key.attem
 void Attempts::start(const link::Start& start, os::UniqueFd spec) {
   if (!valid(start.key) || !spec)
     return refuse(start.key, {Code::kProtocol, "a start without a job or spec", {}});
-  // The directory is the claim: whoever made it first is the only one to start this attempt.
-  if (::mkdirat(jobs_.get(), attempt_name(start.key).c_str(), 0700) != 0) {
-    if (errno == EEXIST) return start_again(start, std::move(spec));
-    return post_refusal(start.key, fail_errno("the job directory", errno).error());
-  }
+  if (lookups_.contains(start.key)) return;  // the first Start will be answered
+  if (open_dir(start.key)) return start_again(start, std::move(spec));
   begin_with(start, std::move(spec));
 }
 
@@ -38,8 +36,8 @@ void Attempts::start(const link::Start& start, os::UniqueFd spec) {
 // began is begun now.
 void Attempts::start_again(const link::Start& start, os::UniqueFd spec) {
   const os::UniqueFd dir = open_dir(start.key);
-  const bool fresh = dir && read_state(dir.get()).state == AttemptState::kNew &&
-                     !live_.contains(start.key) && !lookups_.contains(start.key);
+  const bool fresh =
+      dir && read_state(dir.get()).state == AttemptState::kNew && !live_.contains(start.key);
   if (fresh) return begin_with(start, std::move(spec));
   report(start.key);
 }
@@ -110,13 +108,18 @@ void Attempts::launch(const AttemptKey& key, os::UniqueFd plan, const link::Meta
 
 // To the warm shim, or to a new one when that has died meanwhile.
 Result<void> Attempts::hand_over(const AttemptKey& key, Live& live, int net) {
-  const os::UniqueFd dir = open_dir(key);
-  if (!dir) return fail_errno(attempt_name(key), errno);
   Result<void> ordered = fail(Code::kIo, "no shim could be made");
   for (int i = 0; i < 2 && !ordered; ++i) {
     keep_warm();
     if (!warm_) continue;
-    ordered = order_shim(*warm_, dir.get(), live.plan.get(), net);
+    OrderFds fds{live.plan.get(), net, -1};
+    os::UniqueFd dir;
+    if (!claim_prepared(key)) {
+      dir = claim(key);
+      if (!dir) return fail_errno("the job directory", errno);
+      fds.directory = dir.get();
+    }
+    ordered = order_shim(*warm_, fds);
     live.shim = std::move(warm_->process);
     live.control = std::move(warm_->control);
     warm_.reset();
@@ -127,10 +130,24 @@ Result<void> Attempts::hand_over(const AttemptKey& key, Live& live, int net) {
   return ordered;
 }
 
+// The attempt's name is the claim: whoever gives it to a directory first is the only one to start
+// it.
+bool Attempts::claim_prepared(const AttemptKey& key) {
+  return ::renameat2(jobs_.get(), warm_->directory.c_str(), jobs_.get(), attempt_name(key).c_str(),
+                     RENAME_NOREPLACE) == 0;
+}
+
+// Where the shim has nothing ready, or the directory is there from an earlier try.
+os::UniqueFd Attempts::claim(const AttemptKey& key) {
+  if (::mkdirat(jobs_.get(), attempt_name(key).c_str(), 0700) != 0 && errno != EEXIST)
+    return os::UniqueFd();
+  return open_dir(key);
+}
+
 void Attempts::keep_warm() {
   loop_.cancel(warm_timer_);
   if (warm_) return;
-  auto shim = fork_shim(cgroups_);
+  auto shim = fork_shim(jobs_.get(), cgroups_);
   if (shim) {
     warm_ = std::move(*shim);
   } else {
@@ -147,7 +164,7 @@ void Attempts::refuse(const AttemptKey& key, const Error& error) {
   if (valid(key)) {
     const os::UniqueFd dir = open_dir(key);
     if (dir && read_state(dir.get()).state == AttemptState::kNew)
-      (void)remove_attempt(jobs_.get(), key);
+      (void)remove_directory(jobs_.get(), attempt_name(key));
   }
   post_refusal(key, error);
 }

@@ -34,13 +34,13 @@ Result<void> claim(int dir_fd) {
 
 Result<void> copy_part(int dir_fd, const char* name, int plan, std::uint64_t at,
                        std::uint64_t size) {
-  const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
-  os::UniqueFd file(::openat(dir_fd, name, flags, 0600));
-  if (!file) return fail_errno(name, errno);
+  auto file = os::create_file_at(dir_fd, name);
+  if (!file) return std::unexpected(file.error());
   off_t offset = static_cast<off_t>(at);
   const off_t end = static_cast<off_t>(at + size);
   while (offset < end) {
-    const ssize_t n = ::sendfile(file.get(), plan, &offset, static_cast<std::size_t>(end - offset));
+    const ssize_t n =
+        ::sendfile(file->get(), plan, &offset, static_cast<std::size_t>(end - offset));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return fail_errno(name, n < 0 ? errno : EIO);
   }
@@ -105,8 +105,17 @@ Result<os::Child> fork_job(const ChildSide& side, const ShimOrder& order, const 
   become_job(fds, plan.tty ? Terminal::kYes : Terminal::kNo, parts);
 }
 
-Result<StartedRecord> write_started(int dir_fd, const os::Child& child, const ShimPlan& plan,
-                                    const os::Cgroup* cgroup) {
+Result<void> listen(ShimOrder& order, StartedJob& job) {
+  job.listener = std::move(order.listener);
+  if (job.listener) return {};
+  auto listener = os::listen_seqpacket(order.directory.get(), "sock");
+  if (!listener) return std::unexpected(listener.error());
+  job.listener = std::move(*listener);
+  return {};
+}
+
+Result<StartedRecord> write_started(const ShimOrder& order, const os::Child& child,
+                                    const ShimPlan& plan, const os::Cgroup* cgroup) {
   StartedRecord record;
   record.boot_id = os::boot_id();
   record.pid = static_cast<std::uint32_t>(child.pid);
@@ -116,24 +125,26 @@ Result<StartedRecord> write_started(int dir_fd, const os::Child& child, const Sh
   if (cgroup != nullptr) record.cgroup = cgroup->path();
   if (!plan.script_dir.empty()) record.script_path = plan.script_dir + "/" + plan.script_name;
   const auto sync = plan.durable ? os::Sync::kYes : os::Sync::kNo;
-  auto written = os::replace_file_at(dir_fd, "started", as_bytes(to_text(record)), sync);
+  auto written =
+      os::replace_file_at(order.directory.get(), "started", as_bytes(to_text(record)), sync);
+  // The attempt's own name in jobs/ must last too.
+  if (written && plan.durable && ::fsync(order.jobs) != 0) written = fail_errno("fsync", errno);
   if (!written) return std::unexpected(written.error());
   return record;
 }
 
 }  // namespace
 
-Result<StartedJob> start_attempt(const ShimOrder& order, const ShimPlan& plan,
-                                 const LaunchParts& parts, const os::Cgroup* cgroup) {
+Result<StartedJob> start_attempt(ShimOrder& order, const ShimPlan& plan, const LaunchParts& parts,
+                                 const os::Cgroup* cgroup) {
   const int dir = order.directory.get();
-  if (auto claimed = claim(dir); !claimed) return std::unexpected(claimed.error());
+  if (!order.listener)
+    if (auto claimed = claim(dir); !claimed) return std::unexpected(claimed.error());
   auto copied = copy_part(dir, "spec", order.plan.get(), parts.spec_at, parts.spec_size);
   if (copied) copied = copy_part(dir, "meta", order.plan.get(), parts.meta_at, parts.meta_size);
   if (!copied) return std::unexpected(copied.error());
   StartedJob job;
-  auto listener = os::listen_seqpacket(dir, "sock");
-  if (!listener) return std::unexpected(listener.error());
-  job.listener = std::move(*listener);
+  if (auto listening = listen(order, job); !listening) return std::unexpected(listening.error());
   ChildSide child_side;
   ShimSide shim_side;
   if (auto opened = open_channels(plan, child_side, shim_side); !opened)
@@ -142,7 +153,7 @@ Result<StartedJob> start_attempt(const ShimOrder& order, const ShimPlan& plan,
   if (!child) return std::unexpected(child.error());
   job.leader = std::move(*child);
   // From here on a failure needs no kill: without leave the child exits by itself.
-  auto record = write_started(dir, job.leader, plan, cgroup);
+  auto record = write_started(order, job.leader, plan, cgroup);
   if (!record) return std::unexpected(record.error());
   job.record = *record;
   job.began = BootClock::now();

@@ -20,6 +20,8 @@ struct ShimOrder {
   os::UniqueFd directory;  // of the attempt
   os::UniqueFd plan;       // memfd of encode_launch
   os::UniqueFd net;        // the first connection to net, may be missing
+  os::UniqueFd listener;   // `sock` of a directory that was prepared, locked already
+  int jobs = -1;           // the directory above
 };
 
 struct StartedJob {
@@ -34,7 +36,7 @@ struct StartedJob {
 
 // kConflict: somebody else has the attempt (or had it before us): leave without a trace. Anything
 // else: it could not be started and was not; the message says why.
-Result<StartedJob> start_attempt(const ShimOrder& order, const ShimPlan& plan,
-                                 const LaunchParts& parts, const os::Cgroup* cgroup);
+Result<StartedJob> start_attempt(ShimOrder& order, const ShimPlan& plan, const LaunchParts& parts,
+                                 const os::Cgroup* cgroup);
 
 }  // namespace rexec::job

@@ -19,14 +19,16 @@ namespace rexec::job {
 namespace {
 
 constexpr int kControl = 3;
+constexpr int kJobs = 4;
+constexpr std::string_view kWarmPrefix = ".warm-";
 
 // Nothing of the spawner stays open, least of all its stderr: who waits for the agent's output to
 // end must not wait for its jobs.
-void leave_the_spawner(int control) {
+void leave_the_spawner(int control, int jobs) {
   ::setsid();
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (!os::install_descriptors({null, null, null, control})) ::_exit(1);
-  ::fcntl(kControl, F_SETFD, FD_CLOEXEC);
+  if (!os::install_descriptors({null, null, null, control, jobs})) ::_exit(1);
+  for (const int fd : {kControl, kJobs}) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   if (::chdir("/") != 0) ::_exit(1);
   ::umask(077);
 }
@@ -62,17 +64,62 @@ std::optional<os::Cgroup> own_cgroup(const std::optional<os::CgroupRoot>& cgroup
   return std::move(*made);
 }
 
-[[noreturn]] void quit(int status, std::optional<os::Cgroup>& cgroup) {
-  if (cgroup) cgroup->remove();
+// What can be done before there is an order.
+struct Prepared {
+  std::string name;
+  os::UniqueFd directory;
+  os::UniqueFd listener;
+  std::optional<os::Cgroup> cgroup;
+};
+
+// All files of the start and the end, so that later nothing has to be created.
+void prepare_directory(Prepared& prepared) {
+  // Under its final name only when it is complete: the spawner takes it by that name at any moment.
+  const std::string making = prepared.name + "-making";
+  if (::mkdirat(kJobs, making.c_str(), 0700) != 0) return;
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  prepared.directory.reset(::openat(kJobs, making.c_str(), kFlags));
+  const int dir = prepared.directory.get();
+  if (!take_lock(dir)) return;
+  for (const char* name : {"spec", "meta", "started.tmp", "exit.tmp"})
+    if (!os::create_file_at(dir, name)) return;
+  auto listener = os::listen_seqpacket(dir, "sock");
+  if (!listener || ::renameat(kJobs, making.c_str(), kJobs, prepared.name.c_str()) != 0) return;
+  prepared.listener = std::move(*listener);
+}
+
+// Only under a name that nobody else can mean by now: it may have become an attempt's directory.
+void discard_directory(int jobs, const std::string& name) {
+  const std::string dead = name + "-dead";
+  if (::renameat(jobs, name.c_str(), jobs, dead.c_str()) != 0) return;
+  remove_directory(jobs, dead);
+}
+
+[[noreturn]] void quit(int status, Prepared& prepared) {
+  if (prepared.cgroup) prepared.cgroup->remove();
+  discard_directory(kJobs, prepared.name);
   ::_exit(status);
 }
 
-std::optional<ShimOrder> wait_for_order() {
-  std::uint8_t message[16];
+// The message's first byte says which descriptors follow the plan's.
+std::optional<ShimOrder> wait_for_order(Prepared& prepared) {
+  std::uint8_t message[4];
   os::Received got = os::receive_message(kControl, message);
-  if (got.status != os::IoStatus::kDone || got.fds.size() < 2) return std::nullopt;
-  ShimOrder order{std::move(got.fds[0]), std::move(got.fds[1]), {}};
-  if (got.fds.size() > 2) order.net = std::move(got.fds[2]);
+  if (got.status != os::IoStatus::kDone || got.size != 2) return std::nullopt;
+  const std::size_t with_net = message[0], with_directory = message[1];
+  if (got.fds.size() != 1 + with_net + with_directory) return std::nullopt;
+  ShimOrder order;
+  order.plan = std::move(got.fds[0]);
+  if (with_net != 0) order.net = std::move(got.fds[1]);
+  order.jobs = kJobs;
+  if (with_directory == 0) {
+    order.directory = std::move(prepared.directory);
+    order.listener = std::move(prepared.listener);
+    if (!order.listener) return std::nullopt;
+  } else {
+    order.directory = std::move(got.fds.back());
+    discard_directory(kJobs, prepared.name);
+  }
   return order;
 }
 
@@ -86,41 +133,45 @@ bool read_plan(int memfd, LaunchParts& parts, ShimPlan& plan) {
   return n == static_cast<ssize_t>(bytes.size()) && decode_shim_plan(bytes, plan);
 }
 
-[[noreturn]] void run_shim(const std::optional<os::CgroupRoot>& cgroups) {
+[[noreturn]] void run_shim(const std::string& name, const std::optional<os::CgroupRoot>& cgroups) {
   settle();
-  std::optional<os::Cgroup> cgroup = own_cgroup(cgroups);
-  std::optional<ShimOrder> order = wait_for_order();
-  if (!order) quit(0, cgroup);  // the spawner is gone and there is no job
+  Prepared prepared{name, {}, {}, own_cgroup(cgroups)};
+  prepare_directory(prepared);
+  std::optional<ShimOrder> order = wait_for_order(prepared);
+  if (!order) quit(0, prepared);  // the spawner is gone and there is no job
   ShimPlan plan;
   LaunchParts parts;
-  if (!read_plan(order->plan.get(), parts, plan)) quit(kShimCannotStart, cgroup);
-  auto started = start_attempt(*order, plan, parts, cgroup ? &*cgroup : nullptr);
+  if (!read_plan(order->plan.get(), parts, plan)) quit(kShimCannotStart, prepared);
+  const os::Cgroup* cgroup = prepared.cgroup ? &*prepared.cgroup : nullptr;
+  auto started = start_attempt(*order, plan, parts, cgroup);
   if (!started) {
-    if (started.error().code == Code::kConflict) quit(kShimConflict, cgroup);
+    if (started.error().code == Code::kConflict) quit(kShimConflict, prepared);
     (void)os::send_message(kControl, as_bytes(started.error().message.substr(0, 1024)));
-    quit(kShimCannotStart, cgroup);
+    quit(kShimCannotStart, prepared);
   }
   ::close(kControl);
+  ::close(kJobs);
   order->plan.reset();
   os::EventLoop loop;
   Supervisor supervisor(loop, std::move(plan), std::move(*order), std::move(*started),
-                        JobTree::of_shim(std::move(cgroup)));
+                        JobTree::of_shim(std::move(prepared.cgroup)));
   supervisor.run();
   ::_exit(0);
 }
 
 }  // namespace
 
-Result<WarmShim> fork_shim(const std::optional<os::CgroupRoot>& cgroups) {
+Result<WarmShim> fork_shim(int jobs, const std::optional<os::CgroupRoot>& cgroups) {
+  const std::string name = std::string(kWarmPrefix) + random_id('w');
   auto pair = os::make_seqpacket_pair(os::Blocking::kYes);
   if (!pair) return std::unexpected(pair.error());
   auto child = os::fork_process();
   if (!child) return std::unexpected(child.error());
   if (child->pid == 0) {
-    leave_the_spawner(pair->second.get());
-    run_shim(cgroups);
+    leave_the_spawner(pair->second.get(), jobs);
+    run_shim(name, cgroups);
   }
-  return WarmShim{std::move(*child), std::move(pair->first)};
+  return WarmShim{std::move(*child), name, std::move(pair->first)};
 }
 
 void sweep_cgroups(const os::CgroupRoot& cgroups) {
@@ -137,10 +188,21 @@ void sweep_cgroups(const os::CgroupRoot& cgroups) {
   ::closedir(directory);
 }
 
-Result<void> order_shim(const WarmShim& shim, int attempt_directory, int plan_memfd, int net) {
-  const int fds[] = {attempt_directory, plan_memfd, net};
-  const std::span<const int> sent(fds, net < 0 ? 2 : 3);
-  if (os::send_message(shim.control.get(), as_bytes("start"), sent) != os::IoStatus::kDone)
+void sweep_warm_directories(int jobs) {
+  for (const std::string& name : list_directory(jobs))
+    if (name.starts_with(kWarmPrefix)) {
+      const os::UniqueFd dir(::openat(jobs, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (dir && lock_holder(dir.get()) == 0) remove_directory(jobs, name);
+    }
+}
+
+Result<void> order_shim(const WarmShim& shim, OrderFds fds) {
+  std::vector<int> sent{fds.plan};
+  if (fds.net >= 0) sent.push_back(fds.net);
+  if (fds.directory >= 0) sent.push_back(fds.directory);
+  const std::uint8_t message[] = {fds.net >= 0 ? std::uint8_t{1} : std::uint8_t{0},
+                                  fds.directory >= 0 ? std::uint8_t{1} : std::uint8_t{0}};
+  if (os::send_message(shim.control.get(), message, sent) != os::IoStatus::kDone)
     return fail(Code::kIo, "the waiting shim is gone");
   return {};
 }

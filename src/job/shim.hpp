@@ -13,20 +13,30 @@
 
 namespace rexec::job {
 
-// A warm shim as the spawner holds it.
+// A warm shim as the spawner holds it. While it waits it makes an attempt's directory under another
+// name, lock and socket included: creating files is the slow part of a start, renaming is not.
 struct WarmShim {
   os::Child process;
-  os::UniqueFd control;  // the order goes in; a reason comes out if it could not start the attempt
+  std::string directory;  // its name in jobs/; there only when the shim has come so far
+  os::UniqueFd control;   // the order goes in; a reason comes out if it could not start the attempt
 };
 
 // Forks one. `cgroups`: where it makes the job's cgroup; none: it does without.
-Result<WarmShim> fork_shim(const std::optional<os::CgroupRoot>& cgroups);
+Result<WarmShim> fork_shim(int jobs, const std::optional<os::CgroupRoot>& cgroups);
 
 // Removes the empty cgroups of shims that were killed. The tree may be shared with other agents.
 void sweep_cgroups(const os::CgroupRoot& cgroups);
 
 // The order. `net` < 0: nobody is connected yet.
-Result<void> order_shim(const WarmShim& shim, int attempt_directory, int plan_memfd, int net);
+// `directory` < 0: its own, which the caller has renamed to the attempt's.
+struct OrderFds {
+  int plan = -1;
+  int net = -1;
+  int directory = -1;
+};
+Result<void> order_shim(const WarmShim& shim, OrderFds fds);
+// Removes the directories of warm shims that were killed.
+void sweep_warm_directories(int jobs);
 
 // Exit statuses of a shim that wrote no record.
 inline constexpr int kShimConflict = 3;     // somebody else has the attempt

@@ -74,13 +74,20 @@ Result<std::string> read_file_at(int dir_fd, const char* name, std::size_t max_b
   return read_all(fd.get(), max_bytes);
 }
 
+Result<UniqueFd> create_file_at(int dir_fd, const char* name) {
+  UniqueFd fd(::openat(dir_fd, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  struct stat status{};
+  if (!fd || ::fstat(fd.get(), &status) != 0) return fail_errno(name, errno);
+  if (status.st_size > 0 && ::ftruncate(fd.get(), 0) != 0) return fail_errno(name, errno);
+  return fd;
+}
+
 Result<void> replace_file_at(int dir_fd, const char* name, ByteSpan content, Sync sync) {
   const std::string temporary = std::string(name) + ".tmp";
-  const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
-  UniqueFd fd(::openat(dir_fd, temporary.c_str(), flags, 0600));
-  if (!fd) return fail_errno(temporary, errno);
-  if (auto written = write_all(fd.get(), content); !written) return written;
-  if (sync == Sync::kYes && ::fdatasync(fd.get()) != 0) return fail_errno("fdatasync", errno);
+  auto fd = create_file_at(dir_fd, temporary.c_str());
+  if (!fd) return std::unexpected(fd.error());
+  if (auto written = write_all(fd->get(), content); !written) return written;
+  if (sync == Sync::kYes && ::fdatasync(fd->get()) != 0) return fail_errno("fdatasync", errno);
   if (::renameat(dir_fd, temporary.c_str(), dir_fd, name) != 0) return fail_errno("rename", errno);
   if (sync == Sync::kYes && ::fsync(dir_fd) != 0) return fail_errno("fsync", errno);
   return {};

@@ -47,6 +47,9 @@ Result<UniqueFd> make_memfd(const char* name, ByteSpan content);
 Result<std::string> read_all(int fd, std::size_t max_bytes);
 // write(2) until all is written; errno as Error otherwise.
 Result<void> write_all(int fd, ByteSpan bytes);
+// For writing from the start, made (0600) where it is not there. Not by O_TRUNC: ext4 takes that
+// for the start of a replacement and writes the file to disk at close.
+Result<UniqueFd> create_file_at(int dir_fd, const char* name);
 // A small file relative to a directory; never follows a final symlink.
 Result<std::string> read_file_at(int dir_fd, const char* name, std::size_t max_bytes);
 enum class Sync { kNo, kYes };
