@@ -12,7 +12,7 @@
 namespace rexec::client {
 
 Sink::Sink(const net::Executor& executor, int fd, std::function<void()> on_change)
-    : descriptor_(executor), on_change_(std::move(on_change)), fd_(fd) {
+    : readiness_(executor), on_change_(std::move(on_change)), fd_(fd) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) {
     fail_with(errno);
@@ -20,17 +20,19 @@ Sink::Sink(const net::Executor& executor, int fd, std::function<void()> on_chang
   }
   if (S_ISSOCK(info.st_mode)) {
     kind_ = Kind::kSocket;
-    descriptor_.assign(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
   } else if (S_ISFIFO(info.st_mode) || ::isatty(fd) == 1) {
     const std::string path = "/proc/self/fd/" + std::to_string(fd);
-    const int own = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    kind_ = own >= 0 ? Kind::kOwnDescription : Kind::kPolled;
-    if (own >= 0) fd_ = own;
-    descriptor_.assign(own >= 0 ? own : ::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    own_ = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    kind_ = own_ >= 0 ? Kind::kOwnDescription : Kind::kPolled;
+    if (own_ >= 0) fd_ = own_;
   }
+  if (kind_ != Kind::kBlocking) static_cast<void>(readiness_.watch(fd_, Readiness::For::kWrite));
 }
 
-Sink::~Sink() { *alive_ = false; }
+Sink::~Sink() {
+  *alive_ = false;
+  if (own_ >= 0) ::close(own_);
+}
 
 void Sink::fail_with(int error) {
   closed_ = true;
@@ -95,7 +97,7 @@ void Sink::write(ByteSpan bytes) {
 void Sink::wait() {
   if (waiting_ || closed_) return;
   waiting_ = true;
-  descriptor_.async_wait(asio::posix::stream_descriptor::wait_write, [this, alive = alive_](const asio::error_code& error) {
+  readiness_.wait([this, alive = alive_](const asio::error_code& error) {
     if (!*alive) return;
     waiting_ = false;
     if (error) fail_with(EIO);

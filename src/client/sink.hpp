@@ -6,8 +6,8 @@
 #include <deque>
 #include <functional>
 
-#include "src/net/task.hpp"
 #include "src/base/bytes.hpp"
+#include "src/client/readiness.hpp"
 
 namespace rexec::client {
 
@@ -33,7 +33,8 @@ class Sink {
   void drain();
   void fail_with(int error);
 
-  asio::posix::stream_descriptor descriptor_;
+  Readiness readiness_;
+  int own_ = -1;
   std::function<void()> on_change_;
   int fd_;
   Kind kind_ = Kind::kBlocking;

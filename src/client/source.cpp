@@ -12,21 +12,17 @@ constexpr std::uint64_t kKeep = 1 << 20;  // as much as one stream's window
 }  // namespace
 
 Source::Source(const net::Executor& executor, int fd, std::function<void()> on_input)
-    : descriptor_(executor), on_input_(std::move(on_input)), fd_(fd) {}
+    : executor_(executor), readiness_(executor), on_input_(std::move(on_input)), fd_(fd) {}
 
 Source::~Source() { *alive_ = false; }
 
 void Source::start() {
-  const int own = ::fcntl(fd_, F_DUPFD_CLOEXEC, 3);
-  if (own < 0) {  // started with stdin closed: an empty input
+  if (::fcntl(fd_, F_GETFD) < 0) {  // started with stdin closed: an empty input
     finished_ = true;
     on_input_();
     return;
   }
-  asio::error_code error;
-  descriptor_.assign(own, error);  // regular files and /dev/null cannot be polled and never block
-  pollable_ = !error;
-  if (error) ::close(own);
+  pollable_ = readiness_.watch(fd_, Readiness::For::kRead);
   wait();
 }
 
@@ -39,9 +35,9 @@ void Source::wait() {
     read_some();
   };
   if (pollable_) {
-    descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, go);
+    readiness_.wait(go);
   } else {
-    asio::post(descriptor_.get_executor(), [go] { go({}); });
+    asio::post(executor_, [go] { go({}); });
   }
 }
 

@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "src/base/bytes.hpp"
-#include "src/net/task.hpp"
+#include "src/client/readiness.hpp"
 
 namespace rexec::client {
 
@@ -32,7 +32,8 @@ class Source {
   void wait();
   void read_some();
 
-  asio::posix::stream_descriptor descriptor_;
+  net::Executor executor_;
+  Readiness readiness_;
   std::function<void()> on_input_;
   int fd_;
   bool pollable_ = false;
