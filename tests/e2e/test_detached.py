@@ -149,6 +149,7 @@ def test_an_acknowledged_job_is_there_after_kill_9(make_cluster):  # FAULTS K2, 
     for _ in range(5):
         jobs.append(cluster.cli.submit("n1", "sh", "-c", "exit 3"))
         cluster.controller.restart()
+        cluster.wait_online("n1")
     for job in jobs:
         assert cluster.cli("wait", job).code == 3
         assert cluster.cli.job(job)["record"]["outcome"] == "exited"

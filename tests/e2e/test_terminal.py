@@ -9,8 +9,8 @@ from support.running import Running
 from support.terminal import Terminal, strip_escapes
 
 LOOP = "trap 'stty size' WINCH; echo ready; while :; do read -t 1 line || :; done"
-IGNORES_INT = "trap '' INT; echo $REXEC_JOB; while :; do sleep 0.05; done"
-IGNORES_BOTH = "trap '' INT TERM; echo $REXEC_JOB; while :; do sleep 0.05; done"
+# Says what came, so that the next key is pressed only then: two at once may arrive as one signal.
+STUBBORN = "trap 'echo int' INT; trap 'echo term' TERM; echo $REXEC_JOB; while :; do sleep 0.05; done"
 
 
 def final(cli, job):
@@ -136,11 +136,13 @@ def test_a_job_that_dies_of_ctrl_c_takes_the_client_and_its_loop_along(cli):
 
 
 def test_a_second_ctrl_c_stops_the_whole_tree(cli):
-    with Terminal(cli, "run", "--grace", "300ms", "n1", "sh", "-c", IGNORES_INT) as t:
+    with Terminal(cli, "run", "--grace", "300ms", "n1", "sh", "-c", STUBBORN) as t:
         t.expect(r"(j-\w{12})")
         job = t.match[1].decode()
         t.send("\x03")
+        t.expect("int")
         t.send("\x03")
+        t.expect("term")
         ended = t.ended()
     assert ended.code == -signal.SIGINT, ended.screen
     assert ended.status["outcome"] == "stopped" and ended.restored == ""
@@ -148,11 +150,13 @@ def test_a_second_ctrl_c_stops_the_whole_tree(cli):
 
 
 def test_a_third_ctrl_c_leaves_at_once_and_the_stop_goes_on(cli):
-    with Terminal(cli, "run", "--grace", "2s", "n1", "sh", "-c", IGNORES_BOTH) as t:
+    with Terminal(cli, "run", "--grace", "2s", "n1", "sh", "-c", STUBBORN) as t:
         t.expect(r"(j-\w{12})")
         job = t.match[1].decode()
-        for _ in range(3):
+        for answer in ("int", "term"):
             t.send("\x03")
+            t.expect(answer)
+        t.send("\x03")
         ended = t.ended()
     assert ended.code == -signal.SIGINT and ended.restored == "", ended.screen
     processes.wait_until(lambda: not processes.with_environment("REXEC_JOB", job),

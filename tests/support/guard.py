@@ -18,6 +18,8 @@ code = subprocess.Popen(sys.argv[1:]).wait()
 changed = []
 if termios.tcgetattr(0) != before:
     changed.append("settings")
-if [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in range(3)] != flags:
-    changed.append("flags")
-os.write(1, f"\r\nGUARD code={code} changed={','.join(changed)}\r\n".encode())
+for fd in range(3):
+    now = fcntl.fcntl(fd, fcntl.F_GETFL)
+    if now != flags[fd]:
+        changed.append(f"flags-of-{fd}:{flags[fd]:o}->{now:o}")
+os.write(1, f"\nGUARD code={code} changed={','.join(changed)}\n".encode())

@@ -80,7 +80,8 @@ class Running:
     def __init__(self, cli, *argv, verb="run", keep=True, **options):
         self._directory = tempfile.TemporaryDirectory(dir=cli.home)
         self._status = pathlib.Path(self._directory.name) / "status"
-        self.argv = (verb, "--status-file", str(self._status), *argv)
+        status = [] if verb == "logs" else ["--status-file", str(self._status)]
+        self.argv = (verb, *status, *argv)
         self.process = cli.popen(*self.argv, **options)
         self.out = Pipe(self.process.stdout, keep) if self.process.stdout else None
         self.err = Pipe(self.process.stderr) if self.process.stderr else None
