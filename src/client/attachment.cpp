@@ -104,6 +104,8 @@ void Attachment::on_event(const wire::Map& map) {
 
 void Attachment::handle_attached(const wire::Map& map) {
   stdin_base_ = wire::u64_or(map, "in", 0);
+  // A client that comes to a job that is there speaks on from where the job's stdin is.
+  if (!plan_.jobs.empty() && !stdin_ready_) stdin_origin_ = stdin_base_;
   stdin_sent_ = std::max(stdin_base_, stdin_ready_ ? stdin_sent_ : stdin_base_);
   stdin_acknowledged_ = std::max(stdin_acknowledged_, stdin_base_);
   stdin_ready_ = true;
@@ -178,12 +180,13 @@ void Attachment::pump_stdin() {
   wire::Session& session = remote_->session();
   while (true) {
     const std::uint64_t credit = std::min<std::uint64_t>(session.sendable(stream_), wire::kMaxData);
-    const ByteSpan bytes = credit == 0 ? ByteSpan{} : source_->at(stdin_sent_, credit);
+    const ByteSpan bytes =
+        credit == 0 ? ByteSpan{} : source_->at(stdin_sent_ - stdin_origin_, credit);
     if (bytes.empty()) break;
     session.send_data(stream_, wire::Channel::kIn, wire::make_frame(wire::FrameType::kData, stream_, bytes));
     stdin_sent_ += bytes.size();
   }
-  if (source_->finished() && stdin_sent_ >= source_->end_offset()) {
+  if (source_->finished() && stdin_sent_ - stdin_origin_ >= source_->end_offset()) {
     stdin_ended_ = true;
     session.end(stream_);
   }

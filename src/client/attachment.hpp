@@ -2,6 +2,7 @@
 // stream or session: after a cut it attaches anew where it stands. It speaks on the stream that bind() gave it; run.* decides when.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,7 +44,10 @@ class Attachment final : public StreamHandler {
   // Raises the credit if the observer has room.
   void grant();
   // stdin before this offset will not be asked for again.
-  std::uint64_t stdin_acknowledged() const { return finished_ ? ~std::uint64_t{0} : stdin_acknowledged_; }
+  std::uint64_t stdin_acknowledged() const {
+    if (finished_) return ~std::uint64_t{0};
+    return stdin_acknowledged_ - std::min(stdin_acknowledged_, stdin_origin_);
+  }
 
   BootTime away_since{};  // set by run.* when the stream broke
   int tries = 0;
@@ -79,6 +83,7 @@ class Attachment final : public StreamHandler {
   std::uint64_t granted_ = wire::kInitialWindow;
   Side out_;
   Side err_;
+  std::uint64_t stdin_origin_ = 0;  // stdin offset of the source's first byte: 0 but for attach
   std::uint64_t stdin_base_ = 0;   // stdin offset of this stream's first byte
   std::uint64_t stdin_sent_ = 0;   // stdin offset of the next byte to send
   std::uint64_t stdin_acknowledged_ = 0;

@@ -336,6 +336,7 @@ net::Task<> Run::Impl::hold_session() {
 }
 
 net::Task<RunResult> Run::Impl::run() {
+  if (source_ && accepted_) source_->start();
   while (!done()) {
     const bool connected = co_await connect();
     if (!connected) break;
