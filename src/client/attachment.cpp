@@ -1,7 +1,8 @@
 #include "src/client/attachment.hpp"
 
-#include <algorithm>
 #include <xxhash.h>
+
+#include <algorithm>
 
 namespace rexec::client {
 namespace {
@@ -16,8 +17,14 @@ std::string hex_of(const XXH3_state_t* state) {
 
 }  // namespace
 
-Attachment::Attachment(std::size_t index, JobInfo info, const RunPlan& plan, Observer& observer, Source* source, Hooks hooks)
-    : index_(index), info_(std::move(info)), plan_(plan), observer_(observer), source_(source), hooks_(std::move(hooks)) {
+Attachment::Attachment(std::size_t index, JobInfo info, const RunPlan& plan, Observer& observer,
+                       Source* source, Hooks hooks)
+    : index_(index),
+      info_(std::move(info)),
+      plan_(plan),
+      observer_(observer),
+      source_(source),
+      hooks_(std::move(hooks)) {
   out_.received = info_.out;
   err_.received = info_.err;
   for (Side* one : {&out_, &err_}) {
@@ -39,15 +46,22 @@ void Attachment::bind(Remote& remote, wire::StreamId stream) {
   stream_received_ = 0;
   granted_ = wire::kInitialWindow;
   stdin_ended_ = false;
-  // A stream that the controller opens with the submit begins at byte 0 everywhere; any other waits to be told.
+  // A stream that the controller opens with the submit begins at byte 0 everywhere; any other waits
+  // to be told.
   stdin_ready_ = stdin_sent_ == 0 && out_.received == 0 && err_.received == 0;
   stdin_base_ = 0;
 }
 
 void Attachment::reattach(Remote& remote) {
-  const wire::Map args{{"job", info_.job}, {"attempt", info_.attempt}, {"node", info_.node}, {"ticket", info_.ticket},
-                       {"out", out_.received}, {"err", err_.received}, {"stdin", source_ != nullptr},
-                       {"follow", plan_.follow == Follow::kUntilEnd}, {"hold", plan_.hold == Hold::kYes}};
+  const wire::Map args{{"job", info_.job},
+                       {"attempt", info_.attempt},
+                       {"node", info_.node},
+                       {"ticket", info_.ticket},
+                       {"out", out_.received},
+                       {"err", err_.received},
+                       {"stdin", source_ != nullptr},
+                       {"follow", plan_.follow == Follow::kUntilEnd},
+                       {"hold", plan_.hold == Hold::kYes}};
   const wire::StreamId stream = remote.open("attach", args, *this);
   bind(remote, stream);
   stdin_ready_ = false;
@@ -125,7 +139,8 @@ void Attachment::handle_gap(const wire::Map& map) {
   to->whole = false;
 }
 
-// Count and digest of what came here against what the shim saw. A reader that began later, or met a gap, has only the count.
+// Count and digest of what came here against what the shim saw. A reader that began later, or met a
+// gap, has only the count.
 bool Attachment::matches(const wire::Map& record) const {
   const wire::Map& bytes = wire::child_or_empty(record, "bytes");
   const wire::Map& digests = wire::child_or_empty(record, "xxh128");
@@ -176,14 +191,16 @@ void Attachment::send_signal(const wire::Map& map) {
 }
 
 void Attachment::pump_stdin() {
-  if (source_ == nullptr || remote_ == nullptr || !stdin_ready_ || stdin_ended_ || finished_) return;
+  if (source_ == nullptr || remote_ == nullptr || !stdin_ready_ || stdin_ended_ || finished_)
+    return;
   wire::Session& session = remote_->session();
   while (true) {
     const std::uint64_t credit = std::min<std::uint64_t>(session.sendable(stream_), wire::kMaxData);
     const ByteSpan bytes =
         credit == 0 ? ByteSpan{} : source_->at(stdin_sent_ - stdin_origin_, credit);
     if (bytes.empty()) break;
-    session.send_data(stream_, wire::Channel::kIn, wire::make_frame(wire::FrameType::kData, stream_, bytes));
+    session.send_data(stream_, wire::Channel::kIn,
+                      wire::make_frame(wire::FrameType::kData, stream_, bytes));
     stdin_sent_ += bytes.size();
   }
   if (source_->finished() && stdin_sent_ - stdin_origin_ >= source_->end_offset()) {

@@ -1,5 +1,6 @@
-// One job of a run, as this client has received it so far: offsets, digests, credit, what of stdin was sent. It lives longer than any
-// stream or session: after a cut it attaches anew where it stands. It speaks on the stream that bind() gave it; run.* decides when.
+// One job of a run, as this client has received it so far: offsets, digests, credit, what of stdin
+// was sent. It lives longer than any stream or session: after a cut it attaches anew where it
+// stands. It speaks on the stream that bind() gave it; run.* decides when.
 #pragma once
 
 #include <algorithm>
@@ -16,11 +17,13 @@ namespace rexec::client {
 class Attachment final : public StreamHandler {
  public:
   struct Hooks {
-    std::function<void(Attachment&)> on_attached;              // the node has answered
-    std::function<void(Attachment&)> on_finished;              // the end record is here, or it is over without one
+    std::function<void(Attachment&)> on_attached;  // the node has answered
+    std::function<void(Attachment&)>
+        on_finished;  // the end record is here, or it is over without one
     std::function<void(Attachment&, const Error&)> on_broken;  // the stream is gone before the end
   };
-  Attachment(std::size_t index, JobInfo info, const RunPlan& plan, Observer& observer, Source* source, Hooks hooks);
+  Attachment(std::size_t index, JobInfo info, const RunPlan& plan, Observer& observer,
+             Source* source, Hooks hooks);
   ~Attachment() override;
   Attachment(const Attachment&) = delete;
   Attachment& operator=(const Attachment&) = delete;
@@ -84,11 +87,11 @@ class Attachment final : public StreamHandler {
   Side out_;
   Side err_;
   std::uint64_t stdin_origin_ = 0;  // stdin offset of the source's first byte: 0 but for attach
-  std::uint64_t stdin_base_ = 0;   // stdin offset of this stream's first byte
-  std::uint64_t stdin_sent_ = 0;   // stdin offset of the next byte to send
+  std::uint64_t stdin_base_ = 0;    // stdin offset of this stream's first byte
+  std::uint64_t stdin_sent_ = 0;    // stdin offset of the next byte to send
   std::uint64_t stdin_acknowledged_ = 0;
-  bool stdin_ready_ = false;       // the base is known
-  bool stdin_ended_ = false;       // END was sent on this stream
+  bool stdin_ready_ = false;  // the base is known
+  bool stdin_ended_ = false;  // END was sent on this stream
   bool started_ = false;
   bool finished_ = false;
   std::optional<wire::Map> record_;

@@ -1,8 +1,9 @@
 #include "src/client/connect.hpp"
 
 #include <fcntl.h>
-#include <random>
 #include <unistd.h>
+
+#include <random>
 
 #include "src/base/file.hpp"
 #include "src/base/ids.hpp"
@@ -78,7 +79,11 @@ net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial_directly() {
     if (!credentials) co_return std::unexpected(credentials.error());
     state.credentials = std::move(*credentials);
     auto tls = net::TlsContext::client(state.credentials);
-    if (!tls) co_return fail(Code::kNotSignedIn, "the credentials of context \"" + state.context.name + "\" are damaged: " + tls.error().message, "sign in again: rexec login rx1_…");
+    if (!tls)
+      co_return fail(Code::kNotSignedIn,
+                     "the credentials of context \"" + state.context.name +
+                         "\" are damaged: " + tls.error().message,
+                     "sign in again: rexec login rx1_…");
     state.tls = std::move(*tls);
     state.ticket = read_ticket(state.directory + "/ticket");
     state.tls->on_ticket([&state](std::string ticket) {
@@ -95,7 +100,9 @@ net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial_directly() {
 }
 
 wire::Map Connector::hello() const {
-  return {{"role", "user"}, {"software", std::string(build_version().version)}, {"wall_ms", wall_now().time_since_epoch().count()}};
+  return {{"role", "user"},
+          {"software", std::string(build_version().version)},
+          {"wall_ms", wall_now().time_since_epoch().count()}};
 }
 
 const ContextEntry& Connector::context() const { return state_->context; }
@@ -123,7 +130,8 @@ net::Task<> Connector::renew_if_due(Remote& remote) {
   ::unlink((state.directory + "/ticket").c_str());  // it speaks for the old certificate
 }
 
-Result<wire::Map> call_once(const ConnectOptions& options, const std::string& verb, wire::Map args) {
+Result<wire::Map> call_once(const ConnectOptions& options, const std::string& verb,
+                            wire::Map args) {
   auto connector = Connector::load(options);
   if (!connector) return std::unexpected(connector.error());
   asio::io_context context(1);

@@ -1,5 +1,5 @@
-// From a context's name to a session: credentials, the kept connection (persist) if there is one, else TLS with a kept session ticket.
-// Used by every verb that talks to the controller.
+// From a context's name to a session: credentials, the kept connection (persist) if there is one,
+// else TLS with a kept session ticket. Used by every verb that talks to the controller.
 #pragma once
 
 #include <memory>
@@ -27,7 +27,8 @@ class Connector {
   net::Task<Result<std::unique_ptr<net::Transport>>> dial();
   // The same, but always by TLS.
   net::Task<Result<std::unique_ptr<net::Transport>>> dial_directly();
-  // Past half of its life the certificate is renewed on the session; a failure is left to the next time.
+  // Past half of its life the certificate is renewed on the session; a failure is left to the next
+  // time.
   net::Task<> renew_if_due(Remote& remote);
   // HELLO for this client.
   wire::Map hello() const;
@@ -41,7 +42,8 @@ class Connector {
   std::unique_ptr<State> state_;
 };
 
-// Connects, waits for HELLO, makes one call on an io_context of its own, disconnects. For the simple verbs.
+// Connects, waits for HELLO, makes one call on an io_context of its own, disconnects. For the
+// simple verbs.
 Result<wire::Map> call_once(const ConnectOptions& options, const std::string& verb, wire::Map args);
 
 }  // namespace rexec::client

@@ -22,15 +22,19 @@ Result<std::string> xdg(const char* variable, const char* under_home) {
   if (!set.empty() && set.front() == '/') return set + "/rexec";
   const std::string home = env_or_empty("HOME");
   if (home.empty())
-    return fail(Code::kConfig, std::string("neither ") + variable + " nor HOME is set", std::string("export HOME, or ") + variable);
+    return fail(Code::kConfig, std::string("neither ") + variable + " nor HOME is set",
+                std::string("export HOME, or ") + variable);
   return home + "/" + under_home + "/rexec";
 }
 
 const char* persist_name(Persist persist) {
   switch (persist) {
-    case Persist::kOn: return "on";
-    case Persist::kOff: return "off";
-    case Persist::kAuto: return "auto";
+    case Persist::kOn:
+      return "on";
+    case Persist::kOff:
+      return "off";
+    case Persist::kAuto:
+      return "auto";
   }
   return "auto";
 }
@@ -63,7 +67,8 @@ Result<ContextFile> ContextFile::load(const Paths& paths) {
   auto map = read_config(paths.config_file);
   if (!map) return std::unexpected(map.error());
   const auto keys = check_keys(*map, paths.config_file,
-                               {"current", "contexts.*.addresses", "contexts.*.cluster", "contexts.*.user", "contexts.*.persist"});
+                               {"current", "contexts.*.addresses", "contexts.*.cluster",
+                                "contexts.*.user", "contexts.*.persist"});
   if (!keys) return std::unexpected(keys.error());
   if (const auto* current = text_at(*map, "current")) file.current_ = *current;
   for (const auto& [key, entry] : *map) {
@@ -71,13 +76,16 @@ Result<ContextFile> ContextFile::load(const Paths& paths) {
     if (parts.size() != 3 || parts[2] != "addresses") continue;
     const auto* addresses = std::get_if<std::vector<std::string>>(&entry.value);
     if (addresses == nullptr || addresses->empty())
-      return fail(Code::kConfig, paths.config_file + ":" + std::to_string(entry.line) + ": addresses is not a list of HOST:PORT");
+      return fail(Code::kConfig, paths.config_file + ":" + std::to_string(entry.line) +
+                                     ": addresses is not a list of HOST:PORT");
     ContextEntry context{parts[1], *addresses, {}, {}, Persist::kAuto};
     const std::string prefix = "contexts." + parts[1];
     if (const auto* cluster = text_at(*map, prefix + ".cluster")) context.cluster = *cluster;
     if (const auto* user = text_at(*map, prefix + ".user")) context.user = *user;
     if (const auto* persist = text_at(*map, prefix + ".persist"))
-      context.persist = *persist == "on" ? Persist::kOn : *persist == "off" ? Persist::kOff : Persist::kAuto;
+      context.persist = *persist == "on"    ? Persist::kOn
+                        : *persist == "off" ? Persist::kOff
+                                            : Persist::kAuto;
     file.entries_[context.name] = std::move(context);
   }
   return file;
@@ -88,7 +96,8 @@ Result<void> ContextFile::save() const {
   if (!current_.empty()) text += "current = " + toml_quote(current_) + "\n";
   for (const auto& [name, entry] : entries_) {
     text += "\n[contexts." + toml_quote(name) + "]\naddresses = [";
-    for (std::size_t i = 0; i < entry.addresses.size(); ++i) text += (i == 0 ? "" : ", ") + toml_quote(entry.addresses[i]);
+    for (std::size_t i = 0; i < entry.addresses.size(); ++i)
+      text += (i == 0 ? "" : ", ") + toml_quote(entry.addresses[i]);
     text += "]\ncluster = " + toml_quote(entry.cluster) + "\nuser = " + toml_quote(entry.user) +
             "\npersist = " + toml_quote(persist_name(entry.persist)) + "\n";
   }
@@ -105,13 +114,15 @@ Result<ContextEntry> ContextFile::choose(const std::string& name) const {
   const std::string wanted = !name.empty() ? name : !from_env.empty() ? from_env : current_;
   if (entries_.empty() || wanted.empty())
     return fail(Code::kNotSignedIn, "not signed in to any controller",
-                "sign in with a token from its administrator: rexec login rx1_…\ntry rexec on this machine: rexec demo");
+                "sign in with a token from its administrator: rexec login rx1_…\ntry rexec on this "
+                "machine: rexec demo");
   const auto at = entries_.find(wanted);
   if (at != entries_.end()) return at->second;
   std::vector<std::string> names;
   for (const auto& [known, entry] : entries_) names.push_back(known);
   const std::string mean = did_you_mean(wanted, names);
-  return fail(Code::kNotSignedIn, "no context \"" + printable(wanted) + "\"", (mean.empty() ? "" : mean + "\n") + "see: rexec context ls");
+  return fail(Code::kNotSignedIn, "no context \"" + printable(wanted) + "\"",
+              (mean.empty() ? "" : mean + "\n") + "see: rexec context ls");
 }
 
 std::vector<ContextEntry> ContextFile::all() const {
@@ -148,19 +159,24 @@ Result<void> ContextFile::remove(const std::string& name) {
   return {};
 }
 
-std::string ContextFile::directory(const std::string& name) const { return paths_.data_dir + "/ctx/" + name; }
+std::string ContextFile::directory(const std::string& name) const {
+  return paths_.data_dir + "/ctx/" + name;
+}
 
 Result<net::Credentials> load_credentials(const std::string& directory) {
   net::Credentials out;
   auto key = read_secret_file(directory + "/key.der");
   if (!key) {
-    if (key.error().code == Code::kIo) key.error() = {Code::kNotSignedIn, key.error().message, "sign in again: rexec login rx1_…"};
+    if (key.error().code == Code::kIo)
+      key.error() = {Code::kNotSignedIn, key.error().message, "sign in again: rexec login rx1_…"};
     return std::unexpected(key.error());
   }
   out.key = std::move(*key);
-  for (const auto& [file, into] : {std::pair{"/cert.der", &out.certificate}, std::pair{"/ca.der", &out.ca}}) {
+  for (const auto& [file, into] :
+       {std::pair{"/cert.der", &out.certificate}, std::pair{"/ca.der", &out.ca}}) {
     auto read = read_file(directory + file);
-    if (!read) return fail(Code::kNotSignedIn, read.error().message, "sign in again: rexec login rx1_…");
+    if (!read)
+      return fail(Code::kNotSignedIn, read.error().message, "sign in again: rexec login rx1_…");
     *into = std::move(*read);
   }
   return out;
@@ -169,8 +185,9 @@ Result<net::Credentials> load_credentials(const std::string& directory) {
 Result<void> save_credentials(const std::string& directory, const net::Credentials& credentials) {
   auto made = make_directories(directory, 0700);
   if (!made) return made;
-  for (const auto& [file, content] : {std::pair{"/key.der", &credentials.key}, std::pair{"/ca.der", &credentials.ca},
-                                      std::pair{"/cert.der", &credentials.certificate}}) {
+  for (const auto& [file, content] :
+       {std::pair{"/key.der", &credentials.key}, std::pair{"/ca.der", &credentials.ca},
+        std::pair{"/cert.der", &credentials.certificate}}) {
     auto written = write_file(directory + file, *content, 0600);
     if (!written) return written;
   }

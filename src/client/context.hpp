@@ -1,5 +1,6 @@
-// Contexts: which controller a person means and the credentials for it. `config.toml` lists them, the secrets lie in one
-// private directory each. Reads the environment (XDG_*, REXEC_CONTEXT, REXEC_CONFIG) and files; dials nothing.
+// Contexts: which controller a person means and the credentials for it. `config.toml` lists them,
+// the secrets lie in one private directory each. Reads the environment (XDG_*, REXEC_CONTEXT,
+// REXEC_CONFIG) and files; dials nothing.
 #pragma once
 
 #include <map>
@@ -33,7 +34,8 @@ class ContextFile {
   // A missing file is an empty list. kConfig with file:line for anything wrong.
   static Result<ContextFile> load(const Paths& paths);
   Result<void> save() const;
-  // The named one, else the current one; kNotSignedIn with what to do when there is none, did-you-mean for a wrong name.
+  // The named one, else the current one; kNotSignedIn with what to do when there is none,
+  // did-you-mean for a wrong name.
   Result<ContextEntry> choose(const std::string& name) const;
   std::vector<ContextEntry> all() const;
   const std::string& current() const { return current_; }
@@ -51,7 +53,8 @@ class ContextFile {
   std::map<std::string, ContextEntry> entries_;
 };
 
-// ca.der, cert.der, key.der of a directory; kKeyExposed when the key can be read by others, kNotSignedIn when files are missing.
+// ca.der, cert.der, key.der of a directory; kKeyExposed when the key can be read by others,
+// kNotSignedIn when files are missing.
 Result<net::Credentials> load_credentials(const std::string& directory);
 // Writes the three, 0600, key first; the directory is made 0700.
 Result<void> save_credentials(const std::string& directory, const net::Credentials& credentials);

@@ -21,12 +21,15 @@ Result<pki::Key> load_or_make_key(const std::string& path) {
   return key;
 }
 
-Result<Enrolment> read_answer(const wire::Map& answer, const pki::JoinToken& token, const pki::Key& key) {
+Result<Enrolment> read_answer(const wire::Map& answer, const pki::JoinToken& token,
+                              const pki::Key& key) {
   Enrolment out;
   out.kind = token.kind;
   out.addresses = token.addresses;
-  out.credentials = {wire::bin_or(answer, "ca"), wire::bin_or(answer, "certificate"), key.encode(pki::Encoding::kDer)};
-  for (const auto& [field, into] : {std::pair{"id", &out.id}, std::pair{"name", &out.name}, std::pair{"cluster", &out.cluster}}) {
+  out.credentials = {wire::bin_or(answer, "ca"), wire::bin_or(answer, "certificate"),
+                     key.encode(pki::Encoding::kDer)};
+  for (const auto& [field, into] : {std::pair{"id", &out.id}, std::pair{"name", &out.name},
+                                    std::pair{"cluster", &out.cluster}}) {
     auto text = wire::get_text(answer, field);
     if (!text) return std::unexpected(text.error());
     *into = std::move(*text);
@@ -42,7 +45,8 @@ Result<Enrolment> read_answer(const wire::Map& answer, const pki::JoinToken& tok
   return out;
 }
 
-net::Task<Result<Enrolment>> talk(const EnrolOptions& options, const pki::JoinToken& token, const pki::Key& key, Remote& remote) {
+net::Task<Result<Enrolment>> talk(const EnrolOptions& options, const pki::JoinToken& token,
+                                  const pki::Key& key, Remote& remote) {
   auto tls = net::TlsContext::stranger(std::string(as_text(token.ca_pin)));
   if (!tls) co_return std::unexpected(tls.error());
   net::DialOptions dial_options{token.addresses, options.timeout, {}};
@@ -54,9 +58,11 @@ net::Task<Result<Enrolment>> talk(const EnrolOptions& options, const pki::JoinTo
   const pki::Digest proof = pki::enrol_proof(token.secret, as_bytes(exporter), as_bytes(*csr));
   wire::Map labels = wire::Map::object();
   for (const auto& [label, value] : options.labels) labels[label] = value;
-  remote.start(std::move(*transport), {{"role", "enrol"}, {"software", std::string(build_version().version)}});
-  wire::Map args{{"token_id", token.id}, {"csr", wire::bin(*csr)}, {"proof", wire::bin(as_text(proof))}, {"name", options.name},
-                 {"labels", std::move(labels)}, {"run_as", options.run_as}};
+  remote.start(std::move(*transport),
+               {{"role", "enrol"}, {"software", std::string(build_version().version)}});
+  wire::Map args{
+      {"token_id", token.id}, {"csr", wire::bin(*csr)},      {"proof", wire::bin(as_text(proof))},
+      {"name", options.name}, {"labels", std::move(labels)}, {"run_as", options.run_as}};
   auto answer = co_await remote.call("enrol", std::move(args));
   remote.close({Code::kLinkLost, "done", {}});
   if (!answer) co_return std::unexpected(answer.error());

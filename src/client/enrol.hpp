@@ -1,5 +1,6 @@
-// Spending a join token, for `join` (a node) and `login` (a person): dials with the pinned CA, proves the secret without sending it,
-// brings home a certificate. Writes nothing but the pending key, so that a second try uses the same key.
+// Spending a join token, for `join` (a node) and `login` (a person): dials with the pinned CA,
+// proves the secret without sending it, brings home a certificate. Writes nothing but the pending
+// key, so that a second try uses the same key.
 #pragma once
 
 #include <map>
@@ -12,11 +13,11 @@
 namespace rexec::client {
 
 struct EnrolOptions {
-  std::string token;                           // rx1_…
-  std::string name;                            // wished; empty: the token's
+  std::string token;  // rx1_…
+  std::string name;   // wished; empty: the token's
   std::map<std::string, std::string> labels;
   std::string run_as;
-  std::string key_file;                        // made when missing; the same key makes a retry idempotent
+  std::string key_file;  // made when missing; the same key makes a retry idempotent
   Millis timeout{10'000};
 };
 struct Enrolment {
@@ -27,7 +28,8 @@ struct Enrolment {
   std::vector<std::string> addresses;
   net::Credentials credentials;
 };
-// Runs its own io_context. Errors: kTokenBad before dialling, kPinMismatch, kTokenSpent, kConflict, kControllerDown.
+// Runs its own io_context. Errors: kTokenBad before dialling, kPinMismatch, kTokenSpent, kConflict,
+// kControllerDown.
 Result<Enrolment> enrol(const EnrolOptions& options);
 
 }  // namespace rexec::client

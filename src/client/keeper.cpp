@@ -1,14 +1,16 @@
-// The keeper's process: one warm connection in reserve, a pair of copiers for each that is lent. See persist.hpp.
-#include <csignal>
-#include <deque>
+// The keeper's process: one warm connection in reserve, a pair of copiers for each that is lent.
+// See persist.hpp.
 #include <fcntl.h>
-#include <list>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include <csignal>
+#include <deque>
+#include <list>
 
 #include "src/client/persist.hpp"
 #include "src/wire/frame.hpp"
@@ -21,8 +23,13 @@ constexpr std::size_t kPiece = 64 << 10;
 // Copies one direction until its source ends; at most one piece is held.
 class Copier {
  public:
-  Copier(const net::Executor& executor, net::Transport& from, net::Transport& to, std::function<void()> ended)
-      : from_(from), to_(to), wait_from_(executor, ::dup(from.fd())), wait_to_(executor, ::dup(to.fd())), ended_(std::move(ended)) {}
+  Copier(const net::Executor& executor, net::Transport& from, net::Transport& to,
+         std::function<void()> ended)
+      : from_(from),
+        to_(to),
+        wait_from_(executor, ::dup(from.fd())),
+        wait_to_(executor, ::dup(to.fd())),
+        ended_(std::move(ended)) {}
   ~Copier() { *alive_ = false; }
   Copier(const Copier&) = delete;
   Copier& operator=(const Copier&) = delete;
@@ -33,11 +40,13 @@ class Copier {
         held_ = Buffer(kPiece);
         const net::IoResult got = from_.read(held_.writable());
         held_.truncate(got.bytes);
-        if (got.status == net::Io::kWantRead || got.status == net::Io::kWantWrite) return wait(wait_from_, got.status);
+        if (got.status == net::Io::kWantRead || got.status == net::Io::kWantWrite)
+          return wait(wait_from_, got.status);
         if (got.status != net::Io::kDone) return ended_();
       }
       const net::IoResult put = to_.write(held_);
-      if (put.status == net::Io::kWantRead || put.status == net::Io::kWantWrite) return wait(wait_to_, put.status);
+      if (put.status == net::Io::kWantRead || put.status == net::Io::kWantWrite)
+        return wait(wait_to_, put.status);
       if (put.status != net::Io::kDone) return ended_();
       held_.consume(put.bytes);
       if (held_.empty()) held_ = Buffer();
@@ -46,11 +55,13 @@ class Copier {
 
  private:
   void wait(asio::posix::stream_descriptor& on, net::Io status) {
-    if (status == net::Io::kWantRead && held_.size() == 0) held_ = Buffer();  // an idle copier holds nothing
+    if (status == net::Io::kWantRead && held_.size() == 0)
+      held_ = Buffer();  // an idle copier holds nothing
     using Descriptor = asio::posix::stream_descriptor;
-    on.async_wait(status == net::Io::kWantRead ? Descriptor::wait_read : Descriptor::wait_write, [this, alive = alive_](const asio::error_code& error) {
-      if (!error && *alive) run();
-    });
+    on.async_wait(status == net::Io::kWantRead ? Descriptor::wait_read : Descriptor::wait_write,
+                  [this, alive = alive_](const asio::error_code& error) {
+                    if (!error && *alive) run();
+                  });
   }
 
   net::Transport& from_;
@@ -72,8 +83,12 @@ struct Loan {
 class Keeper {
  public:
   Keeper(asio::io_context& context, Connector connector, int listener, Millis idle)
-      : context_(context), connector_(std::move(connector)), listener_(context, listener), beat_(context.get_executor()),
-        idle_timer_(context.get_executor()), idle_(idle) {}
+      : context_(context),
+        connector_(std::move(connector)),
+        listener_(context, listener),
+        beat_(context.get_executor()),
+        idle_timer_(context.get_executor()),
+        idle_(idle) {}
 
   void start() {
     accept();
@@ -84,20 +99,26 @@ class Keeper {
  private:
   void rest() {
     idle_timer_.arm(idle_, [this] {
-      if (loans_.empty()) context_.stop();
-      else rest();
+      if (loans_.empty())
+        context_.stop();
+      else
+        rest();
     });
   }
   void accept() {
-    listener_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const asio::error_code& error) {
-      if (error) return;
-      const int fd = ::accept4(listener_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC);
-      ucred peer{};
-      socklen_t size = sizeof peer;
-      if (fd >= 0 && ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == ::getuid()) take(fd);
-      else if (fd >= 0) ::close(fd);
-      accept();
-    });
+    listener_.async_wait(
+        asio::posix::stream_descriptor::wait_read, [this](const asio::error_code& error) {
+          if (error) return;
+          const int fd = ::accept4(listener_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC);
+          ucred peer{};
+          socklen_t size = sizeof peer;
+          if (fd >= 0 && ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+              peer.uid == ::getuid())
+            take(fd);
+          else if (fd >= 0)
+            ::close(fd);
+          accept();
+        });
   }
   void take(int fd) {
     char word = 0;
@@ -119,8 +140,10 @@ class Keeper {
       lend(std::move(waiting_.front()), std::move(warm_));
       waiting_.pop_front();
     }
-    if (!warm_) refill();
-    else if (!waiting_.empty()) watch_warm();
+    if (!warm_)
+      refill();
+    else if (!waiting_.empty())
+      watch_warm();
   }
   void lend(std::unique_ptr<net::Transport> client, std::unique_ptr<net::Transport> controller) {
     const auto at = loans_.emplace(loans_.end());
@@ -139,7 +162,8 @@ class Keeper {
       asio::post(context_, [this, at] { loans_.erase(at); });
     };
     at->up = std::make_unique<Copier>(context_.get_executor(), *at->client, *at->controller, over);
-    at->down = std::make_unique<Copier>(context_.get_executor(), *at->controller, *at->client, over);
+    at->down =
+        std::make_unique<Copier>(context_.get_executor(), *at->controller, *at->client, over);
     at->up->run();
     at->down->run();
   }
@@ -152,7 +176,8 @@ class Keeper {
     auto transport = co_await connector_.dial_directly();
     dialling_ = false;
     if (!transport) {
-      waiting_.clear();  // closed without the first byte: the clients dial by themselves and learn why
+      waiting_
+          .clear();  // closed without the first byte: the clients dial by themselves and learn why
       co_return;
     }
     warm_ = std::move(*transport);
@@ -194,9 +219,10 @@ class Keeper {
   }
   void watch_warm() {
     auto watch = std::make_shared<asio::posix::stream_descriptor>(context_, ::dup(warm_->fd()));
-    watch->async_wait(asio::posix::stream_descriptor::wait_read, [this, watch](const asio::error_code& error) {
-      if (!error) serve();
-    });
+    watch->async_wait(asio::posix::stream_descriptor::wait_read,
+                      [this, watch](const asio::error_code& error) {
+                        if (!error) serve();
+                      });
   }
 
   asio::io_context& context_;
@@ -226,7 +252,9 @@ int listen_in(const std::string& context_directory) {
   path.copy(address.sun_path, sizeof address.sun_path - 1);
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   ::umask(077);
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || ::listen(fd, 64) != 0) return -1;
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(fd, 64) != 0)
+    return -1;
   return fd;
 }
 

@@ -1,12 +1,13 @@
 #include "src/client/persist.hpp"
 
-#include <cerrno>
-#include <cstdlib>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
 
 extern "C" char** environ;
 
@@ -54,18 +55,22 @@ net::Task<std::unique_ptr<net::Transport>> borrow(std::string context_directory)
   net::Timer deadline(executor);
   deadline.arm(kBorrowLimit, [&] { descriptor.cancel(); });
   asio::error_code error;
-  co_await descriptor.async_wait(asio::posix::stream_descriptor::wait_read, asio::redirect_error(asio::use_awaitable, error));
+  co_await descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
+                                 asio::redirect_error(asio::use_awaitable, error));
   deadline.cancel();
   descriptor.release();
   std::uint8_t first = 0;
-  const net::IoResult got = error ? net::IoResult{net::Io::kFailed, 0} : transport->read({&first, 1});
+  const net::IoResult got =
+      error ? net::IoResult{net::Io::kFailed, 0} : transport->read({&first, 1});
   if (got.status != net::Io::kDone || first != kReady) co_return nullptr;
   co_return std::move(transport);
 }
 
 void start_keeper(const ConnectOptions& options) {
   const pid_t child = ::fork();
-  if (child != 0) return;  // the grandchild is init's; the child below is reaped by nobody but lives a moment only
+  if (child != 0)
+    return;  // the grandchild is init's; the child below is reaped by nobody but lives a moment
+             // only
   ::setsid();
   if (::fork() != 0) ::_exit(0);
   const int null = ::open("/dev/null", O_RDWR);

@@ -1,6 +1,7 @@
-// The kept connection: a small background process that holds authenticated TLS connections to one context's controller ready, and
-// lends each to one client over a Unix socket, so that a command pays no handshake. It copies bytes and reads none: what a client may
-// do is decided by the controller, as ever. As ControlPersist does it, it goes after ten idle minutes.
+// The kept connection: a small background process that holds authenticated TLS connections to one
+// context's controller ready, and lends each to one client over a Unix socket, so that a command
+// pays no handshake. It copies bytes and reads none: what a client may do is decided by the
+// controller, as ever. As ControlPersist does it, it goes after ten idle minutes.
 #pragma once
 
 #include <memory>
@@ -10,7 +11,8 @@
 
 namespace rexec::client {
 
-// True when this context keeps its connection here and now: on, or auto at a terminal outside of CI.
+// True when this context keeps its connection here and now: on, or auto at a terminal outside of
+// CI.
 bool persist_wanted(const ContextEntry& context);
 // A connection lent by the keeper, or nullptr at once when there is none.
 net::Task<std::unique_ptr<net::Transport>> borrow(std::string context_directory);

@@ -1,5 +1,5 @@
-// What a run is to do, as values: for cli/, which builds plans without including Asio, and for run.*,
-// which carries them out.
+// What a run is to do, as values: for cli/, which builds plans without including Asio, and for
+// run.*, which carries them out.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct JobInfo {
 };
 
 enum class Follow { kUntilEnd, kWhatIsThere };  // logs without -f
-enum class Hold { kYes, kNo };                  // an attached reader holds the job back; logs does not
+enum class Hold { kYes, kNo };  // an attached reader holds the job back; logs does not
 
 struct RunPlan {
   std::string targets;  // a submit, unless `jobs` names what is there already

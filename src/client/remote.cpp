@@ -95,7 +95,8 @@ void Remote::on_event(Event event) {
     call->done.notify();
   } else if (auto* opened = std::get_if<event::Opened>(&event)) {
     StreamHandler* to = on_open ? on_open(opened->stream, opened->kind, opened->args) : nullptr;
-    if (to == nullptr) return session().reset(opened->stream, {Code::kProtocol, "unexpected stream", {}});
+    if (to == nullptr)
+      return session().reset(opened->stream, {Code::kProtocol, "unexpected stream", {}});
     streams_[opened->stream] = to;
   } else if (auto* hello = std::get_if<event::Hello>(&event)) {
     hello_ = std::move(hello->map);

@@ -1,5 +1,6 @@
-// One authenticated session with the controller, as the client sees it: calls that are awaited, and streams with a handler
-// each. It does not reconnect and prints nothing; run.* and the verbs decide what a lost session means.
+// One authenticated session with the controller, as the client sees it: calls that are awaited, and
+// streams with a handler each. It does not reconnect and prints nothing; run.* and the verbs decide
+// what a lost session means.
 #pragma once
 
 #include <functional>
@@ -31,7 +32,8 @@ class Remote final : public net::SessionHandler {
   Remote(const Remote&) = delete;
   Remote& operator=(const Remote&) = delete;
 
-  // Takes a connected transport, says HELLO as a user; returns at once: requests may follow in the same flight.
+  // Takes a connected transport, says HELLO as a user; returns at once: requests may follow in the
+  // same flight.
   void start(std::unique_ptr<net::Transport> transport, wire::Map hello);
   // Waits for the controller's HELLO (or its CLOSE).
   net::Task<Result<wire::Map>> greeted();
@@ -40,14 +42,17 @@ class Remote final : public net::SessionHandler {
 
   wire::StreamId open(std::string_view kind, wire::Map args, StreamHandler& handler);
   // Streams that the controller opens: returns their handler, or nullptr to refuse.
-  std::function<StreamHandler*(wire::StreamId, const std::string& kind, const wire::Map& args)> on_open;
+  std::function<StreamHandler*(wire::StreamId, const std::string& kind, const wire::Map& args)>
+      on_open;
   // The session's end, once; every stream has had its on_reset before.
   std::function<void(const Error&)> on_closed;
   std::function<void()> on_room;  // something was written
 
   bool alive() const { return driver_ != nullptr; }
   wire::Session& session() { return driver_->session(); }
-  void flush() { if (driver_) driver_->flush_soon(); }
+  void flush() {
+    if (driver_) driver_->flush_soon();
+  }
   void forget(wire::StreamId stream) { streams_.erase(stream); }
   // Another handler for an open stream; nothing happens when it is gone.
   void hand_over(wire::StreamId stream, StreamHandler& to) {
@@ -58,7 +63,9 @@ class Remote final : public net::SessionHandler {
   const wire::Map& hello() const { return hello_; }
 
   void on_event(wire::Event event) override;
-  void on_written() override { if (on_room) on_room(); }
+  void on_written() override {
+    if (on_room) on_room();
+  }
 
  private:
   struct Call {

@@ -33,14 +33,22 @@ std::string random_request() {
 class Run::Impl {
  public:
   Impl(asio::io_context& context, Connector& connector, RunPlan plan, Observer& observer)
-      : executor_(context.get_executor()), connector_(connector), plan_(std::move(plan)), observer_(observer), news_(executor_),
-        remote_(executor_), submit_(*this), retry_(executor_), backoff_(static_cast<std::uint64_t>(BootClock::now().time_since_epoch().count())) {
+      : executor_(context.get_executor()),
+        connector_(connector),
+        plan_(std::move(plan)),
+        observer_(observer),
+        news_(executor_),
+        remote_(executor_),
+        submit_(*this),
+        retry_(executor_),
+        backoff_(static_cast<std::uint64_t>(BootClock::now().time_since_epoch().count())) {
     if (plan_.request.empty()) plan_.request = random_request();
     if (plan_.stdin_fd >= 0) {
       source_ = std::make_unique<Source>(executor_, plan_.stdin_fd, [this] { pump_all(); });
       source_->filter = [this](std::string& bytes) { observer_.typed(bytes); };
     }
-    remote_.on_open = [this](wire::StreamId stream, const std::string& kind, const wire::Map& args) { return take_stream(stream, kind, args); };
+    remote_.on_open = [this](wire::StreamId stream, const std::string& kind,
+                             const wire::Map& args) { return take_stream(stream, kind, args); };
     remote_.on_closed = [this](const Error& error) { lost_session(error); };
     remote_.on_room = [this] { pump_all(); };
     for (const JobInfo& job : plan_.jobs) add_job(job);
@@ -69,8 +77,10 @@ class Run::Impl {
       if (owner_.remote_.alive()) owner_.remote_.forget(stream);
     }
     void on_reset(const Error& error) override {
-      if (error.code != Code::kLinkLost && is_final(error.code)) owner_.give_up(error);
-      else if (error.code != Code::kLinkLost) owner_.refused_for_now(error);
+      if (error.code != Code::kLinkLost && is_final(error.code))
+        owner_.give_up(error);
+      else if (error.code != Code::kLinkLost)
+        owner_.refused_for_now(error);
     }
     void on_credit(std::uint64_t) override { pump(); }
     void begin();
@@ -83,8 +93,8 @@ class Run::Impl {
     bool ended_ = false;
   };
 
-  // An attach stream whose job is not known yet: OPEN is a control frame and overtakes the answer to
-  // the submit. Its own frames come after that answer; only a RESET may be earlier.
+  // An attach stream whose job is not known yet: OPEN is a control frame and overtakes the answer
+  // to the submit. Its own frames come after that answer; only a RESET may be earlier.
   struct Early final : public StreamHandler {
     void on_data(wire::Channel, ByteSpan) override {}
     void on_event(const wire::Map&) override {}
@@ -144,9 +154,14 @@ void Run::Impl::Submit::begin() {
   sent_ = 0;
   ended_ = false;
   const RunPlan& plan = owner_.plan_;
-  stream = owner_.remote_.open("submit", {{"request", plan.request}, {"targets", plan.targets}, {"mode", plan.mode},
-                                          {"spec_size", plan.spec.size()}, {"stdin", plan.stdin_fd >= 0},
-                                          {"resume", owner_.resubmit_}}, *this);
+  stream = owner_.remote_.open("submit",
+                               {{"request", plan.request},
+                                {"targets", plan.targets},
+                                {"mode", plan.mode},
+                                {"spec_size", plan.spec.size()},
+                                {"stdin", plan.stdin_fd >= 0},
+                                {"resume", owner_.resubmit_}},
+                               *this);
   pump();
 }
 
@@ -155,9 +170,12 @@ void Run::Impl::Submit::pump() {
   wire::Session& session = owner_.remote_.session();
   const std::string& spec = owner_.plan_.spec;
   while (sent_ < spec.size()) {
-    const std::size_t n = std::min<std::size_t>({session.sendable(stream), wire::kMaxData, spec.size() - sent_});
+    const std::size_t n =
+        std::min<std::size_t>({session.sendable(stream), wire::kMaxData, spec.size() - sent_});
     if (n == 0) return;
-    session.send_data(stream, wire::Channel::kSpec, wire::make_frame(wire::FrameType::kData, stream, as_bytes(std::string_view(spec).substr(sent_, n))));
+    session.send_data(stream, wire::Channel::kSpec,
+                      wire::make_frame(wire::FrameType::kData, stream,
+                                       as_bytes(std::string_view(spec).substr(sent_, n))));
     sent_ += n;
   }
   ended_ = true;
@@ -174,7 +192,8 @@ void Run::Impl::add_job(const JobInfo& info) {
   };
   hooks.on_finished = [this](Attachment&) { news_.notify(); };
   hooks.on_broken = [this](Attachment& job, const Error& error) { on_broken(job, error); };
-  jobs_.push_back(std::make_unique<Attachment>(index, info, plan_, observer_, source_.get(), std::move(hooks)));
+  jobs_.push_back(
+      std::make_unique<Attachment>(index, info, plan_, observer_, source_.get(), std::move(hooks)));
   by_id_[info.job] = jobs_.back().get();
 }
 
@@ -183,12 +202,18 @@ void Run::Impl::on_accepted(const wire::Map& map) {
   const wire::Map& list = wire::child_or_empty(map, "jobs");
   std::vector<JobInfo> infos;
   for (const wire::Map& entry : list) {
-    JobInfo info{wire::text_or(entry, "job"), wire::text_or(entry, "node"), wire::text_or(entry, "ticket"),
-                 static_cast<std::uint32_t>(wire::u64_or(entry, "attempt", 1)), 0, 0};
+    JobInfo info{wire::text_or(entry, "job"),
+                 wire::text_or(entry, "node"),
+                 wire::text_or(entry, "ticket"),
+                 static_cast<std::uint32_t>(wire::u64_or(entry, "attempt", 1)),
+                 0,
+                 0};
     infos.push_back(info);
     const auto known = by_id_.find(info.job);
-    if (known != by_id_.end()) known->second->set_ticket(info.ticket);
-    else add_job(info);
+    if (known != by_id_.end())
+      known->second->set_ticket(info.ticket);
+    else
+      add_job(info);
   }
   const bool first = !std::exchange(accepted_, true);
   const bool again = std::exchange(resubmit_, false);
@@ -223,7 +248,8 @@ void Run::Impl::bind_early() {
   }
 }
 
-StreamHandler* Run::Impl::take_stream(wire::StreamId stream, const std::string& kind, const wire::Map& args) {
+StreamHandler* Run::Impl::take_stream(wire::StreamId stream, const std::string& kind,
+                                      const wire::Map& args) {
   const std::string job = wire::text_or(args, "job");
   if (kind == "attach" && !accepted_ && early_streams_.size() < 1'024) {
     early_streams_.push_back(std::make_unique<Early>());
@@ -232,7 +258,8 @@ StreamHandler* Run::Impl::take_stream(wire::StreamId stream, const std::string& 
     return early_streams_.back().get();
   }
   const auto at = by_id_.find(job);
-  if (kind != "attach" || at == by_id_.end() || at->second->bound() || at->second->finished()) return nullptr;
+  if (kind != "attach" || at == by_id_.end() || at->second->bound() || at->second->finished())
+    return nullptr;
   at->second->bind(remote_, stream);
   return at->second;
 }
@@ -268,8 +295,10 @@ void Run::Impl::schedule_retry() {
   if (!std::exchange(told_down_, true)) observer_.link(false, last_error_.message);
   retry_.arm(backoff_.next(), [this] {
     if (!remote_.alive()) return;
-    if (resubmit_) submit_.begin();
-    else attach_missing();
+    if (resubmit_)
+      submit_.begin();
+    else
+      attach_missing();
     news_.notify();
   });
 }
@@ -296,7 +325,9 @@ bool Run::Impl::done() const {
   return std::all_of(jobs_.begin(), jobs_.end(), [](const auto& job) { return job->finished(); });
 }
 
-bool Run::Impl::late() const { return down_since_ != BootTime{} && BootClock::now() >= down_since_ + plan_.reconnect; }
+bool Run::Impl::late() const {
+  return down_since_ != BootTime{} && BootClock::now() >= down_since_ + plan_.reconnect;
+}
 
 // False when it is final that there is no session.
 net::Task<bool> Run::Impl::connect() {
@@ -319,8 +350,10 @@ net::Task<bool> Run::Impl::connect() {
 }
 
 net::Task<> Run::Impl::hold_session() {
-  if (!accepted_) submit_.begin();
-  else attach_missing();
+  if (!accepted_)
+    submit_.begin();
+  else
+    attach_missing();
   auto hello = co_await remote_.greeted();
   if (!hello) {
     if (is_final(hello.error().code) || !ever_connected_) give_up(hello.error());
@@ -352,14 +385,16 @@ net::Task<RunResult> Run::Impl::run() {
 RunResult Run::Impl::result() {
   RunResult out;
   const bool complete = accepted_ && (plan_.mode == "detached" ||
-      std::all_of(jobs_.begin(), jobs_.end(), [](const auto& job) { return job->finished(); }));
+                                      std::all_of(jobs_.begin(), jobs_.end(),
+                                                  [](const auto& job) { return job->finished(); }));
   if (complete) return out;
   if (left_ || gone_) {
     out.lost = true;
   } else if (accepted_) {
     out.lost = true;
     const std::string why = failure_ ? failure_->message : last_error_.message;
-    out.error = Error{Code::kLinkLost, "the link was away for longer than --reconnect: " + why, "the job may still run: rexec job show " + jobs_.front()->info().job};
+    out.error = Error{Code::kLinkLost, "the link was away for longer than --reconnect: " + why,
+                      "the job may still run: rexec job show " + jobs_.front()->info().job};
     if (failure_) out.error = failure_;
   } else {
     out.error = failure_ ? *failure_ : last_error_;
@@ -386,8 +421,12 @@ Run::~Run() = default;
 net::Task<RunResult> Run::run() { return impl_->run(); }
 void Run::signal(int number) { impl_->broadcast({{"t", "signal"}, {"n", number}}); }
 void Run::stop(Millis grace) { impl_->broadcast({{"t", "stop"}, {"grace_ms", grace.count()}}); }
-void Run::resize(int rows, int cols) { impl_->broadcast({{"t", "resize"}, {"rows", rows}, {"cols", cols}}); }
-void Run::close_output(wire::Channel channel) { impl_->broadcast({{"t", "close"}, {"channel", static_cast<int>(channel)}}); }
+void Run::resize(int rows, int cols) {
+  impl_->broadcast({{"t", "resize"}, {"rows", rows}, {"cols", cols}});
+}
+void Run::close_output(wire::Channel channel) {
+  impl_->broadcast({{"t", "close"}, {"channel", static_cast<int>(channel)}});
+}
 void Run::leave() { impl_->leave(); }
 void Run::abandon() { impl_->abandon(); }
 void Run::drained() { impl_->drained(); }

@@ -1,6 +1,6 @@
-// A run from the client's side: submits, attaches, follows through lost links and restarts, until every job has its end record. It
-// owns the offsets (PROTOCOL.md: the reader alone keeps them). Bytes and news go to an Observer, which is cli/'s; exit codes are
-// cli/exit_status's.
+// A run from the client's side: submits, attaches, follows through lost links and restarts, until
+// every job has its end record. It owns the offsets (PROTOCOL.md: the reader alone keeps them).
+// Bytes and news go to an Observer, which is cli/'s; exit codes are cli/exit_status's.
 #pragma once
 
 #include <functional>
@@ -22,12 +22,15 @@ class Observer {
   virtual void started(std::size_t job) = 0;
   virtual void output(std::size_t job, wire::Channel channel, ByteSpan bytes) = 0;
   // Bytes [from, to) of a stream are gone for good.
-  virtual void gap(std::size_t job, wire::Channel channel, std::uint64_t from, std::uint64_t to) = 0;
-  // `record` is the end record; its "complete" is false when the digests or counts differ from what was received.
+  virtual void gap(std::size_t job, wire::Channel channel, std::uint64_t from,
+                   std::uint64_t to) = 0;
+  // `record` is the end record; its "complete" is false when the digests or counts differ from what
+  // was received.
   virtual void ended(std::size_t job, const wire::Map& record) = 0;
   // The link went or came back; for a line on stderr, at most once each.
   virtual void link(bool up, const std::string& why) = 0;
-  // Bytes taken but not yet written out: from 256 KiB on no more are asked for. Call Run::drained() when it fell.
+  // Bytes taken but not yet written out: from 256 KiB on no more are asked for. Call Run::drained()
+  // when it fell.
   virtual std::size_t backlog() const = 0;
   // stdin bytes before they are sent, to find the escape sequence of -t; may erase.
   virtual void typed(std::string& bytes) { static_cast<void>(bytes); }
@@ -36,7 +39,7 @@ class Observer {
 // Why a run came back.
 struct RunResult {
   std::optional<Error> error;  // refused, or could not start: nothing ran (or `lost` is set)
-  bool lost = false;           // the link was away for longer than RunPlan::reconnect, or the user left
+  bool lost = false;  // the link was away for longer than RunPlan::reconnect, or the user left
 };
 
 class Run {
@@ -46,7 +49,8 @@ class Run {
   // Until every job ended, something final went wrong, or leave().
   net::Task<RunResult> run();
 
-  // From signal handlers of the reactor; do nothing before the jobs are accepted but are remembered.
+  // From signal handlers of the reactor; do nothing before the jobs are accepted but are
+  // remembered.
   void signal(int number);
   void stop(Millis grace);
   void resize(int rows, int cols);

@@ -1,19 +1,20 @@
 #include "src/client/sink.hpp"
 
-#include <algorithm>
-#include <cerrno>
 #include <fcntl.h>
 #include <poll.h>
-#include <string>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
 
 namespace rexec::client {
 
 Sink::Sink(const net::Executor& executor, int fd, std::function<void()> on_change)
     : readiness_(executor), on_change_(std::move(on_change)), fd_(fd) {
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0) {
     fail_with(errno);
     return;

@@ -1,6 +1,7 @@
-// Writes to one of the client's own outputs (stdout, stderr, a file) without ever blocking the reactor and without changing
-// flags that the user's shell shares: a pipe or terminal is opened anew for that. What cannot be written yet is kept;
-// pending() tells how much, and who feeds the sink stops granting credit.
+// Writes to one of the client's own outputs (stdout, stderr, a file) without ever blocking the
+// reactor and without changing flags that the user's shell shares: a pipe or terminal is opened
+// anew for that. What cannot be written yet is kept; pending() tells how much, and who feeds the
+// sink stops granting credit.
 #pragma once
 
 #include <deque>
@@ -21,7 +22,8 @@ class Sink {
 
   void write(ByteSpan bytes);
   std::size_t pending() const { return pending_bytes_; }
-  // Nobody reads any more (EPIPE), or the disk is full: what is written is dropped. errno in failure().
+  // Nobody reads any more (EPIPE), or the disk is full: what is written is dropped. errno in
+  // failure().
   bool closed() const { return closed_; }
   int failure() const { return failure_; }
 

@@ -1,9 +1,10 @@
 #include "src/client/source.hpp"
 
-#include <algorithm>
-#include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 
 namespace rexec::client {
 namespace {
@@ -65,7 +66,8 @@ void Source::read_some() {
 
 void Source::release(std::uint64_t offset) {
   released_ = std::max(released_, std::min(offset, end_));
-  while (!kept_.empty() && kept_.front().first + kept_.front().second.size() <= released_) kept_.pop_front();
+  while (!kept_.empty() && kept_.front().first + kept_.front().second.size() <= released_)
+    kept_.pop_front();
   wait();
 }
 

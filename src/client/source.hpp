@@ -1,5 +1,6 @@
-// The client's stdin as one buffered stream of bytes with absolute offsets: read only while somebody has room for it, kept until every
-// job that reads it has acknowledged it, so that an attachment can go back to where the node is. Changes no flags of the descriptor.
+// The client's stdin as one buffered stream of bytes with absolute offsets: read only while
+// somebody has room for it, kept until every job that reads it has acknowledged it, so that an
+// attachment can go back to where the node is. Changes no flags of the descriptor.
 #pragma once
 
 #include <deque>
