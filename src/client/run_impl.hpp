@@ -1,0 +1,113 @@
+// Inside of run.hpp: the state of a run, shared by run.cpp (the session's life: connect, hold, come
+// back) and run_jobs.cpp (submit, attach, what breaks and is tried again). Nobody else includes it.
+#pragma once
+
+#include <map>
+
+#include "src/client/attachment.hpp"
+#include "src/client/run.hpp"
+
+namespace rexec::client {
+
+// Errors that no second try can mend.
+bool is_final(Code code);
+
+class Run::Impl {
+ public:
+  Impl(asio::io_context& context, Connector& connector, RunPlan plan, Observer& observer);
+  net::Task<RunResult> run();
+  void broadcast(const wire::Map& map);
+  void leave();
+  void abandon() {
+    gone_ = true;
+    news_.notify();
+  }
+  void drained() {
+    for (auto& job : jobs_) job->grant();
+  }
+
+ private:
+  // The stream of the submit itself: spec up, one answer down.
+  class Submit final : public StreamHandler {
+   public:
+    explicit Submit(Impl& owner) : owner_(owner) {}
+    void on_data(wire::Channel, ByteSpan) override {}
+    void on_event(const wire::Map& map) override { owner_.on_accepted(map); }
+    void on_end() override {
+      if (owner_.remote_.alive()) owner_.remote_.forget(stream);
+    }
+    void on_reset(const Error& error) override {
+      if (error.code != Code::kLinkLost && is_final(error.code))
+        owner_.give_up(error);
+      else if (error.code != Code::kLinkLost)
+        owner_.refused_for_now(error);
+    }
+    void on_credit(std::uint64_t) override { pump(); }
+    void begin();
+    void pump();
+    wire::StreamId stream = 0;
+
+   private:
+    Impl& owner_;
+    std::size_t sent_ = 0;
+    bool ended_ = false;
+  };
+
+  // An attach stream whose job is not known yet: OPEN is a control frame and overtakes the answer
+  // to the submit. Its own frames come after that answer; only a RESET may be earlier.
+  struct Early final : public StreamHandler {
+    void on_data(wire::Channel, ByteSpan) override {}
+    void on_event(const wire::Map&) override {}
+    void on_end() override {}
+    void on_reset(const Error& error) override { broken = error; }
+    wire::StreamId stream = 0;
+    std::string job;
+    std::optional<Error> broken;
+  };
+
+  void add_job(const JobInfo& info);
+  void bind_early();
+  void on_accepted(const wire::Map& map);
+  StreamHandler* take_stream(wire::StreamId stream, const std::string& kind, const wire::Map& args);
+  void lost_session(const Error& error);
+  void on_broken(Attachment& job, const Error& error);
+  void attach_missing();
+  void schedule_retry();
+  void pump_all();
+  void give_up(const Error& error) {
+    if (!failure_) failure_ = error;
+    news_.notify();
+  }
+  void refused_for_now(const Error& error);
+  bool done() const;
+  bool late() const;
+  net::Task<bool> connect();
+  net::Task<> hold_session();
+  RunResult result();
+
+  net::Executor executor_;
+  Connector& connector_;
+  RunPlan plan_;
+  Observer& observer_;
+  net::Notifier news_;
+  std::unique_ptr<Source> source_;
+  std::vector<std::unique_ptr<Attachment>> jobs_;
+  std::map<std::string, Attachment*> by_id_;
+  Remote remote_;
+  Submit submit_;
+  net::Timer retry_;
+  net::Backoff backoff_;
+  std::vector<wire::Map> early_;  // signals from before the jobs were known
+  std::vector<std::unique_ptr<Early>> early_streams_;
+  std::optional<Error> failure_;
+  Error last_error_;
+  BootTime down_since_{};
+  bool accepted_ = false;
+  bool ever_connected_ = false;
+  bool told_down_ = false;
+  bool resubmit_ = false;
+  bool left_ = false;
+  bool gone_ = false;
+};
+
+}  // namespace rexec::client

@@ -1,0 +1,176 @@
+// See run.hpp: the jobs of a run. Submitting, taking their streams, attaching again what broke.
+#include <algorithm>
+
+#include "src/client/run_impl.hpp"
+
+namespace rexec::client {
+
+void Run::Impl::Submit::begin() {
+  sent_ = 0;
+  ended_ = false;
+  const RunPlan& plan = owner_.plan_;
+  stream = owner_.remote_.open("submit",
+                               {{"request", plan.request},
+                                {"targets", plan.targets},
+                                {"mode", plan.mode},
+                                {"spec_size", plan.spec.size()},
+                                {"stdin", plan.stdin_fd >= 0},
+                                {"resume", owner_.resubmit_}},
+                               *this);
+  pump();
+}
+
+void Run::Impl::Submit::pump() {
+  if (!owner_.remote_.alive() || ended_ || stream == 0) return;
+  wire::Session& session = owner_.remote_.session();
+  const std::string& spec = owner_.plan_.spec;
+  while (sent_ < spec.size()) {
+    const std::size_t n =
+        std::min<std::size_t>({session.sendable(stream), wire::kMaxData, spec.size() - sent_});
+    if (n == 0) return;
+    session.send_data(stream, wire::Channel::kSpec,
+                      wire::make_frame(wire::FrameType::kData, stream,
+                                       as_bytes(std::string_view(spec).substr(sent_, n))));
+    sent_ += n;
+  }
+  ended_ = true;
+  session.end(stream);
+  owner_.remote_.flush();
+}
+
+void Run::Impl::add_job(const JobInfo& info) {
+  const std::size_t index = jobs_.size();
+  Attachment::Hooks hooks;
+  hooks.on_attached = [this](Attachment&) {
+    if (std::exchange(told_down_, false)) observer_.link(true, {});
+    down_since_ = {};
+  };
+  hooks.on_finished = [this](Attachment&) { news_.notify(); };
+  hooks.on_broken = [this](Attachment& job, const Error& error) { on_broken(job, error); };
+  jobs_.push_back(
+      std::make_unique<Attachment>(index, info, plan_, observer_, source_.get(), std::move(hooks)));
+  by_id_[info.job] = jobs_.back().get();
+}
+
+void Run::Impl::on_accepted(const wire::Map& map) {
+  if (wire::text_or(map, "t") != "accepted") return;
+  const wire::Map& list = wire::child_or_empty(map, "jobs");
+  std::vector<JobInfo> infos;
+  for (const wire::Map& entry : list) {
+    JobInfo info{wire::text_or(entry, "job"),
+                 wire::text_or(entry, "node"),
+                 wire::text_or(entry, "ticket"),
+                 static_cast<std::uint32_t>(wire::u64_or(entry, "attempt", 1)),
+                 0,
+                 0};
+    infos.push_back(info);
+    const auto known = by_id_.find(info.job);
+    if (known != by_id_.end())
+      known->second->set_ticket(info.ticket);
+    else
+      add_job(info);
+  }
+  const bool first = !std::exchange(accepted_, true);
+  const bool again = std::exchange(resubmit_, false);
+  if (first && !again) observer_.accepted(wire::text_or(map, "run"), infos);
+  bind_early();
+  if (plan_.mode == "detached") return news_.notify();
+  for (const wire::Map& entry : list) {
+    // A node that could not be reached has its record at once.
+    const wire::Map& record = wire::child_or_empty(entry, "record");
+    if (record.contains("outcome")) {
+      Attachment& job = *by_id_[wire::text_or(entry, "job")];
+      job.on_event({{"t", "end"}, {"record", record}});
+      job.on_end();
+    }
+  }
+  if (again) attach_missing();
+  for (const wire::Map& signal : std::exchange(early_, {})) broadcast(signal);
+  if (source_ && first) source_->start();
+}
+
+void Run::Impl::bind_early() {
+  for (const auto& early : std::exchange(early_streams_, {})) {
+    const auto at = by_id_.find(early->job);
+    if (at == by_id_.end() || at->second->bound() || at->second->finished()) {
+      remote_.forget(early->stream);
+      remote_.session().reset(early->stream, {Code::kProtocol, "unexpected stream", {}});
+      continue;
+    }
+    at->second->bind(remote_, early->stream);
+    remote_.hand_over(early->stream, *at->second);
+    if (early->broken) at->second->on_reset(*early->broken);
+  }
+}
+
+StreamHandler* Run::Impl::take_stream(wire::StreamId stream, const std::string& kind,
+                                      const wire::Map& args) {
+  const std::string job = wire::text_or(args, "job");
+  if (kind == "attach" && !accepted_ && early_streams_.size() < 1'024) {
+    early_streams_.push_back(std::make_unique<Early>());
+    early_streams_.back()->stream = stream;
+    early_streams_.back()->job = job;
+    return early_streams_.back().get();
+  }
+  const auto at = by_id_.find(job);
+  if (kind != "attach" || at == by_id_.end() || at->second->bound() || at->second->finished())
+    return nullptr;
+  at->second->bind(remote_, stream);
+  return at->second;
+}
+
+void Run::Impl::lost_session(const Error& error) {
+  last_error_ = error;
+  early_streams_.clear();
+  if (is_final(error.code)) give_up(error);
+  news_.notify();
+}
+
+void Run::Impl::refused_for_now(const Error& error) {
+  if (!ever_connected_ || !accepted_) return give_up(error);
+  last_error_ = error;
+  schedule_retry();
+}
+
+void Run::Impl::on_broken(Attachment& job, const Error& error) {
+  last_error_ = error;
+  if (job.away_since == BootTime{}) job.away_since = BootClock::now();
+  if (down_since_ == BootTime{}) down_since_ = BootClock::now();
+  if (!remote_.alive()) return;
+  if (error.code == Code::kUnknownJob && !job.was_started() && !plan_.spec.empty()) {
+    resubmit_ = true;  // neither controller nor node has it: the same request cannot start it twice
+  } else if (is_final(error.code)) {
+    give_up(error);
+    return;
+  }
+  schedule_retry();
+}
+
+void Run::Impl::schedule_retry() {
+  if (!std::exchange(told_down_, true)) observer_.link(false, last_error_.message);
+  retry_.arm(backoff_.next(), [this] {
+    if (!remote_.alive()) return;
+    if (resubmit_)
+      submit_.begin();
+    else
+      attach_missing();
+    news_.notify();
+  });
+}
+
+void Run::Impl::attach_missing() {
+  for (auto& job : jobs_)
+    if (!job->finished() && !job->bound()) job->reattach(remote_);
+}
+
+void Run::Impl::pump_all() {
+  if (remote_.alive() && !accepted_) submit_.pump();
+  std::uint64_t acknowledged = ~std::uint64_t{0};
+  for (auto& job : jobs_) {
+    job->pump_stdin();
+    acknowledged = std::min(acknowledged, job->stdin_acknowledged());
+  }
+  if (source_ && !jobs_.empty()) source_->release(acknowledged);
+}
+
+}  // namespace rexec::client
