@@ -38,7 +38,7 @@ std::string control_message(int control) {
 }  // namespace
 
 Attempts::Attempts(os::EventLoop& loop, os::UniqueFd jobs, NodeDefaults defaults, UserPolicy policy,
-                   std::optional<os::CgroupRoot> cgroups, Post post)
+                   NodeCgroups cgroups, Post post)
     : loop_(loop),
       jobs_(std::move(jobs)),
       defaults_(std::move(defaults)),
@@ -81,6 +81,7 @@ std::vector<AttemptKey> Attempts::unreported() const {
 void Attempts::scan() {
   // Before there is a warm shim of our own, whose directory is not locked from the first moment.
   sweep_warm_directories(jobs_.get());
+  sweep_cgroups(cgroups_);
   for (const AttemptKey& key : list()) {
     const os::UniqueFd dir = open_dir(key);
     if (!dir) continue;

@@ -23,7 +23,7 @@ class Attempts {
  public:
   using Post = std::function<void(link::FromSpawner, std::vector<os::UniqueFd>)>;
   Attempts(os::EventLoop& loop, os::UniqueFd jobs, NodeDefaults defaults, UserPolicy policy,
-           std::optional<os::CgroupRoot> cgroups, Post post);
+           NodeCgroups cgroups, Post post);
   ~Attempts();
 
   // What a predecessor left: adopts the living, declares lost or starts the others.
@@ -103,7 +103,7 @@ class Attempts {
   os::UniqueFd jobs_;
   NodeDefaults defaults_;
   UserPolicy policy_;
-  std::optional<os::CgroupRoot> cgroups_;
+  NodeCgroups cgroups_;
   Post post_;
   std::string boot_;
   std::optional<WarmShim> warm_;

@@ -75,6 +75,7 @@ void Attempts::write_lost(const AttemptKey& key) {
   remove_script(settling.started.script_path, settling.started.uid);
   log_warn("a job is lost", {{"job", attempt_name(key)}, {"reason", record.reason}});
   settling_.erase(key);
+  sweep_cgroups(cgroups_);
   post_finished(key, dir.get());
 }
 

@@ -51,8 +51,12 @@ void Attempts::begin_with(const link::Start& start, os::UniqueFd spec) {
 void Attempts::begin(const link::Start& start, const std::string& spec_bytes) {
   auto spec = decode_spec(as_bytes(spec_bytes));
   if (!spec) return refuse(start.key, spec.error());
-  if (spec->cpu_milli != 0 || spec->memory_bytes != 0 || spec->pids != 0)
-    return refuse(start.key, {Code::kRefusedByNode, "limits are unavailable on this node", {}});
+  const os::Limits limits{spec->cpu_milli, spec->memory_bytes, spec->pids};
+  if (const std::string missing = cgroups_.limits.missing(limits); !missing.empty())
+    return refuse(start.key,
+                  {Code::kRefusedByNode,
+                   "limits are unavailable on this node: it has no writable cgroup for " + missing,
+                   {}});
   auto user = find_job_user(*spec, policy_);
   if (!user) return refuse(start.key, user.error());
   if (*user) return begin_as(start, spec_bytes, *spec, std::move(**user));

@@ -153,6 +153,8 @@ Result<StartedJob> start_attempt(ShimOrder& order, const ShimPlan& plan, const L
   if (!child) return std::unexpected(child.error());
   job.leader = std::move(*child);
   // From here on a failure needs no kill: without leave the child exits by itself.
+  if (auto joined = order.limits.join(job.leader.pid); !joined)
+    return std::unexpected(joined.error());
   auto record = write_started(order, job.leader, plan, cgroup);
   if (!record) return std::unexpected(record.error());
   job.record = *record;

@@ -11,6 +11,7 @@
 #include "src/job/attempt_dir.hpp"
 #include "src/job/launch.hpp"
 #include "src/os/cgroup.hpp"
+#include "src/os/limits.hpp"
 #include "src/os/process.hpp"
 
 namespace rexec::job {
@@ -22,6 +23,7 @@ struct ShimOrder {
   os::UniqueFd net;        // the first connection to net, may be missing
   os::UniqueFd listener;   // `sock` of a directory that was prepared, locked already
   int jobs = -1;           // the directory above
+  os::JobLimits limits;    // set already; version 1 groups are joined by the child's pid
 };
 
 struct StartedJob {

@@ -31,6 +31,9 @@ void shim_fields(F& f, P& p) {
   f.flag(p.sha256);
   f.flag(p.durable);
   f.number(p.output_quota);
+  f.number(p.cpu_milli);
+  f.number(p.memory_bytes);
+  f.number(p.pids);
   f.number(p.uid);
   f.text(p.script_dir, kMaxField);
   f.text(p.script_name, kMaxField);
@@ -175,6 +178,9 @@ Launch plan_launch(const JobSpec& spec, const link::Start& start, const os::User
   shim.sha256 = spec.sha256;
   shim.durable = spec.durable;
   shim.output_quota = spec.output_quota;
+  shim.cpu_milli = spec.cpu_milli;
+  shim.memory_bytes = spec.memory_bytes;
+  shim.pids = spec.pids;
   shim.uid = user.uid;
   ExecPlan& exec = launch.exec;
   exec.change_user = ::geteuid() == 0;

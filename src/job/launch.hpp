@@ -33,6 +33,9 @@ struct ShimPlan {
   bool sha256 = false;
   bool durable = false;
   std::uint64_t output_quota = kDefaultQuota;
+  std::uint64_t cpu_milli = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t pids = 0;
   std::uint32_t uid = 0;
   std::string script_dir;  // empty: no script
   std::string script_name;

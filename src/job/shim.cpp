@@ -1,7 +1,6 @@
 // See shim.hpp.
 #include "src/job/shim.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -56,10 +55,13 @@ std::string cgroup_name(pid_t pid, std::uint64_t ticks) {
   return "shim-" + std::to_string(pid) + "-" + std::to_string(ticks);
 }
 
-std::optional<os::Cgroup> own_cgroup(const std::optional<os::CgroupRoot>& cgroups) {
-  if (!cgroups) return std::nullopt;
-  const pid_t pid = ::getpid();
-  auto made = os::Cgroup::make(*cgroups, cgroup_name(pid, os::start_ticks(pid).value_or(0)));
+std::string own_cgroup_name() {
+  return cgroup_name(::getpid(), os::start_ticks(::getpid()).value_or(0));
+}
+
+std::optional<os::Cgroup> own_cgroup(const NodeCgroups& cgroups) {
+  if (!cgroups.root) return std::nullopt;
+  auto made = os::Cgroup::make(*cgroups.root, own_cgroup_name());
   if (!made) return std::nullopt;
   return std::move(*made);
 }
@@ -133,7 +135,12 @@ bool read_plan(int memfd, LaunchParts& parts, ShimPlan& plan) {
   return n == static_cast<ssize_t>(bytes.size()) && decode_shim_plan(bytes, plan);
 }
 
-[[noreturn]] void run_shim(const std::string& name, const std::optional<os::CgroupRoot>& cgroups) {
+[[noreturn]] void report_and_quit(const Error& error, Prepared& prepared) {
+  (void)os::send_message(kControl, as_bytes(error.message.substr(0, 1024)));
+  quit(kShimCannotStart, prepared);
+}
+
+[[noreturn]] void run_shim(const std::string& name, const NodeCgroups& cgroups) {
   settle();
   Prepared prepared{name, {}, {}, own_cgroup(cgroups)};
   prepare_directory(prepared);
@@ -143,11 +150,17 @@ bool read_plan(int memfd, LaunchParts& parts, ShimPlan& plan) {
   LaunchParts parts;
   if (!read_plan(order->plan.get(), parts, plan)) quit(kShimCannotStart, prepared);
   const os::Cgroup* cgroup = prepared.cgroup ? &*prepared.cgroup : nullptr;
+  const os::Limits limits{plan.cpu_milli, plan.memory_bytes, plan.pids};
+  if (limits.any()) {
+    auto set = os::JobLimits::set(cgroups.limits, own_cgroup_name(), limits, cgroup);
+    if (!set) report_and_quit(set.error(), prepared);
+    order->limits = std::move(*set);
+  }
   auto started = start_attempt(*order, plan, parts, cgroup);
   if (!started) {
+    order->limits.remove();
     if (started.error().code == Code::kConflict) quit(kShimConflict, prepared);
-    (void)os::send_message(kControl, as_bytes(started.error().message.substr(0, 1024)));
-    quit(kShimCannotStart, prepared);
+    report_and_quit(started.error(), prepared);
   }
   ::close(kControl);
   ::close(kJobs);
@@ -161,7 +174,14 @@ bool read_plan(int memfd, LaunchParts& parts, ShimPlan& plan) {
 
 }  // namespace
 
-Result<WarmShim> fork_shim(int jobs, const std::optional<os::CgroupRoot>& cgroups) {
+NodeCgroups find_cgroups() {
+  NodeCgroups cgroups;
+  if (auto root = os::CgroupRoot::find("rexec")) cgroups.root = std::move(*root);
+  cgroups.limits = os::LimitRoots::find(cgroups.root ? &*cgroups.root : nullptr);
+  return cgroups;
+}
+
+Result<WarmShim> fork_shim(int jobs, const NodeCgroups& cgroups) {
   const std::string name = std::string(kWarmPrefix) + random_id('w');
   auto pair = os::make_seqpacket_pair(os::Blocking::kYes);
   if (!pair) return std::unexpected(pair.error());
@@ -174,18 +194,20 @@ Result<WarmShim> fork_shim(int jobs, const std::optional<os::CgroupRoot>& cgroup
   return WarmShim{std::move(*child), name, std::move(pair->first)};
 }
 
-void sweep_cgroups(const os::CgroupRoot& cgroups) {
-  DIR* directory = ::opendir(cgroups.path().c_str());
-  if (directory == nullptr) return;
-  while (const dirent* entry = ::readdir(directory)) {
-    int pid = 0;
-    unsigned long long ticks = 0;
-    if (std::sscanf(entry->d_name, "shim-%d-%llu", &pid, &ticks) != 2) continue;
-    const auto living = os::start_ticks(pid);
-    if (living && *living == ticks) continue;
-    ::unlinkat(::dirfd(directory), entry->d_name, AT_REMOVEDIR);
+void sweep_cgroups(const NodeCgroups& cgroups) {
+  std::vector<std::string> places = cgroups.limits.directories();
+  if (cgroups.root) places.push_back(cgroups.root->path());
+  for (const std::string& place : places) {
+    const os::UniqueFd dir(::open(place.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!dir) continue;
+    for (const std::string& name : list_directory(dir.get())) {
+      int pid = 0;
+      unsigned long long ticks = 0;
+      if (std::sscanf(name.c_str(), "shim-%d-%llu", &pid, &ticks) != 2) continue;
+      const auto living = os::start_ticks(pid);
+      if (!living || *living != ticks) ::unlinkat(dir.get(), name.c_str(), AT_REMOVEDIR);
+    }
   }
-  ::closedir(directory);
 }
 
 void sweep_warm_directories(int jobs) {

@@ -9,6 +9,7 @@
 #include "src/base/error.hpp"
 #include "src/os/cgroup.hpp"
 #include "src/os/fd.hpp"
+#include "src/os/limits.hpp"
 #include "src/os/process.hpp"
 
 namespace rexec::job {
@@ -21,11 +22,17 @@ struct WarmShim {
   os::UniqueFd control;   // the order goes in; a reason comes out if it could not start the attempt
 };
 
-// Forks one. `cgroups`: where it makes the job's cgroup; none: it does without.
-Result<WarmShim> fork_shim(int jobs, const std::optional<os::CgroupRoot>& cgroups);
+// What the node has of cgroups; nothing of it is needed.
+struct NodeCgroups {
+  std::optional<os::CgroupRoot> root;  // where job cgroups are made
+  os::LimitRoots limits;
+};
+NodeCgroups find_cgroups();
+// Forks one.
+Result<WarmShim> fork_shim(int jobs, const NodeCgroups& cgroups);
 
 // Removes the empty cgroups of shims that were killed. The tree may be shared with other agents.
-void sweep_cgroups(const os::CgroupRoot& cgroups);
+void sweep_cgroups(const NodeCgroups& cgroups);
 
 // The order. `net` < 0: nobody is connected yet.
 // `directory` < 0: its own, which the caller has renamed to the attempt's.

@@ -77,16 +77,6 @@ void prepare_process() {
   if (score) (void)os::write_all(score.get(), as_bytes("-900"));
 }
 
-std::optional<os::CgroupRoot> find_cgroups() {
-  auto root = os::CgroupRoot::find("rexec");
-  if (root) {
-    sweep_cgroups(*root);
-    return std::move(*root);
-  }
-  log_debug("without cgroups", {{"why", root.error().message}});
-  return std::nullopt;
-}
-
 class Spawner {
  public:
   Spawner(const SpawnerOptions& options, os::UniqueFd jobs, NodeDefaults defaults)

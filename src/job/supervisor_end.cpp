@@ -118,6 +118,7 @@ void Supervisor::finish() {
   record_ = compose();
   if (plan_.durable) (void)spool_.sync();
   tree_.remove_cgroup();
+  order_.limits.remove();
   if (!job_.record.script_path.empty()) remove_script(job_.record.script_path, plan_.uid);
   write_record();
 }
@@ -163,6 +164,9 @@ EndRecord Supervisor::compose() const {
   record.ended_ms = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
   judge(record);
   if (failure_) return record;
+  record.oom = order_.limits.out_of_memory() ||
+               (tree_.cgroup() != nullptr && tree_.cgroup()->out_of_memory());
+  if (record.oom) record.reason = "oom";
   record.started_ms = job_.record.wall_ms;
   record.wall_s = seconds(leader_ended_ - began_);
   rusage usage{};
@@ -192,9 +196,6 @@ void Supervisor::judge(EndRecord& record) const {
   } else if (status_->signal != 0) {
     record.outcome = Outcome::kSignaled;
     record.code = 128 + status_->signal;
-    record.oom =
-        status_->signal == SIGKILL && tree_.cgroup() != nullptr && tree_.cgroup()->out_of_memory();
-    if (record.oom) record.reason = "oom";
   } else {
     record.outcome = Outcome::kExited;
     record.code = status_->code;

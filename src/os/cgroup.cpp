@@ -8,16 +8,12 @@
 #include <cerrno>
 #include <charconv>
 
-#include "src/base/file.hpp"
 #include "src/base/text.hpp"
-#include "src/os/proc.hpp"
+#include "src/os/cgroup_files.hpp"
 #include "src/os/process.hpp"
 
 namespace rexec::os {
-namespace {
-
-// mountinfo writes space, tab, newline and backslash as octal escapes.
-std::string unescape(std::string_view text) {
+std::string unescape_mount(std::string_view text) {
   std::string plain;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const bool escaped = text[i] == '\\' && i + 3 < text.size();
@@ -32,8 +28,7 @@ std::string unescape(std::string_view text) {
   return plain;
 }
 
-// Files of cgroupfs and /proc have size 0, so they are read until the end.
-std::string slurp(int directory, const char* name) {
+std::string slurp_at(int directory, const char* name) {
   UniqueFd fd(::openat(directory, name, O_RDONLY | O_CLOEXEC));
   std::string text;
   char block[4096];
@@ -43,12 +38,15 @@ std::string slurp(int directory, const char* name) {
   return text;
 }
 
-bool put(int directory, const char* name, std::string_view text) {
+bool put_at(int directory, const char* name, std::string_view text) {
   UniqueFd fd(::openat(directory, name, O_WRONLY | O_CLOEXEC));
-  return fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  if (!fd) return false;
+  const ssize_t n = ::write(fd.get(), text.data(), text.size());
+  const int error = errno;
+  fd.reset();
+  errno = error;
+  return n == static_cast<ssize_t>(text.size());
 }
-
-}  // namespace
 
 std::string cgroup2_mount(std::string_view mountinfo) {
   for (const auto& line : split(mountinfo, '\n')) {
@@ -56,7 +54,7 @@ std::string cgroup2_mount(std::string_view mountinfo) {
     const std::size_t dash = line.find(" - ");
     if (dash == line.npos || line.compare(dash + 3, 8, "cgroup2 ") != 0) continue;
     const auto fields = split(std::string_view(line).substr(0, dash), ' ');
-    if (fields.size() >= 6) return unescape(fields[4]);
+    if (fields.size() >= 6) return unescape_mount(fields[4]);
   }
   return {};
 }
@@ -68,8 +66,8 @@ std::string cgroup2_path(std::string_view proc_cgroup) {
 }
 
 Result<CgroupRoot> CgroupRoot::find(std::string_view name) {
-  const std::string mount = cgroup2_mount(slurp(AT_FDCWD, "/proc/self/mountinfo"));
-  const std::string own = cgroup2_path(slurp(AT_FDCWD, "/proc/self/cgroup"));
+  const std::string mount = cgroup2_mount(slurp_at(AT_FDCWD, "/proc/self/mountinfo"));
+  const std::string own = cgroup2_path(slurp_at(AT_FDCWD, "/proc/self/cgroup"));
   if (mount.empty() || own.empty()) return fail(Code::kIo, "no cgroup v2 is mounted");
   const std::string path = mount + (own == "/" ? "" : own) + "/" + std::string(name);
   if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno(path, errno);
@@ -93,18 +91,18 @@ Result<Cgroup> Cgroup::open(const std::string& path) {
 }
 
 bool Cgroup::populated() const {
-  return slurp(dir_.get(), "cgroup.events").find("populated 1") != std::string::npos;
+  return slurp_at(dir_.get(), "cgroup.events").find("populated 1") != std::string::npos;
 }
 
 bool Cgroup::out_of_memory() const {
-  const std::string events = slurp(dir_.get(), "memory.events");
+  const std::string events = slurp_at(dir_.get(), "memory.events");
   const std::size_t at = events.find("oom_kill ");
   return at != std::string::npos && events.compare(at + 9, 2, "0\n") != 0;
 }
 
 std::vector<pid_t> Cgroup::members() const {
   std::vector<pid_t> pids;
-  for (const auto& line : split(slurp(dir_.get(), "cgroup.procs"), '\n')) {
+  for (const auto& line : split(slurp_at(dir_.get(), "cgroup.procs"), '\n')) {
     pid_t pid = 0;
     const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), pid);
     if (error == std::errc() && pid > 0) pids.push_back(pid);
@@ -117,12 +115,13 @@ void Cgroup::signal_all(int signal) const {
     auto pidfd = open_pidfd(pid);
     if (!pidfd) continue;
     // Still a member now that the pidfd pins it? Then it is the right one.
-    const std::string own = slurp(AT_FDCWD, ("/proc/" + std::to_string(pid) + "/cgroup").c_str());
+    const std::string own =
+        slurp_at(AT_FDCWD, ("/proc/" + std::to_string(pid) + "/cgroup").c_str());
     if (path_.ends_with(cgroup2_path(own))) send_signal(pidfd->get(), signal);
   }
 }
 
-void Cgroup::kill_all() const { put(dir_.get(), "cgroup.kill", "1"); }
+void Cgroup::kill_all() const { put_at(dir_.get(), "cgroup.kill", "1"); }
 
 bool Cgroup::remove() {
   dir_.reset();

@@ -10,6 +10,7 @@
 
 #include "src/job/identity.hpp"
 #include "src/job/retention.hpp"
+#include "src/job/shim.hpp"
 #include "src/job/spawner.hpp"
 #include "src/os/seqpacket.hpp"
 #include "tests/unit/job/rig.hpp"
@@ -101,6 +102,49 @@ TEST_CASE("identity: without root only the own user") {
   spec.user = "root";
   auto root = find_job_user(spec, policy);
   CHECK(!admit_user(spec, policy, **root));
+}
+
+// FAULTS J6
+TEST_CASE(
+    "limits: a fork bomb stays within its processes and stop ends it, or limits are refused") {
+  Rig rig;
+  rig.boot();
+  JobSpec spec = shell("bomb() { bomb | bomb & }; bomb; sleep 0.3; echo up; sleep 100");
+  spec.pids = 64;
+  const AttemptKey key = rig.new_key();
+  rig.send_start(key, spec);
+  const os::LimitRoots roots = find_cgroups().limits;
+  if (!roots.missing({0, 0, 1}).empty()) {
+    CHECK(rig.expect_refused(key).message.starts_with("limits are unavailable on this node"));
+    return;
+  }
+  JobView job = rig.expect_channel(key);
+  job.wait_out("up");
+  CHECK(Rig::processes_of(key).size() <= 64);
+  job.send(link::Stop{0});
+  CHECK(job.wait_end().outcome == Outcome::kStopped);
+  CHECK(Rig::processes_of(key).empty());
+}
+
+// FAULTS J7
+TEST_CASE("limits: beyond its memory the job is killed and the record says oom") {
+  Rig rig;
+  rig.boot();
+  JobSpec spec = shell("head -c 200M /dev/zero | tail -c 150M > /dev/null");
+  spec.memory_bytes = 32 << 20;
+  spec.cpu_milli = 900;
+  const AttemptKey key = rig.new_key();
+  rig.send_start(key, spec);
+  const os::LimitRoots roots = find_cgroups().limits;
+  if (!roots.missing({1, 1, 0}).empty()) {
+    CHECK(rig.expect_refused(key).code == "refused_by_node");
+    return;
+  }
+  JobView job = rig.expect_channel(key);
+  const EndRecord end = job.wait_end();
+  CHECK(end.oom);
+  CHECK(end.reason == "oom");
+  CHECK(end.code == 137);
 }
 
 // Not a test: what the next one starts as net.

@@ -14,6 +14,7 @@
 #include "src/os/cgroup.hpp"
 #include "src/os/epoll.hpp"
 #include "src/os/fd.hpp"
+#include "src/os/limits.hpp"
 #include "src/os/proc.hpp"
 #include "src/os/process.hpp"
 #include "src/os/pty.hpp"
@@ -222,6 +223,18 @@ TEST_CASE("cgroup: the v2 tree is found among others, with escapes, and as part 
   CHECK(cgroup2_mount("").empty());
   CHECK(cgroup2_path("9:name=systemd:/\n0::/system.slice/a\n") == "/system.slice/a");
   CHECK(cgroup2_path("9:name=systemd:/\n").empty());
+}
+
+TEST_CASE("limits: a version 1 group is found below its mount's root") {
+  const std::string mounts =
+      "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:1 - cgroup cgroup rw,cpu,cpuacct\n"
+      "33 31 0:30 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n"
+      "38 31 0:31 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+  const std::string own = "4:memory:/docker/abc/x\n2:cpu,cpuacct:/\n0::/\n";
+  CHECK(cgroup1_directory("cpu", mounts, own) == "/sys/fs/cgroup/cpu,cpuacct");
+  CHECK(cgroup1_directory("memory", mounts, own) == "/sys/fs/cgroup/memory/x");
+  CHECK(cgroup1_directory("pids", mounts, own).empty());
+  CHECK(cgroup1_directory("pids", "", "").empty());
 }
 
 TEST_CASE("cgroup: kill_all ends what was born in it") {
