@@ -15,7 +15,7 @@ import pytest
 
 from support.cli import BINARY, REPOSITORY
 
-PATIENCE_S = 20
+PATIENCE_S = 10
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -95,7 +95,7 @@ def need(shell):
 
 def typed_into(shell, argv, setup, env, line, expected):
     """Types `line` and Tab into an interactive shell; what the line became."""
-    child = pexpect.spawn(shell, argv, env=env, timeout=PATIENCE_S, echo=False, encoding="utf-8",
+    child = pexpect.spawn(shell, argv, env=env, timeout=PATIENCE_S, encoding="utf-8",
                           dimensions=(40, 200))
     child.delaybeforesend = None
     try:
