@@ -58,7 +58,7 @@ Task<int> connect_to(asio::ip::tcp::endpoint endpoint, Millis limit, std::string
 
 Task<bool> shake_hands(TlsTransport& transport, Millis limit, std::string& why) {
   const auto executor = co_await asio::this_coro::executor;
-  asio::posix::stream_descriptor descriptor(executor, transport.fd());
+  BorrowedDescriptor descriptor(executor, transport.fd());
   Timer deadline(executor);
   bool late = false;
   deadline.arm(limit, [&] {
@@ -74,7 +74,6 @@ Task<bool> shake_hands(TlsTransport& transport, Millis limit, std::string& why) 
     if (!late) status = transport.handshake();
   }
   deadline.cancel();
-  descriptor.release();
   if (status == Io::kDone) co_return true;
   why = late ? "the TLS handshake took longer than " + format_duration(limit) : transport.failure();
   co_return false;
@@ -112,11 +111,15 @@ Task<Result<std::unique_ptr<TlsTransport>>> dial(TlsContext& tls, DialOptions op
       auto transport = TlsTransport::connect(tls, fd, options.ticket);
       const bool greeted = co_await shake_hands(*transport, limit, why);
       if (greeted) co_return std::move(transport);
-      if (why.starts_with("certificate")) code = Code::kPinMismatch;
+      if (const auto& refusal = transport->refusal())
+        code = refusal->code == Code::kExpired ? Code::kExpired : Code::kPinMismatch;
       note(address, why);
     }
   }
   if (reasons.empty()) reasons = "no address is known";
+  if (code == Code::kExpired)
+    co_return fail(code, "the controller cannot be trusted (" + reasons + ")",
+                   "if the clocks are right: on the controller's machine, rexec controller status");
   if (code == Code::kPinMismatch)
     co_return fail(
         code, "the controller is not the one this context or token belongs to (" + reasons + ")",

@@ -1,6 +1,8 @@
 #include "src/net/listener.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -15,17 +17,24 @@ constexpr std::uint32_t kMaxClientHello = 16 << 10;
 
 enum class FirstBytes { kTls, kMore, kForeign };
 
-// Looks without taking: 5 bytes of a TLS record that carries a handshake, then a ClientHello of
-// bounded length.
+// A TLS record's header and that of the handshake message in it.
+constexpr int kLookedAt = 9;
+
+// Looks without taking: a TLS record that carries a ClientHello of bounded length.
 FirstBytes peek(int fd) {
-  std::uint8_t head[9];
+  std::uint8_t head[kLookedAt];
   const ssize_t n = ::recv(fd, head, sizeof head, MSG_PEEK | MSG_DONTWAIT);
   if (n < 0) return errno == EAGAIN || errno == EINTR ? FirstBytes::kMore : FirstBytes::kForeign;
   if (n == 0) return FirstBytes::kForeign;
   if (head[0] != 22 || (n > 1 && head[1] != 3)) return FirstBytes::kForeign;
-  if (n < 9) return FirstBytes::kMore;
+  if (n < kLookedAt) return FirstBytes::kMore;
   const std::uint32_t length = load_be<std::uint32_t>(head + 5) & 0xFFFFFF;
   return head[5] == 1 && length <= kMaxClientHello ? FirstBytes::kTls : FirstBytes::kForeign;
+}
+
+// A socket with fewer bytes than these is not readable: who dribbles them does not wake us.
+void set_wake_threshold(int fd, int bytes) {
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
 }
 
 std::string source_key(const asio::ip::address& address) {
@@ -38,24 +47,25 @@ std::string source_key(const asio::ip::address& address) {
 
 }  // namespace
 
+// Until its first bytes are those of a TLS client a stranger costs this and a socket.
 struct Listener::Pending {
-  Pending(asio::io_context& context, std::unique_ptr<TlsTransport> tls, std::string from,
-          std::string group)
-      : transport(std::move(tls)),
+  Pending(asio::io_context& context, int socket, std::string from, std::string group)
+      : fd(socket),
         source(std::move(from)),
         key(std::move(group)),
-        descriptor(context, transport->fd()),
+        descriptor(context.get_executor(), socket),
         deadline(context.get_executor()) {}
   ~Pending() {
     if (descriptor.is_open()) descriptor.release();
+    if (!transport && fd >= 0) ::close(fd);
   }
+  int fd;  // the transport's once there is one
   std::unique_ptr<TlsTransport> transport;
   std::string source;
   std::string key;
-  asio::posix::stream_descriptor descriptor;
+  BorrowedDescriptor descriptor;
   Timer deadline;
-  bool looked = false;
-  std::uint8_t looks = 0;
+  bool gone = false;
 };
 
 Listener::Listener(asio::io_context& context, TlsContext& tls, HandshakeLimits limits,
@@ -123,12 +133,14 @@ std::string Listener::address() const {
 void Listener::stop() {
   asio::error_code ignored;
   acceptor_.close(ignored);
+  retry_.cancel();
   while (!pending_.empty()) drop(std::shared_ptr<Pending>(pending_.front()));
 }
 
 void Listener::accept_next() {
-  acceptor_.async_accept([this](const asio::error_code& error, asio::ip::tcp::socket socket) {
-    if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
+  acceptor_.async_accept([this, alive = std::weak_ptr(alive_)](const asio::error_code& error,
+                                                              asio::ip::tcp::socket socket) {
+    if (alive.expired() || !acceptor_.is_open()) return;
     if (!error) {
       begin(std::move(socket));
       return accept_next();
@@ -161,50 +173,59 @@ void Listener::begin(asio::ip::tcp::socket socket) {
   make_room(key);
   const int fd = socket.release(error);
   if (error) return;
-  auto pending = std::make_shared<Pending>(context_, TlsTransport::accept(tls_, fd),
-                                           remote.address().to_string(), key);
+  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  auto pending = std::make_shared<Pending>(context_, fd, remote.address().to_string(), key);
   pending_.push_back(pending);
   pending->deadline.arm(limits_.deadline, [this, weak = std::weak_ptr(pending)] {
     if (const auto held = weak.lock()) drop(held);
   });
-  step(pending);
+  set_wake_threshold(fd, kLookedAt);
+  look(pending);
 }
 
-void Listener::await(const std::shared_ptr<Pending>& pending, bool for_write) {
+void Listener::await(const std::shared_ptr<Pending>& pending, Io what_for) {
   using Descriptor = asio::posix::stream_descriptor;
-  pending->descriptor.async_wait(for_write ? Descriptor::wait_write : Descriptor::wait_read,
-                                 [this, pending](const asio::error_code& error) {
-                                   if (!error) step(pending);
-                                 });
+  pending->descriptor.async_wait(
+      what_for == Io::kWantWrite ? Descriptor::wait_write : Descriptor::wait_read,
+      [this, pending](const asio::error_code& error) {
+        if (error || pending->gone) return;
+        if (pending->transport) {
+          shake_hands(pending);
+        } else {
+          look(pending);
+        }
+      });
 }
 
-void Listener::step(const std::shared_ptr<Pending>& pending) {
-  if (!pending->looked) {
-    const FirstBytes first = peek(pending->transport->fd());
-    // Fewer than 9 bytes keep the socket readable, so one who dribbles them would spin us: he gets
-    // a handful of looks.
-    if (first == FirstBytes::kForeign || ++pending->looks > 16) return drop(pending);
-    if (first == FirstBytes::kMore) return await(pending, false);
-    pending->looked = true;
-  }
+void Listener::look(const std::shared_ptr<Pending>& pending) {
+  const FirstBytes first = peek(pending->fd);
+  if (first == FirstBytes::kForeign) return drop(pending);
+  if (first == FirstBytes::kMore) return await(pending, Io::kWantRead);
+  set_wake_threshold(pending->fd, 1);
+  pending->transport = TlsTransport::accept(tls_, pending->fd);
+  shake_hands(pending);
+}
+
+void Listener::shake_hands(const std::shared_ptr<Pending>& pending) {
   const Io status = pending->transport->handshake();
-  if (status == Io::kWantRead || status == Io::kWantWrite)
-    return await(pending, status == Io::kWantWrite);
+  if (status == Io::kWantRead || status == Io::kWantWrite) return await(pending, status);
   if (status != Io::kDone) {
     log_debug("handshake failed",
               {{"source", pending->source}, {"why", pending->transport->failure()}});
     return drop(pending);
   }
-  pending_.remove(pending);
-  pending->deadline.cancel();
-  pending->descriptor.release();
-  on_connection_(std::move(pending->transport), pending->source);
+  auto transport = std::move(pending->transport);
+  pending->fd = -1;
+  drop(pending);
+  on_connection_(std::move(transport), pending->source);
 }
 
+// Its descriptor is closed with its last reference: at once, or when the reactor has let go of it.
 void Listener::drop(const std::shared_ptr<Pending>& pending) {
-  pending_.remove(pending);
+  pending->gone = true;
   pending->deadline.cancel();
-  pending->descriptor.cancel();
+  if (pending->descriptor.is_open()) pending->descriptor.release();
+  pending_.remove(pending);
 }
 
 }  // namespace rexec::net

@@ -40,8 +40,9 @@ class Listener {
   struct Pending;
   void accept_next();
   void begin(asio::ip::tcp::socket socket);
-  void step(const std::shared_ptr<Pending>& pending);
-  void await(const std::shared_ptr<Pending>& pending, bool for_write);
+  void look(const std::shared_ptr<Pending>& pending);
+  void shake_hands(const std::shared_ptr<Pending>& pending);
+  void await(const std::shared_ptr<Pending>& pending, Io what_for);
   void drop(const std::shared_ptr<Pending>& pending);
   void make_room(const std::string& source);
 
@@ -52,6 +53,7 @@ class Listener {
   asio::ip::tcp::acceptor acceptor_;
   Timer retry_;
   std::list<std::shared_ptr<Pending>> pending_;  // oldest first
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 // "host", port of "host:port" or "[v6]:port"; kUsage with what is wrong.

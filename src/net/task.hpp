@@ -3,7 +3,9 @@
 // is a Timer that closes what is waited for.
 #pragma once
 
+#include <cstdint>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include "src/base/clock.hpp"
@@ -62,22 +64,41 @@ inline Task<> sleep_for_real(Millis duration) {
   co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
 }
 
-// Calls a function after a while unless it is destroyed or armed again. Owner and timer live on one
-// thread.
+// A descriptor that somebody else owns and closes, to wait for its readiness.
+class BorrowedDescriptor : public asio::posix::stream_descriptor {
+ public:
+  BorrowedDescriptor(const Executor& executor, int fd)
+      : asio::posix::stream_descriptor(executor, fd) {}
+  ~BorrowedDescriptor() {
+    if (is_open()) release();
+  }
+};
+
+// Calls a function after a while unless it is destroyed, cancelled or armed again, also when its
+// time has come already and the call waits in the reactor. Owner and timer live on one thread.
 class Timer {
  public:
   explicit Timer(const Executor& executor) : timer_(executor) {}
+  ~Timer() { ++*generation_; }
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
   template <class F>
   void arm(Millis after, F action) {
+    const std::uint64_t mine = ++*generation_;
     timer_.expires_after(after);
-    timer_.async_wait([action = std::move(action)](const asio::error_code& error) mutable {
-      if (!error) action();
+    timer_.async_wait([generation = generation_, mine,
+                       action = std::move(action)](const asio::error_code& error) mutable {
+      if (!error && *generation == mine) action();
     });
   }
-  void cancel() { timer_.cancel(); }
+  void cancel() {
+    ++*generation_;
+    timer_.cancel();
+  }
 
  private:
   asio::steady_timer timer_;
+  std::shared_ptr<std::uint64_t> generation_ = std::make_shared<std::uint64_t>(0);
 };
 
 }  // namespace rexec::net
