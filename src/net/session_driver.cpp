@@ -16,6 +16,9 @@ constexpr std::size_t kReadBudget =
 constexpr std::size_t kFlight = 128 << 10;  // a control frame waits for at most one of these
 constexpr std::size_t kRecord = 16 << 10;   // the payload of a full TLS record
 constexpr std::size_t kStaging = 64 << 10;
+// What is written in one turn when the peer takes it as fast as it comes.
+constexpr std::size_t kWriteBudget = 1 << 20;
+constexpr Millis kClosing{5'000};
 constexpr Millis kLinger{1'000};
 
 // Shared by every connection of the thread: what is read is parsed or copied before the next
@@ -59,9 +62,7 @@ SessionDriver::SessionDriver(const Executor& executor, std::unique_ptr<Transport
       session_(options),
       tick_(executor) {}
 
-SessionDriver::~SessionDriver() {
-  if (descriptor_.is_open()) descriptor_.release();  // the transport closes the descriptor
-}
+SessionDriver::~SessionDriver() = default;
 
 void SessionDriver::start(SessionHandler& handler) {
   handler_ = &handler;
@@ -76,16 +77,8 @@ void SessionDriver::detach(const Error& reason) {
   flush();
 }
 
-void SessionDriver::resume_reading() {
-  if (!paused_) return;
-  paused_ = false;
-  asio::post(descriptor_.get_executor(), [self = shared_from_this()] {
-    if (!self->reading_) self->on_readable();
-  });
-}
-
 void SessionDriver::wait_read() {
-  if (shut_ || reading_ || paused_) return;
+  if (shut_ || reading_) return;
   reading_ = true;
   const auto what = read_wants_write_ ? asio::posix::stream_descriptor::wait_write
                                       : asio::posix::stream_descriptor::wait_read;
@@ -127,13 +120,13 @@ void SessionDriver::on_readable() {
   const auto self = shared_from_this();
   std::size_t budget = kReadBudget;
   bool more = true;
-  while (!shut_ && !paused_ && more && budget > 0) {
+  while (!shut_ && more && budget > 0) {
     more = read_some();
     budget -= std::min<std::size_t>(budget, 16 << 10);
     dispatch();
   }
   flush();
-  if (shut_ || paused_) return;
+  if (shut_) return;
   if (more) {
     asio::post(descriptor_.get_executor(), [self] {
       if (!self->reading_) self->on_readable();
@@ -156,18 +149,29 @@ void SessionDriver::dispatch() {
 }
 
 void SessionDriver::flush() {
+  if (flushing_) return;  // by a handler of this very flush: the loop below sees what it added
   const auto self = shared_from_this();
+  flushing_ = true;
+  dispatch();
+  write_flights();
+  flushing_ = false;
+  if (session_.closed()) close_soon();
+}
+
+void SessionDriver::write_flights() {
+  std::size_t budget = kWriteBudget;
   while (!shut_ && !writing_) {
     if (flight_.empty()) {
-      if (!session_.has_output()) break;
+      if (!session_.has_output()) return;
+      if (budget == 0) return flush_soon();
+      budget -= std::min(budget, kFlight);
       flight_ = coalesce(session_.take_output(BootClock::now(), kFlight));
       flight_at_ = 0;
     }
-    if (!write_pending()) break;
+    if (!write_pending()) return;
     if (handler_ != nullptr) handler_->on_written();
+    dispatch();
   }
-  dispatch();
-  if (session_.closed() && flight_.empty() && !session_.has_output()) shut();
 }
 
 void SessionDriver::flush_soon() {
@@ -181,31 +185,34 @@ void SessionDriver::flush_soon() {
 
 // True when the flight is out.
 bool SessionDriver::write_pending() {
-  while (flight_at_ < flight_.size()) {
+  Io status = Io::kDone;
+  while (status == Io::kDone && flight_at_ < flight_.size()) {
     Buffer& piece = flight_[flight_at_];
-    const IoResult put = transport_->write(piece);
-    if (put.status == Io::kDone) {
-      piece.consume(put.bytes);
-      if (piece.empty()) {
-        piece = Buffer();
-        ++flight_at_;
-      }
-      continue;
+    const IoResult put = transport_->gather(piece);
+    status = put.status;
+    piece.consume(put.bytes);
+    if (piece.empty()) {
+      piece = Buffer();
+      ++flight_at_;
     }
-    if (put.status == Io::kWantWrite || put.status == Io::kWantRead) {
-      wait_write();
-    } else {
-      finish(transport_->failure());
-    }
-    return false;
   }
-  flight_.clear();
-  return true;
+  if (status == Io::kDone) status = transport_->flush();
+  if (status == Io::kDone) {
+    flight_.clear();
+    return true;
+  }
+  if (status == Io::kWantWrite || status == Io::kWantRead) {
+    wait_write(status);
+  } else {
+    finish(transport_->failure());
+  }
+  return false;
 }
 
-void SessionDriver::wait_write() {
+void SessionDriver::wait_write(Io what_for) {
+  using Descriptor = asio::posix::stream_descriptor;
   writing_ = true;
-  descriptor_.async_wait(asio::posix::stream_descriptor::wait_write,
+  descriptor_.async_wait(what_for == Io::kWantRead ? Descriptor::wait_read : Descriptor::wait_write,
                          [self = shared_from_this()](const asio::error_code& error) {
                            self->writing_ = false;
                            if (!error) self->flush();
@@ -213,44 +220,58 @@ void SessionDriver::wait_write() {
 }
 
 void SessionDriver::arm_tick() {
-  const auto self = shared_from_this();
-  const BootTime due = session_.wake_at();
-  const auto wait = std::chrono::ceil<Millis>(due - BootClock::now());
-  tick_.arm(std::max(wait, Millis{1}), [self] {
-    if (self->shut_) return;
-    self->session_.tick(BootClock::now());
-    self->flush();
-    if (!self->shut_) self->arm_tick();
-  });
+  const auto wait = std::chrono::ceil<Millis>(session_.wake_at() - BootClock::now());
+  tick_.arm(std::max(wait, Millis{1}), [self = shared_from_this()] { self->on_tick(); });
+}
+
+void SessionDriver::on_tick() {
+  if (shut_ || closing_) return;
+  // After a suspension of our own the bytes of a living peer wait in the socket.
+  on_readable();
+  session_.tick(BootClock::now());
+  flush();
+  if (!shut_ && !closing_) arm_tick();
 }
 
 void SessionDriver::finish(std::string_view why) {
   session_.transport_lost(why);
-  flight_.clear();
   shut();
   dispatch();
+}
+
+// The session is over: what is queued, its CLOSE at last, is written unless the peer takes nothing.
+void SessionDriver::close_soon() {
+  if (shut_) return;
+  if (flight_.empty() && !session_.has_output()) return shut();
+  if (std::exchange(closing_, true)) return;
+  tick_.arm(kClosing, [self = shared_from_this()] { self->shut(); });
 }
 
 void SessionDriver::shut() {
   if (shut_) return;
   shut_ = true;
-  tick_.cancel();
+  flight_.clear();
   transport_->shutdown();
   descriptor_.cancel();
   // Closing a socket with unread bytes resets it, and the reset overtakes the CLOSE we have just
   // written: read on for a moment.
-  const auto self = shared_from_this();
-  tick_.arm(kLinger, [self] { self->descriptor_.cancel(); });
+  linger_until_ = BootClock::now() + kLinger;
+  tick_.arm(kLinger, [self = shared_from_this()] { self->descriptor_.cancel(); });
   linger();
 }
 
 void SessionDriver::linger() {
   std::uint8_t* scratch = staging().data();
-  while (true) {
-    const ssize_t n = ::recv(transport_->fd(), scratch, kStaging, MSG_DONTWAIT);
-    if (n > 0) continue;
-    if (n == 0 || (errno != EAGAIN && errno != EINTR)) return tick_.cancel();
-    break;
+  ssize_t n = 0;
+  // A peer that sends without end is not read without end.
+  for (std::size_t left = kReadBudget; left > 0 && n >= 0; left -= kStaging) {
+    n = ::recv(transport_->fd(), scratch, kStaging, MSG_DONTWAIT);
+    if (n == 0) break;
+  }
+  const bool more = n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+  if (!more || BootClock::now() >= linger_until_) {
+    tick_.cancel();
+    return;
   }
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
                          [self = shared_from_this()](const asio::error_code& error) {

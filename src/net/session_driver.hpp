@@ -43,35 +43,35 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   // The same once the current turn is over: what many frames queue in one turn leaves in one
   // flight.
   void flush_soon();
-  // Bytes are read into nobody's hands only while this is on: a handler that cannot take more stops
-  // reading.
-  void pause_reading() { paused_ = true; }
-  void resume_reading();
 
  private:
   void wait_read();
   void on_readable();
   bool read_some();
   void dispatch();
-  void wait_write();
+  void wait_write(Io what_for);
+  void write_flights();
   bool write_pending();
   void arm_tick();
+  void on_tick();
   void finish(std::string_view why);
+  void close_soon();
   void shut();
   void linger();
 
-  asio::posix::stream_descriptor descriptor_;  // borrows the transport's fd for its readiness only
+  BorrowedDescriptor descriptor_;  // the transport's
   std::unique_ptr<Transport> transport_;
   wire::Session session_;
   Timer tick_;
   SessionHandler* handler_ = nullptr;
   std::vector<Buffer> flight_;  // being written, first byte first
   std::size_t flight_at_ = 0;
-  BootTime tick_due_{};
+  BootTime linger_until_{};
   bool reading_ = false;
   bool writing_ = false;
   bool dispatching_ = false;
-  bool paused_ = false;
+  bool flushing_ = false;
+  bool closing_ = false;
   bool shut_ = false;
   bool flush_posted_ = false;
   bool read_wants_write_ = false;

@@ -2,7 +2,7 @@
 // certificates are good is decided here (chain to the cluster's CA, one rexec URI, P-256); what
 // their holder may do is not. Expiry and revocation are left to the session, because an expired
 // node may still renew itself; a resumed session carries its certificate too, so the same checks
-// apply to it. This is the only pair of files with <openssl/ssl.h>.
+// apply to it. Only tls.cpp and tls_context.cpp include <openssl/ssl.h>.
 #pragma once
 
 #include <functional>
@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "src/net/tls_output.hpp"
 #include "src/net/transport.hpp"
 #include "src/pki/certificate.hpp"
 
@@ -27,9 +28,11 @@ struct Credentials {
 };
 
 class TlsTransport;
+struct TlsNotes;  // tls_state.hpp
 
 class TlsContext {
  public:
+  struct State;  // tls_state.hpp
   ~TlsContext();
   TlsContext(TlsContext&&) noexcept;
   TlsContext& operator=(TlsContext&&) noexcept;
@@ -48,14 +51,14 @@ class TlsContext {
 
  private:
   friend class TlsTransport;
-  struct State;
   explicit TlsContext(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 
 class TlsTransport final : public Transport {
  public:
-  // Owns `fd`, a connected TCP socket; made non-blocking here. The context outlives the transport.
+  // Owns `fd`, a connected TCP socket; made non-blocking here. The context outlives the handshake;
+  // tickets that come when it is gone are dropped.
   // `ticket` may be empty; one that the server no longer takes costs nothing but the full
   // handshake.
   static std::unique_ptr<TlsTransport> accept(TlsContext& context, int fd);
@@ -67,6 +70,9 @@ class TlsTransport final : public Transport {
   Io handshake();
   // The peer's verified certificate, or nothing for a stranger.
   const std::optional<pki::Identity>& peer() const { return peer_; }
+  // Why the peer's certificate was refused here, after handshake() has failed. kExpired names both
+  // clocks; kPinMismatch is a stranger's.
+  const std::optional<Error>& refusal() const;
   // DER of the CA that the pin named (stranger side), after the handshake.
   std::string peer_ca_der() const;
   // 32 bytes bound to this connection, for the enrolment proof (RFC 8446 section 7.5).
@@ -75,6 +81,8 @@ class TlsTransport final : public Transport {
 
   IoResult read(MutableBytes to) override;
   IoResult write(ByteSpan from) override;
+  IoResult gather(ByteSpan from) override;
+  Io flush() override;
   void shutdown() override;
   int fd() const override { return fd_; }
   const std::string& failure() const override { return failure_; }
@@ -82,12 +90,16 @@ class TlsTransport final : public Transport {
  private:
   TlsTransport(SSL* ssl, int fd);
   IoResult explain(int result);
+  IoResult put(ByteSpan from);
+  Io fail_with(std::string why);
   bool read_peer();
 
   SSL* ssl_;
   int fd_;
+  TlsOutput output_;
   bool broken_ = false;
   std::optional<pki::Identity> peer_;
+  std::unique_ptr<TlsNotes> notes_;
   std::string failure_;
 };
 

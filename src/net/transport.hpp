@@ -27,6 +27,10 @@ class Transport {
   // At most to.size() bytes. kEof is a clean end (close_notify); a bare TCP end is kFailed.
   virtual IoResult read(MutableBytes to) = 0;
   virtual IoResult write(ByteSpan from) = 0;
+  // The same for a part of a flight: what was taken may wait here until flush(), which the caller
+  // owes in the same turn, also after kWantWrite of either once the descriptor is writable.
+  virtual IoResult gather(ByteSpan from) { return write(from); }
+  virtual Io flush() { return Io::kDone; }
   // Tells the peer that nothing follows; does not wait.
   virtual void shutdown() = 0;
   virtual int fd() const = 0;
