@@ -118,6 +118,10 @@ bool is_reported(int dir_fd) {
   return ::faccessat(dir_fd, "reported", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+bool was_started(int dir_fd) {
+  return ::faccessat(dir_fd, "started", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 void remove_script(const std::string& script_path, uid_t owner) {
   const std::size_t slash = script_path.rfind('/');
   if (slash == std::string::npos || !script_path.starts_with("/tmp/rexec-")) return;

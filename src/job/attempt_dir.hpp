@@ -65,6 +65,7 @@ struct Attempt {
 // finished), lock before started.
 Attempt read_state(int dir_fd);
 bool is_reported(int dir_fd);
+bool was_started(int dir_fd);
 
 // Removes script and directory, never through a link and only if `owner` owns the directory.
 void remove_script(const std::string& script_path, uid_t owner);

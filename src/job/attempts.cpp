@@ -132,6 +132,7 @@ void Attempts::on_shim_exit(const AttemptKey& key) {
     return refuse(key, {Code::kIo, "the job's supervisor died three times before the start", {}});
   log_warn("a shim died before the start; trying again", {{"job", attempt_name(key)}});
   if (live.plan) return launch(key, std::move(live.plan), live.meta, live.tries + 1);
+  if (live.parked) return begin(live.parked->first, live.parked->second);
   restart(key);
 }
 

@@ -52,6 +52,9 @@ class Attempts {
     os::EventLoop::Token plan_timer = 0;
     link::Meta meta;
     int tries = 1;
+    // A Start that came again before anything was started: should this shim turn out to have had no
+    // order (its spawner died in between), this is what is begun.
+    std::optional<std::pair<link::Start, std::string>> parked;
   };
   struct Settling {  // lost, and its processes are being killed
     StartedRecord started;

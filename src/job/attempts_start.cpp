@@ -36,10 +36,13 @@ void Attempts::start(const link::Start& start, os::UniqueFd spec) {
 // began is begun now.
 void Attempts::start_again(const link::Start& start, os::UniqueFd spec) {
   const os::UniqueFd dir = open_dir(start.key);
-  const bool fresh =
-      dir && read_state(dir.get()).state == AttemptState::kNew && !live_.contains(start.key);
-  if (fresh) return begin_with(start, std::move(spec));
+  const bool fresh = dir && read_state(dir.get()).state == AttemptState::kNew;
+  if (fresh && !live_.contains(start.key)) return begin_with(start, std::move(spec));
   report(start.key);
+  const auto live = live_.find(start.key);
+  if (live == live_.end() || was_started(dir.get())) return;
+  if (auto bytes = os::read_all(spec.get(), kMaxSpecBytes))
+    live->second.parked.emplace(start, std::move(*bytes));
 }
 
 void Attempts::begin_with(const link::Start& start, os::UniqueFd spec) {

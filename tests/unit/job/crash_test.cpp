@@ -11,6 +11,7 @@
 #include "src/base/file.hpp"
 #include "src/job/digest.hpp"
 #include "src/os/proc.hpp"
+#include "src/os/seqpacket.hpp"
 #include "tests/unit/job/rig.hpp"
 
 namespace rexec::job {
@@ -220,6 +221,35 @@ TEST_CASE("a journalled attempt that nobody started is started once by the next 
   boot_again(rig);
   rig.wait_sync();
   CHECK(line_count(file) == "1");
+}
+
+// FAULTS K6
+TEST_CASE("a claimed directory whose shim never got its order is begun by the next Start") {
+  Rig rig;
+  rig.boot();
+  rig.wait_sync();
+  // As after a spawner's death between rename and order: the lock is held, nothing is in the journal.
+  const AttemptKey key = rig.new_key();
+  std::filesystem::create_directory(rig.job_dir(key));
+  auto go = os::make_pipe();
+  const pid_t holder = ::fork();
+  if (holder == 0) {
+    go->write_end.reset();
+    os::UniqueFd dir(::open(rig.job_dir(key).c_str(), O_RDONLY | O_DIRECTORY));
+    auto listener = os::listen_seqpacket(dir.get(), "sock");
+    take_lock(dir.get());
+    char byte;
+    while (::read(go->read_end.get(), &byte, 1) > 0) {}
+    ::_exit(0);
+  }
+  REQUIRE(eventually([&] { return Rig::shim_of(rig.job_dir(key)) == holder; }));
+  rig.send_start(key, shell("echo once"));
+  JobView first = rig.expect_channel(key);
+  go->write_end.reset();
+  ::waitpid(holder, nullptr, 0);
+  JobView job = rig.expect_channel(key);
+  CHECK(job.wait_end().code == 0);
+  CHECK(job.out == "once\n");
 }
 
 TEST_CASE("the warm shim dying makes no difference") {
