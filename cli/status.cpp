@@ -74,7 +74,7 @@ wire::Map status_of_failure(const FailedRun& run, const Error& error) {
           {"job", run.job.empty() ? wire::Map(nullptr) : wire::Map(run.job)},
           {"outcome", outcome_of_failure(error.code)},
           {"code", exit_of_failure(error.code)},
-          {"signal", 0},
+          {"signal", nullptr},
           {"oom", false},
           {"bytes", {{"out", run.out_bytes}, {"err", run.err_bytes}}},
           {"xxh128", {{"out", ""}, {"err", ""}}},
