@@ -8,6 +8,10 @@
 #include <netdb.h>
 #undef rexec
 
+// Before Asio, which decides by libstdc++'s own macros how it allocates: every unit must decide alike,
+// or one frees what another has allocated otherwise.
+#include <cstdlib>
+
 #include <asio/awaitable.hpp>
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/buffer.hpp>
