@@ -110,7 +110,8 @@ void OutputPump::pause() {
 }
 
 void OutputPump::retry() {
-  if (!paused_ || (waiting_ != nullptr && !store())) return;
+  if (!paused_) return;
+  if (waiting_ != nullptr && !store()) return events_.progress();
   resume();
   events_.progress();
   if (all_closed()) events_.closed();

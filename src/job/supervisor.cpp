@@ -26,8 +26,7 @@ Supervisor::Supervisor(os::EventLoop& loop, ShimPlan plan, ShimOrder order, Star
       tree_(std::move(tree)),
       spool_(order_.directory.get(), spool_options(plan_.output_quota)),
       output_(loop, spool_, plan_.sha256 ? Sha256::kOn : Sha256::kOff,
-              {.progress = [this] { link_.picture.held = output_.held(), link_.flush(); },
-               .closed = [this] { advance(); }}),
+              {.progress = [this] { on_output(); }, .closed = [this] { advance(); }}),
       stdin_(loop, [this] { link_.picture.ack = stdin_.ack(), link_.flush(); }),
       link_(loop, spool_, order_.directory.get(),
             {.message = [this](const link::ToShim& m) { return on_message(m); },
@@ -59,6 +58,12 @@ void Supervisor::run() {
   // stream open yet its end would be taken for the end of its output.
   on_children(signals->get());
   if (!gone_) loop_.run();
+}
+
+void Supervisor::on_output() {
+  link_.picture.held = output_.held();
+  if (output_.held().error == ENOENT && directory_gone()) return abandon();
+  link_.flush();
 }
 
 void Supervisor::on_children(int signal_fd) {

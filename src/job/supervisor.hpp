@@ -28,6 +28,7 @@ class Supervisor {
   // ---- events ----
   void on_children(int signal_fd);
   void on_report();
+  void on_output();
   void on_leader_exit(os::ExitStatus status);
   bool on_message(const link::ToShim& message);
   bool handle(const link::Stdin& m);
@@ -57,6 +58,9 @@ class Supervisor {
   EndRecord compose() const;
   void judge(EndRecord& record) const;
   void write_record();
+  // The directory was removed: nothing can be kept or told any more.
+  bool directory_gone() const;
+  void abandon();
   void leave();
 
   os::EventLoop& loop_;

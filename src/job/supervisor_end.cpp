@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -128,6 +129,7 @@ void Supervisor::write_record() {
   const std::string json = to_json(record_);
   const auto sync = plan_.durable ? os::Sync::kYes : os::Sync::kNo;
   auto written = os::replace_file_at(order_.directory.get(), "exit", as_bytes(json), sync);
+  if (!written && directory_gone()) return abandon();
   if (!written) {
     link_.picture.held = {ENOSPC, 0};
     link_.flush();
@@ -141,6 +143,24 @@ void Supervisor::write_record() {
   link_.flush();
   if (!link_.connected()) return leave();
   leave_timer_ = loop_.after(kLinger, [this] { leave(); });
+}
+
+bool Supervisor::directory_gone() const {
+  struct stat status{};
+  return ::fstat(order_.directory.get(), &status) == 0 && status.st_nlink == 0;
+}
+
+// Without a journal nobody would ever hear of the job again; it must not run on unseen, nor its
+// shim.
+void Supervisor::abandon() {
+  finished_ = true;
+  for (; !tree_.empty(); ::usleep(2000)) {
+    tree_.kill_all();
+    os::reap_orphans(0);
+  }
+  tree_.remove_cgroup();
+  order_.limits.remove();
+  ::_exit(0);
 }
 
 void Supervisor::leave() {

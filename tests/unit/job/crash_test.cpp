@@ -228,7 +228,8 @@ TEST_CASE("a claimed directory whose shim never got its order is begun by the ne
   Rig rig;
   rig.boot();
   rig.wait_sync();
-  // As after a spawner's death between rename and order: the lock is held, nothing is in the journal.
+  // As after a spawner's death between rename and order: the lock is held, nothing is in the
+  // journal.
   const AttemptKey key = rig.new_key();
   std::filesystem::create_directory(rig.job_dir(key));
   auto go = os::make_pipe();
@@ -239,7 +240,8 @@ TEST_CASE("a claimed directory whose shim never got its order is begun by the ne
     auto listener = os::listen_seqpacket(dir.get(), "sock");
     take_lock(dir.get());
     char byte;
-    while (::read(go->read_end.get(), &byte, 1) > 0) {}
+    while (::read(go->read_end.get(), &byte, 1) > 0) {
+    }
     ::_exit(0);
   }
   REQUIRE(eventually([&] { return Rig::shim_of(rig.job_dir(key)) == holder; }));
@@ -250,6 +252,29 @@ TEST_CASE("a claimed directory whose shim never got its order is begun by the ne
   JobView job = rig.expect_channel(key);
   CHECK(job.wait_end().code == 0);
   CHECK(job.out == "once\n");
+}
+
+TEST_CASE("a job whose directory is removed is ended, and its shim with it") {
+  for (const char* text : {"echo up; sleep 100", "echo up; sleep 0.3", "echo up; sleep 0.3; yes"}) {
+    Rig rig;
+    rig.boot();
+    JobSpec spec = shell(text);
+    spec.output_quota = 1 << 20;
+    const AttemptKey key = rig.new_key();
+    rig.send_start(key, spec, false);
+    JobView job = rig.expect_channel(key);
+    job.wait_out("up");
+    job.reading = false;
+    const pid_t shim = Rig::shim_of(rig.job_dir(key));
+    std::filesystem::remove_all(rig.job_dir(key));
+    if (std::string_view(text).ends_with("100")) job.send(link::Stop{100});
+    CHECK(eventually([&] {
+      while (job.step(0)) {
+      }
+      return Rig::processes_of(key).empty() && ::kill(shim, 0) != 0;
+    }));
+    rig.kill_spawner();
+  }
 }
 
 TEST_CASE("the warm shim dying makes no difference") {

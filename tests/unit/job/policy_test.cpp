@@ -187,6 +187,8 @@ TEST_CASE(
   CHECK(text == "ready " + std::to_string(::getuid() == 0 ? 65534 : ::getuid()) + "\n");
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == kNetFatalExit);
+  const std::string job = dir.path() + "/jobs/j-0123456789ab.1";
+  CHECK(eventually([&] { return std::filesystem::exists(job + "/exit"); }));
 }
 
 }  // namespace
