@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -21,8 +22,12 @@ class TempDir {
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;
   ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    // A warm shim that is just leaving may still be making or removing files in it.
+    std::error_code error;
+    for (int i = 0; i < 100 && std::filesystem::exists(path_, error); ++i) {
+      std::filesystem::remove_all(path_, error);
+      if (error) ::usleep(5000);
+    }
   }
   const std::string& path() const { return path_; }
   int fd() const { return fd_.get(); }
