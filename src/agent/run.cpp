@@ -14,6 +14,7 @@
 #include "src/agent/session.hpp"
 #include "src/base/file.hpp"
 #include "src/base/log.hpp"
+#include "src/job/attempt_dir.hpp"
 #include "src/job/spawner.hpp"
 #include "src/os/users.hpp"
 
@@ -130,15 +131,13 @@ Result<wire::Map> local_status(const std::string& data_dir) {
                 {"run_as", config->run_as},
                 {"data", data_dir},
                 {"running", false}};
-  // The spawner holds a lock for its whole life and writes its pid there.
-  const int fd = ::open((data_dir + "/agent.lock").c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return out;
-  struct flock lock{};
-  lock.l_type = F_WRLCK;
-  char pid[32] = {};
-  if (::pread(fd, pid, sizeof pid - 1, 0) > 0) out["pid"] = std::atoi(pid);
-  ::close(fd);
-  if (out.contains("pid")) out["running"] = ::kill(out["pid"].get<int>(), 0) == 0 || errno == EPERM;
+  // The spawner holds a lock for its whole life, and the kernel knows who it is.
+  const int fd = ::open((data_dir + "/jobs").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const pid_t holder = fd < 0 ? 0 : job::lock_holder(fd, job::kSpawnerLock);
+  if (fd >= 0) ::close(fd);
+  if (holder <= 0) return out;
+  out["pid"] = holder;
+  out["running"] = true;
   return out;
 }
 

@@ -20,7 +20,6 @@
 namespace rexec::job {
 namespace {
 
-constexpr const char* kLockName = "spawner.lock";
 constexpr Nanos kRetirePause = std::chrono::minutes(10);
 constexpr Nanos kSyncPatience = std::chrono::seconds(5);
 // Of the five seconds a TERM may take: jobs first, so that net can still report their ends, then
@@ -57,8 +56,8 @@ Result<os::UniqueFd> open_jobs(const std::string& data_dir) {
 }
 
 Result<void> lock_jobs(int jobs, const std::string& data_dir) {
-  if (take_lock(jobs, kLockName)) return {};
-  const pid_t holder = lock_holder(jobs, kLockName);
+  if (take_lock(jobs, kSpawnerLock)) return {};
+  const pid_t holder = lock_holder(jobs, kSpawnerLock);
   return fail(Code::kBusy, "another agent (pid " + std::to_string(holder) + ") uses " + data_dir);
 }
 

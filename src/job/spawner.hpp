@@ -12,6 +12,9 @@
 
 namespace rexec::job {
 
+// In the jobs directory: the running spawner holds it (attempt_dir.hpp, lock_holder).
+inline constexpr const char* kSpawnerLock = "spawner.lock";
+
 // Descriptors of net.
 inline constexpr int kNetSpawnerFd = 3;  // SOCK_SEQPACKET, messages of link.hpp
 inline constexpr int kNetReadyFd =
