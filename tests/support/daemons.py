@@ -53,9 +53,19 @@ class Daemon:
     def wait_ready(self):
         try:
             self.ready = _read_ready(self.process, self._ready_fd, self.log)
+        except AssertionError:
+            self._end_quietly()
+            raise
         finally:
             os.close(self._ready_fd)
         return self
+
+    def _end_quietly(self):
+        """What said that it failed ends by itself; what said nothing is killed."""
+        try:
+            self.process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     @property
     def pid(self):
