@@ -8,8 +8,10 @@ namespace rexec::agent {
 
 namespace link = job::link;
 
+constexpr Millis kReaderDue{10'000};
+
 LocalJob::LocalJob(const net::Executor& executor, AttemptKey key, Events events)
-    : executor_(executor), key_(std::move(key)), events_(std::move(events)) {}
+    : executor_(executor), key_(std::move(key)), events_(std::move(events)), lonely_(executor) {}
 
 void LocalJob::use_channel(const link::ShimChannel& channel, os::UniqueFd socket) {
   if (ended()) return;
@@ -19,7 +21,7 @@ void LocalJob::use_channel(const link::ShimChannel& channel, os::UniqueFd socket
     started_ms_ = channel.started_ms;
   }
   segments_.clear();
-  told_readers_ = 0;
+  told_readers_ = kUntold;
   shim_ = std::make_unique<MessageSocket>(
       executor_, std::move(socket),
       [this](ByteSpan bytes, std::vector<os::UniqueFd> fds) { on_message(bytes, std::move(fds)); },
@@ -92,7 +94,12 @@ void LocalJob::handle(const link::State& state) {
   stdin_limit_ = state.in_limit;
   if (state.started && state.pid != 0) handle(link::Started{state.pid, state.started_ms});
   become_readable();
-  tell_readers();
+  if (has_readers()) return tell_readers();
+  // The shim of a foreground job believes in a reader from the start; if none comes it must hear
+  // so.
+  lonely_.arm(kReaderDue, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->tell_readers();
+  });
 }
 
 void LocalJob::handle(const link::Segment& segment, os::UniqueFd fd) {

@@ -50,6 +50,7 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   bool reported = false;  // the controller has acknowledged the record
 
  private:
+  static constexpr std::uint32_t kUntold = ~std::uint32_t{0};
   void on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds);
   void on_closed();
   void handle(const job::link::State& state);
@@ -79,7 +80,8 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   std::string record_;
   bool readable_ = false;
   std::vector<std::shared_ptr<Reader>> readers_;
-  std::uint32_t told_readers_ = 0;
+  std::uint32_t told_readers_ = kUntold;
+  net::Timer lonely_;  // a job that was started for a reader who has not come yet
 };
 
 }  // namespace rexec::agent
