@@ -12,7 +12,7 @@ say() { printf "\n$ %s\n" "$1"; }
 say "rexec node ls";                                   rexec node ls
 say "rexec run n1 -- uname -sr";                       rexec run n1 -- uname -sr
 say "rexec run @all -- sh -c \"echo hello from \\\$REXEC_NODE\"";  rexec run @all -- sh -c "echo hello from \$REXEC_NODE"
-say "seq 1 3 | rexec run -i n2 -- awk {s+=\\\$1}END{print\ s}";    seq 1 3 | rexec run -i n2 -- awk "{s+=\$1}END{print s}"
+say "seq 1 3 | rexec run -i n2 -- sort -rn";             seq 1 3 | rexec run -i n2 -- sort -rn
 say "rexec run n3 -- sh -c \"exit 42\"; echo \$?";      rexec run n3 -- sh -c "exit 42" || echo $?
 say "rexec ps --all";                                  rexec ps --all
 '
