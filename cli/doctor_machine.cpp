@@ -6,7 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <charconv>
 
 #include "cli/data_dir.hpp"
 #include "cli/doctor.hpp"
@@ -25,9 +25,12 @@ constexpr std::uint64_t kEnoughDisk = 256ULL << 20;
 Check check_kernel() {
   utsname name{};
   ::uname(&name);
+  const std::string_view release = name.release;
   int major = 0;
   int minor = 0;
-  std::sscanf(name.release, "%d.%d", &major, &minor);
+  const char* end = release.data() + release.size();
+  const char* dot = std::from_chars(release.data(), end, major).ptr;
+  if (dot != end && *dot == '.') std::from_chars(dot + 1, end, minor);
   Check check{"kernel", Health::kGood, std::string("Linux ") + name.release, {}};
   // 5.3 has pidfds and clone3, 5.14 cgroup.kill.
   if (major < 5 || (major == 5 && minor < 3)) {

@@ -73,9 +73,8 @@ Color color_of(std::string_view name) {
 }
 
 Result<Format> read_format(const Args& args) {
-  if (args.has("json")) return Format::kJson;
   const std::string from_environment = environment("REXEC_OUTPUT");
-  if (!args.has("output") && !from_environment.empty()) {
+  if (!args.has("output") && !args.has("json") && !from_environment.empty()) {
     for (const std::string& known : split(kFormats, '|')) {
       if (known == from_environment) return format_of(known);
     }
@@ -84,7 +83,7 @@ Result<Format> read_format(const Args& args) {
   }
   const Result<std::string> format = args.choice("output", kFormats, "table");
   if (!format) return std::unexpected(format.error());
-  return format_of(*format);
+  return args.has("json") ? Format::kJson : format_of(*format);
 }
 
 }  // namespace
