@@ -8,9 +8,11 @@
 #include <netdb.h>
 #undef rexec
 
-// Before Asio, which decides by libstdc++'s own macros how it allocates: every unit must decide alike,
-// or one frees what another has allocated otherwise.
+// clang-format off
+// Before Asio, which decides by libstdc++'s own macros how it allocates: every unit must decide
+// alike, or one frees what another has allocated otherwise.
 #include <cstdlib>
+// clang-format on
 
 #include <asio/awaitable.hpp>
 #include <asio/bind_cancellation_slot.hpp>

@@ -179,7 +179,7 @@ def test_demo_prints_commands_to_paste_and_ends_on_ctrl_c(home, tmp_path):
 
 def test_demo_ends_its_jobs(home, tmp_path):
     (tmp_path / "tmp").mkdir()
-    script = (f"rexec submit n1 -- {sys.executable} -c 'import time; time.sleep(1000)' demo-{os.getpid()}"
+    script = (f"rexec submit n1 -- {sys.executable} -c 'import signal; signal.pause()' demo-{os.getpid()}"
               "; rexec ps -o name")
     done = home("demo", "--exec", script).ok()
     job = done.text.split()[0]

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "src/os/fd.hpp"
+#include "tests/support/until.hpp"
 
 namespace rexec::job {
 
@@ -23,11 +24,11 @@ class TempDir {
   TempDir& operator=(const TempDir&) = delete;
   ~TempDir() {
     // A warm shim that is just leaving may still be making or removing files in it.
-    std::error_code error;
-    for (int i = 0; i < 100 && std::filesystem::exists(path_, error); ++i) {
+    test::until([&] {
+      std::error_code error;
       std::filesystem::remove_all(path_, error);
-      if (error) ::usleep(5000);
-    }
+      return !error;
+    });
   }
   const std::string& path() const { return path_; }
   int fd() const { return fd_.get(); }

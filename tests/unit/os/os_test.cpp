@@ -20,6 +20,7 @@
 #include "src/os/pty.hpp"
 #include "src/os/seqpacket.hpp"
 #include "src/os/users.hpp"
+#include "tests/support/until.hpp"
 
 namespace rexec::os {
 namespace {
@@ -253,8 +254,7 @@ TEST_CASE("cgroup: kill_all ends what was born in it") {
   CHECK(!group->out_of_memory());
   group->kill_all();
   reap_killed(child->pidfd.get());
-  for (int i = 0; i < 5000 && group->populated(); ++i) ::usleep(1000);
-  CHECK(!group->populated());
+  CHECK(test::until([&] { return !group->populated(); }));
   CHECK(group->remove());
   ::rmdir(root->path().c_str());
 }
