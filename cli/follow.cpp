@@ -15,6 +15,12 @@ namespace {
 // How long Ctrl-C waits for a submit that is under way to be accepted.
 constexpr Millis kAcceptAfterInterrupt{500};
 
+// nohup ignores HUP, and a shell the keys of what it starts in the background: so it stays.
+bool is_ignored(int number) {
+  struct sigaction action{};
+  return ::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 // Signals of the user to the run. Lives as long as the reactor.
 class SignalDesk {
  public:
@@ -25,8 +31,11 @@ class SignalDesk {
         follower_(follower),
         terminal_(terminal),
         patience_(context.get_executor()),
-        set_(context, SIGINT, SIGTERM, SIGQUIT) {
-    for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT}) set_.add(number);
+        set_(context) {
+    for (const int number :
+         {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT}) {
+      if (!is_ignored(number)) set_.add(number);
+    }
     wait();
   }
 

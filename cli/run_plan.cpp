@@ -56,6 +56,11 @@ Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions
   if (manner == Manner::kDetached && (args.has("stdin") || args.has("tty"))) {
     return fail(Code::kUsage, "a detached job has no stdin and no terminal: drop -i, -t or -d");
   }
+  const bool has_terminal = args.has("tty") || manner == Manner::kShell;
+  if (has_terminal && into.plan.targets.find_first_of(",@[&=!") != std::string::npos) {
+    return fail(Code::kUsage, "a terminal is for one node: -t cannot go to \"" +
+                                  printable(into.plan.targets) + "\"");
+  }
   const Result<job::JobSpec> spec = read_spec(args, manner);
   if (!spec) return std::unexpected(spec.error());
   Result<std::string> encoded = job::encode_spec(*spec);

@@ -5,6 +5,7 @@
 #include <climits>
 #include <cstdlib>
 
+#include "cli/amount.hpp"
 #include "cli/run_flags.hpp"
 #include "cli/terminal.hpp"
 #include "src/base/file.hpp"
@@ -115,6 +116,25 @@ Result<void> read_disconnect(const Args& args, Manner manner, job::JobSpec& spec
   return {};
 }
 
+Result<void> read_resources(const Args& args, job::JobSpec& spec) {
+  if (args.has("cpu")) {
+    const Result<std::uint64_t> cpu = parse_amount("--cpu", args.value("cpu"), kProcessors);
+    if (!cpu) return std::unexpected(cpu.error());
+    spec.cpu_milli = *cpu;
+  }
+  if (args.has("mem")) {
+    const Result<std::uint64_t> memory = parse_amount("--mem", args.value("mem"), kSizes);
+    if (!memory) return std::unexpected(memory.error());
+    spec.memory_bytes = *memory;
+  }
+  const Result<std::uint64_t> pids = args.number("pids", 0, 4'194'304);
+  if (!pids) return std::unexpected(pids.error());
+  spec.pids = *pids;
+  if (args.has("pids") && spec.pids == 0)
+    return fail(Code::kUsage, "--pids: 0 processes run nothing");
+  return {};
+}
+
 Result<void> read_limits(const Args& args, Manner manner, job::JobSpec& spec) {
   const Result<Millis> timeout = args.duration("timeout", Millis{0});
   if (!timeout) return std::unexpected(timeout.error());
@@ -127,6 +147,8 @@ Result<void> read_limits(const Args& args, Manner manner, job::JobSpec& spec) {
   spec.children = *children == "wait"    ? job::Children::kWait
                   : *children == "leave" ? job::Children::kLeave
                                          : job::Children::kKill;
+  const Result<void> resources = read_resources(args, spec);
+  if (!resources) return resources;
   return read_disconnect(args, manner, spec);
 }
 
