@@ -92,7 +92,6 @@ void ClientSession::open_submit(wire::StreamId stream, const wire::Map& args) {
   auto request = wire::get_text(args, "request");
   auto targets = wire::get_text(args, "targets");
   auto size = wire::get_u64(args, "spec_size");
-  std::string bytes;
   if (!request || !targets || !size || request->size() < 16 || request->size() > 64)
     return driver_->session().reset(stream, {Code::kProtocol, "a submit that cannot be read", {}});
   if (*size > job::kMaxSpecBytes)

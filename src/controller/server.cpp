@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <csignal>
 
 #include "src/base/log.hpp"
@@ -124,7 +125,8 @@ Result<wire::Map> local_status(const std::string& data_dir) {
   char pid[32] = {};
   const ssize_t n = ::pread(fd, pid, sizeof pid - 1, 0);
   ::close(fd);
-  const int number = n > 0 ? std::atoi(pid) : 0;
+  int number = 0;
+  if (n > 0) std::from_chars(pid, pid + n, number);
   if (number <= 0) return out;
   out["pid"] = number;
   out["running"] = ::kill(number, 0) == 0 || errno == EPERM;

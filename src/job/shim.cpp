@@ -8,8 +8,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdio>
 
+#include "src/base/text.hpp"
 #include "src/job/journal.hpp"
 #include "src/job/supervisor.hpp"
 #include "src/os/seqpacket.hpp"
@@ -194,6 +196,13 @@ Result<WarmShim> fork_shim(int jobs, const NodeCgroups& cgroups) {
   return WarmShim{std::move(*child), name, std::move(pair->first)};
 }
 
+template <class T>
+static bool parse_number(const std::string& text, T& number) {
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  return parsed.ec == std::errc() && parsed.ptr == end;
+}
+
 void sweep_cgroups(const NodeCgroups& cgroups) {
   std::vector<std::string> places = cgroups.limits.directories();
   if (cgroups.root) places.push_back(cgroups.root->path());
@@ -201,9 +210,11 @@ void sweep_cgroups(const NodeCgroups& cgroups) {
     const os::UniqueFd dir(::open(place.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!dir) continue;
     for (const std::string& name : list_directory(dir.get())) {
+      const auto parts = split(name, '-');
       int pid = 0;
-      unsigned long long ticks = 0;
-      if (std::sscanf(name.c_str(), "shim-%d-%llu", &pid, &ticks) != 2) continue;
+      std::uint64_t ticks = 0;
+      if (parts.size() != 3 || parts[0] != "shim") continue;
+      if (!parse_number(parts[1], pid) || !parse_number(parts[2], ticks)) continue;
       const auto living = os::start_ticks(pid);
       if (!living || *living != ticks) ::unlinkat(dir.get(), name.c_str(), AT_REMOVEDIR);
     }
