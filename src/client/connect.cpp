@@ -20,6 +20,19 @@ std::string read_ticket(const std::string& path) {
   return ticket ? *ticket : std::string();
 }
 
+// A certificate that no controller takes any more, not even to renew it: said here, with both
+// clocks, because the controller tells a stranger nothing.
+Result<void> check_own(const net::Credentials& credentials, const std::string& context) {
+  const auto ca = pki::parse_certificate(credentials.ca);
+  const auto leaf = pki::parse_certificate(credentials.certificate);
+  if (!ca || !leaf) return {};  // TLS says what is damaged
+  const auto own =
+      pki::verify_leaf(leaf->get(), ca->get(), wall_now(), pki::Accept::kExpiredToo);
+  if (own || own.error().code != Code::kExpired) return {};
+  return fail(Code::kExpired, "your certificate for \"" + context + "\": " + own.error().message,
+              "sign in again: rexec login rx1_…");
+}
+
 }  // namespace
 
 struct Connector::State {
@@ -78,6 +91,8 @@ net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial_directly() {
     auto credentials = load_credentials(state.directory);
     if (!credentials) co_return std::unexpected(credentials.error());
     state.credentials = std::move(*credentials);
+    const auto own = check_own(state.credentials, state.context.name);
+    if (!own) co_return std::unexpected(own.error());
     auto tls = net::TlsContext::client(state.credentials);
     if (!tls)
       co_return fail(Code::kNotSignedIn,
@@ -111,7 +126,11 @@ std::string Connector::context_directory() const { return state_->directory; }
 
 net::Task<> Connector::renew_if_due(Remote& remote) {
   State& state = *state_;
-  if (state.credentials.key.empty()) co_return;
+  if (state.credentials.key.empty()) {  // the connection was lent: they were not needed to dial
+    auto credentials = load_credentials(state.directory);
+    if (!credentials) co_return;
+    state.credentials = std::move(*credentials);
+  }
   auto certificate = pki::parse_certificate(state.credentials.certificate);
   if (!certificate) co_return;
   auto identity = pki::parse_identity(certificate->get());

@@ -39,9 +39,25 @@ const char* persist_name(Persist persist) {
   return "auto";
 }
 
-const std::string* text_at(const ConfigMap& map, const std::string& key) {
+// The text under `key` into `out`, which stays as it is when the key is missing.
+Result<void> read_text(const ConfigMap& map, const std::string& file, const std::string& key,
+                       std::string& out) {
   const auto at = map.find(key);
-  return at == map.end() ? nullptr : std::get_if<std::string>(&at->second.value);
+  if (at == map.end()) return {};
+  const auto* text = std::get_if<std::string>(&at->second.value);
+  if (text == nullptr)
+    return fail(Code::kConfig,
+                file + ":" + std::to_string(at->second.line) + ": " + key + " is not a string");
+  out = *text;
+  return {};
+}
+
+Result<Persist> parse_persist(const std::string& file, const std::string& word) {
+  if (word.empty() || word == "auto") return Persist::kAuto;
+  if (word == "on") return Persist::kOn;
+  if (word == "off") return Persist::kOff;
+  return fail(Code::kConfig, file + ": persist is \"" + printable(word) + "\"",
+              "it may be on, off or auto");
 }
 
 }  // namespace
@@ -70,7 +86,9 @@ Result<ContextFile> ContextFile::load(const Paths& paths) {
                                {"current", "contexts.*.addresses", "contexts.*.cluster",
                                 "contexts.*.user", "contexts.*.persist"});
   if (!keys) return std::unexpected(keys.error());
-  if (const auto* current = text_at(*map, "current")) file.current_ = *current;
+  const std::string& name = paths.config_file;
+  auto read = read_text(*map, name, "current", file.current_);
+  if (!read) return std::unexpected(read.error());
   for (const auto& [key, entry] : *map) {
     const auto parts = split(key, '.');
     if (parts.size() != 3 || parts[2] != "addresses") continue;
@@ -80,12 +98,14 @@ Result<ContextFile> ContextFile::load(const Paths& paths) {
                                      ": addresses is not a list of HOST:PORT");
     ContextEntry context{parts[1], *addresses, {}, {}, Persist::kAuto};
     const std::string prefix = "contexts." + parts[1];
-    if (const auto* cluster = text_at(*map, prefix + ".cluster")) context.cluster = *cluster;
-    if (const auto* user = text_at(*map, prefix + ".user")) context.user = *user;
-    if (const auto* persist = text_at(*map, prefix + ".persist"))
-      context.persist = *persist == "on"    ? Persist::kOn
-                        : *persist == "off" ? Persist::kOff
-                                            : Persist::kAuto;
+    std::string persist;
+    read = read_text(*map, name, prefix + ".cluster", context.cluster);
+    if (read) read = read_text(*map, name, prefix + ".user", context.user);
+    if (read) read = read_text(*map, name, prefix + ".persist", persist);
+    if (!read) return std::unexpected(read.error());
+    auto mode = parse_persist(name, persist);
+    if (!mode) return std::unexpected(mode.error());
+    context.persist = *mode;
     file.entries_[context.name] = std::move(context);
   }
   return file;

@@ -82,8 +82,10 @@ struct Loan {
 
 class Keeper {
  public:
-  Keeper(asio::io_context& context, Connector connector, int listener, Millis idle)
+  Keeper(asio::io_context& context, ConnectOptions options, Connector connector, int listener,
+         Millis idle)
       : context_(context),
+        options_(std::move(options)),
         connector_(std::move(connector)),
         listener_(context, listener),
         beat_(context.get_executor()),
@@ -120,12 +122,19 @@ class Keeper {
           accept();
         });
   }
+  // The first byte says what is wanted; it comes with the connection, but perhaps a moment later.
   void take(int fd) {
-    char word = 0;
-    if (::recv(fd, &word, 1, MSG_PEEK | MSG_DONTWAIT) == 1 && word == 'Q') {
-      ::close(fd);
-      return context_.stop();
-    }
+    auto asked = std::make_shared<asio::posix::stream_descriptor>(context_, fd);
+    asked->async_wait(asio::posix::stream_descriptor::wait_read,
+                      [this, asked](const asio::error_code& error) {
+                        char word = 0;
+                        if (error || ::recv(asked->native_handle(), &word, 1, MSG_DONTWAIT) != 1)
+                          return;
+                        if (word == kQuit) return context_.stop();
+                        if (word == kBorrow) admit(asked->release());
+                      });
+  }
+  void admit(int fd) {
     rest();
     if (waiting_.size() >= 64) {
       ::close(fd);
@@ -170,7 +179,16 @@ class Keeper {
   void refill() {
     if (dialling_) return;
     dialling_ = true;
+    take_new_certificate();
     net::spawn(context_.get_executor(), dial());
+  }
+  // A client that found the certificate past half of its life has renewed it.
+  void take_new_certificate() {
+    struct stat info {};
+    const std::string path = connector_.context_directory() + "/cert.der";
+    if (::stat(path.c_str(), &info) != 0 || info.st_ino == std::exchange(certificate_, info.st_ino))
+      return;
+    if (auto fresh = Connector::load(options_)) connector_ = std::move(*fresh);
   }
   net::Task<> dial() {
     auto transport = co_await connector_.dial_directly();
@@ -226,7 +244,9 @@ class Keeper {
   }
 
   asio::io_context& context_;
+  ConnectOptions options_;
   Connector connector_;
+  ino_t certificate_ = 0;  // the file's inode when the connector read it
   asio::posix::stream_descriptor listener_;
   net::Timer beat_;
   net::Timer idle_timer_;
@@ -270,7 +290,7 @@ int run_keeper(const ConnectOptions& options, Millis idle) {
   if (listener < 0) return 0;
   asio::io_context context(1);
   {
-    Keeper keeper(context, std::move(*connector), listener, idle);
+    Keeper keeper(context, options, std::move(*connector), listener, idle);
     keeper.start();
     context.run();
   }

@@ -26,7 +26,8 @@ bool socket_address(int directory, sockaddr_un& address) {
   return true;
 }
 
-int connect_socket(const std::string& context_directory) {
+// Connected, and the word said.
+int connect_socket(const std::string& context_directory, char word) {
   const int directory = ::open(context_directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0) return -1;
   sockaddr_un address{};
@@ -34,7 +35,7 @@ int connect_socket(const std::string& context_directory) {
   const bool ok = fd >= 0 && socket_address(directory, address) &&
                   ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   ::close(directory);
-  if (ok) return fd;
+  if (ok && ::send(fd, &word, 1, MSG_NOSIGNAL) == 1) return fd;
   if (fd >= 0) ::close(fd);
   return -1;
 }
@@ -47,7 +48,7 @@ bool persist_wanted(const ContextEntry& context) {
 }
 
 net::Task<std::unique_ptr<net::Transport>> borrow(std::string context_directory) {
-  const int fd = connect_socket(context_directory);
+  const int fd = connect_socket(context_directory, kBorrow);
   if (fd < 0) co_return nullptr;
   auto transport = std::make_unique<net::PlainTransport>(fd);
   const auto executor = co_await asio::this_coro::executor;
@@ -87,10 +88,8 @@ void start_keeper(const ConnectOptions& options) {
 }
 
 void stop_keeper(const std::string& context_directory) {
-  const int fd = connect_socket(context_directory);
-  if (fd < 0) return;
-  static_cast<void>(::send(fd, "Q", 1, MSG_NOSIGNAL));
-  ::close(fd);
+  const int fd = connect_socket(context_directory, kQuit);
+  if (fd >= 0) ::close(fd);
 }
 
 }  // namespace rexec::client

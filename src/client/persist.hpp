@@ -11,6 +11,10 @@
 
 namespace rexec::client {
 
+// What a client says first to the keeper.
+inline constexpr char kBorrow = 'B';
+inline constexpr char kQuit = 'Q';
+
 // True when this context keeps its connection here and now: on, or auto at a terminal outside of
 // CI.
 bool persist_wanted(const ContextEntry& context);
