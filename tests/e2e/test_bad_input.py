@@ -346,7 +346,7 @@ def test_many_bad_sessions_leave_no_memory_behind(shared, directory):
                 peer.send(frame(REQUEST, b"\x91" * 5000))
                 peer.closing()
             with dial(shared.address) as sock:
-                sock.sendall(b"nonsense")
+                sock.sendall(b"nonsense, and enough of it")
                 read_to_end(sock)
 
     round_of_abuse()  # what grows once and is kept

@@ -98,6 +98,20 @@ def test_revocation_reaches_a_kept_connection(kept):
             processes.kill(pid)
 
 
+def test_a_certificate_is_renewed_behind_a_kept_connection_too(kept):
+    from test_certificates import days, replace_certificate
+    cli = kept.cli
+    cli.run("n1", "true")
+    one_keeper(cli)
+    directory = cli.context_dir()
+    old = replace_certificate(kept, directory, -days(0.3), days(0.05))
+
+    def renewed():
+        assert cli.run("n1", "true").code == 0
+        return (directory / "cert.der").read_bytes() != old
+    processes.wait_until(renewed, "it was renewed", 30)
+
+
 def test_persist_off_ends_it(kept):
     cli = kept.cli
     cli.run("n1", "true")
