@@ -23,8 +23,6 @@ struct InitResult {
   std::string cluster;
   std::string listen;
   std::vector<std::string> addresses;
-  std::string admin_token;  // rx1_… with role admin: the caller signs in with it once the
-                            // controller runs, or locally:
   std::string ca;           // DER
   std::string admin_id;
   std::string admin_certificate;  // DER, issued locally at init

@@ -83,12 +83,10 @@ Result<ServerConfig> plan_config(const InitOptions& options) {
   return config;
 }
 
-store::TokenRow token_row(pki::TokenKind kind, const std::string& name, store::UserRole role) {
+store::TokenRow token_row(pki::TokenKind kind) {
   store::TokenRow row;
   row.id = random_id('t');
   row.kind = kind;
-  row.name = name;
-  row.user_role = role;
   row.created_by = "controller init";
   row.created = wall_now();
   row.expires = row.created + std::chrono::minutes(30);
@@ -105,14 +103,11 @@ Result<void> fill_store(const InitOptions& options, const pki::Authority& author
   auto issued =
       authority.issue(key.get(), {pki::Role::kUser, admin.id.text, wall_now(), pki::kUserLifetime});
   if (!issued) return std::unexpected(issued.error());
-  const auto node_token = token_row(pki::TokenKind::kNode, "", store::UserRole::kUser);
-  const auto admin_token =
-      token_row(pki::TokenKind::kUser, options.admin + "-2", store::UserRole::kAdmin);
+  const auto node_token = token_row(pki::TokenKind::kNode);
   auto written = (*store)->run_now([&](store::Database& db) {
     store::insert_user(db, admin);
     store::insert_certificate(db, store::certificate_row(*issued, wall_now()));
     store::insert_token(db, node_token);
-    store::insert_token(db, admin_token);
     store::append_audit(db, wall_now(),
                         {"controller", "controller.init", "cluster/" + config.cluster,
                          "first admin " + options.admin});
@@ -120,11 +115,8 @@ Result<void> fill_store(const InitOptions& options, const pki::Authority& author
   if (!written) return written;
   auto node_text = pki::encode_token(
       {node_token.kind, config.addresses, authority.pin(), node_token.id, node_token.secret});
-  auto admin_text = pki::encode_token(
-      {admin_token.kind, config.addresses, authority.pin(), admin_token.id, admin_token.secret});
-  if (!node_text || !admin_text) return fail(Code::kInternal, "a token could not be written");
+  if (!node_text) return fail(Code::kInternal, "a token could not be written");
   out.node_token = *node_text;
-  out.admin_token = *admin_text;
   out.admin_id = admin.id.text;
   out.admin_certificate = issued->der;
   out.admin_key = key.encode(pki::Encoding::kDer);
@@ -225,7 +217,11 @@ Result<InitResult> init(const InitOptions& options) {
   if (!authority) return std::unexpected(authority.error());
   auto own = own_credentials(options.data_dir, *authority);
   if (!own) return std::unexpected(own.error());
-  InitResult out{config->cluster, config->listen, config->addresses, {}, own->ca, {}, {}, {}, {}};
+  InitResult out;
+  out.cluster = config->cluster;
+  out.listen = config->listen;
+  out.addresses = config->addresses;
+  out.ca = own->ca;
   auto filled = fill_store(options, *authority, *config, out);
   if (!filled) return std::unexpected(filled.error());
   auto saved = save_server_config(options.data_dir,

@@ -15,7 +15,7 @@ constexpr std::size_t kDirectThreshold =
 void write_header(std::uint8_t* to, FrameType type, std::uint32_t stream, std::uint16_t flags,
                   std::size_t length) {
   store_be<std::uint16_t>(to, kMagic);
-  store_be<std::uint16_t>(to + 2, 1);
+  store_be<std::uint16_t>(to + 2, kFrameVersion);
   store_be<std::uint16_t>(to + 4, static_cast<std::uint16_t>(type));
   store_be<std::uint32_t>(to + 6, static_cast<std::uint32_t>(length));
   store_be<std::uint32_t>(to + 10, stream);
@@ -82,7 +82,10 @@ Result<void> FrameParser::begin_frame() {
   const std::uint8_t* h = header_.data();
   if (load_be<std::uint16_t>(h) != kMagic)
     return fail(Code::kProtocol, "a frame does not begin with the magic number");
-  if (load_be<std::uint16_t>(h + 2) == 0) return fail(Code::kProtocol, "a frame has version 0");
+  const auto version = load_be<std::uint16_t>(h + 2);
+  if (version != kFrameVersion)
+    return fail(Code::kProtocol,
+                "a frame has version " + std::to_string(version) + ", which was not agreed on");
   const auto type = load_be<std::uint16_t>(h + 4);
   const auto length = load_be<std::uint32_t>(h + 6);
   skip_ = !known(type) && (type & kIgnorable) != 0;

@@ -14,6 +14,7 @@
 namespace rexec::wire {
 
 inline constexpr std::uint16_t kMagic = 0xA5A5;
+inline constexpr std::uint16_t kFrameVersion = 1;  // the only one there is
 inline constexpr std::size_t kHeaderSize = 16;
 inline constexpr std::uint32_t kMaxData = 64 << 10;
 inline constexpr std::uint32_t kMaxControl = 256 << 10;
