@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 
@@ -120,9 +121,12 @@ Result<Program> run_program(const std::vector<std::string>& argv,
 }
 
 void reset_signals() {
-  struct sigaction action{};
-  action.sa_handler = SIG_DFL;
-  for (int signal = 1; signal <= SIGRTMAX; ++signal) ::sigaction(signal, &action, nullptr);
+  // The kernel's own call, all zero: the default in every layout. The C library refuses its two
+  // internal signals, which a parent that used posix_spawn (make, for one) has left ignored.
+  constexpr std::array<std::uint64_t, 8> kDefault{};
+  constexpr std::size_t kSetSize = 8;
+  for (int signal = 1; signal <= SIGRTMAX; ++signal)
+    ::syscall(SYS_rt_sigaction, signal, kDefault.data(), nullptr, kSetSize);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
