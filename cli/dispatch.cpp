@@ -22,10 +22,14 @@ std::size_t leading_flags(Argv argv) {
     const std::string_view word = argv[i];
     if (word.size() < 2 || word[0] != '-' || word == "--") break;
     const bool is_long = word.starts_with("--");
-    const Flag* flag = is_long ? find_flag(global_flags(), word.substr(2))
-                               : find_flag(global_flags(), word.back());
+    const std::string_view name = word.substr(2, word.find('=') - 2);
+    const Flag* flag =
+        is_long ? find_flag(global_flags(), name) : find_flag(global_flags(), word.back());
+    // Whether an unknown one takes a word cannot be told: it is the error, not what stands behind
+    // it.
+    if (flag == nullptr) return argv.size();
     const bool has_equals = is_long && word.find('=') != std::string_view::npos;
-    i += flag != nullptr && flag->takes == Takes::kValue && !has_equals ? 2 : 1;
+    i += flag->takes == Takes::kValue && !has_equals ? 2 : 1;
   }
   return std::min(i, argv.size());
 }
