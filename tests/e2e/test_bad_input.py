@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from support.cli import SANITIZED
 from support import processes, wire
 from support.running import Running
 from support.wire import (CLOSE, CREDIT, DATA, END, EVENT, HELLO, NOTICE, OPEN, PING, REQUEST, RESET,
@@ -355,7 +356,7 @@ def test_many_bad_sessions_leave_no_memory_behind(shared, directory):
         round_of_abuse()
     growth = processes.memory_kib(pid, "VmRSS") - before
     print(f"\n200 bad sessions: {growth} KiB")
-    assert growth <= 1024, f"{growth} KiB"
+    assert growth <= 1024 or SANITIZED, f"{growth} KiB"
 
 
 def test_a_reset_in_the_middle_of_everything_is_survived(shared, directory):

@@ -10,10 +10,9 @@ import time
 import pytest
 
 from support import processes
-from support.cli import BINARY, Cli
+from support.cli import BINARY, Cli, SANITIZED
 from support.terminal import Terminal
 
-SANITIZED = b"asan" in subprocess.run([BINARY, "version"], capture_output=True, check=True).stdout
 STATIC = pytest.mark.skipif(SANITIZED, reason="not here: sanitizer builds are dynamic")
 
 
