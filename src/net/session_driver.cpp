@@ -1,5 +1,6 @@
 #include "src/net/session_driver.hpp"
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -18,8 +19,6 @@ constexpr std::size_t kRecord = 16 << 10;   // the payload of a full TLS record
 constexpr std::size_t kStaging = 64 << 10;
 // What is written in one turn when the peer takes it as fast as it comes.
 constexpr std::size_t kWriteBudget = 1 << 20;
-constexpr Millis kClosing{5'000};
-constexpr Millis kLinger{1'000};
 
 // Shared by every connection of the thread: what is read is parsed or copied before the next
 // connection reads.
@@ -56,11 +55,12 @@ std::vector<Buffer> coalesce(std::vector<Buffer> frames) {
 }  // namespace
 
 SessionDriver::SessionDriver(const Executor& executor, std::unique_ptr<Transport> transport,
-                             wire::SessionOptions options)
+                             wire::SessionOptions options, EndTimes end_times)
     : descriptor_(executor, transport->fd()),
       transport_(std::move(transport)),
       session_(options),
-      tick_(executor) {}
+      tick_(executor),
+      end_times_(end_times) {}
 
 SessionDriver::~SessionDriver() = default;
 
@@ -244,7 +244,7 @@ void SessionDriver::close_soon() {
   if (shut_) return;
   if (flight_.empty() && !session_.has_output()) return shut();
   if (std::exchange(closing_, true)) return;
-  tick_.arm(kClosing, [self = shared_from_this()] { self->shut(); });
+  tick_.arm(end_times_.closing, [self = shared_from_this()] { self->shut(); });
 }
 
 void SessionDriver::shut() {
@@ -254,10 +254,20 @@ void SessionDriver::shut() {
   transport_->shutdown();
   descriptor_.cancel();
   // Closing a socket with unread bytes resets it, and the reset overtakes the CLOSE we have just
-  // written: read on for a moment.
-  linger_until_ = BootClock::now() + kLinger;
-  tick_.arm(kLinger, [self = shared_from_this()] { self->descriptor_.cancel(); });
+  // written: read on for a moment, and as long as the peer takes what the kernel still has for it.
+  give_up_at_ = BootClock::now() + end_times_.closing;
+  arm_linger();
   linger();
+}
+
+void SessionDriver::arm_linger() {
+  tick_.arm(end_times_.linger, [self = shared_from_this()] {
+    int unsent = 0;
+    const bool known = ::ioctl(self->transport_->fd(), TIOCOUTQ, &unsent) == 0;
+    if (known && unsent > 0 && BootClock::now() < self->give_up_at_) return self->arm_linger();
+    self->lingered_ = true;
+    self->descriptor_.cancel();
+  });
 }
 
 void SessionDriver::linger() {
@@ -269,10 +279,7 @@ void SessionDriver::linger() {
     if (n == 0) break;
   }
   const bool more = n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
-  if (!more || BootClock::now() >= linger_until_) {
-    tick_.cancel();
-    return;
-  }
+  if (!more || lingered_) return tick_.cancel();
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
                          [self = shared_from_this()](const asio::error_code& error) {
                            if (!error) self->linger();

@@ -25,10 +25,17 @@ class SessionHandler {
   virtual void on_written() {}
 };
 
+// How long an ended session is served on: until its last words are written, and until the peer has
+// read them.
+struct EndTimes {
+  Millis closing{5'000};
+  Millis linger{1'000};
+};
+
 class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
  public:
   SessionDriver(const Executor& executor, std::unique_ptr<Transport> transport,
-                wire::SessionOptions options);
+                wire::SessionOptions options, EndTimes end_times = {});
   ~SessionDriver();
 
   // Keeps itself alive until Closed. The handler must outlive that, or detach() first.
@@ -57,6 +64,7 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   void finish(std::string_view why);
   void close_soon();
   void shut();
+  void arm_linger();
   void linger();
 
   BorrowedDescriptor descriptor_;  // the transport's
@@ -66,13 +74,15 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   SessionHandler* handler_ = nullptr;
   std::vector<Buffer> flight_;  // being written, first byte first
   std::size_t flight_at_ = 0;
-  BootTime linger_until_{};
+  BootTime give_up_at_{};
+  EndTimes end_times_;
   bool reading_ = false;
   bool writing_ = false;
   bool dispatching_ = false;
   bool flushing_ = false;
   bool closing_ = false;
   bool shut_ = false;
+  bool lingered_ = false;
   bool flush_posted_ = false;
   bool read_wants_write_ = false;
 };
