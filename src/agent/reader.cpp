@@ -14,6 +14,8 @@ constexpr std::size_t kMostQueued =
 constexpr std::size_t kReadAhead = 256 << 10;
 constexpr std::uint64_t kTellEvery = 1 << 20;  // how far a reader moves before the shim hears of it
 
+constexpr std::size_t kMostEarlySignals = 16;
+
 }  // namespace
 
 Result<ReaderOptions> reader_options(const wire::Map& args) {
@@ -49,6 +51,7 @@ void Reader::attach(std::shared_ptr<LocalJob> job) {
                                           {"in", stdin_base_},
                                           {"state", job_->ended() ? "final" : "running"}});
   if (job_->pid() != 0) started(job_->pid(), job_->started_ms());
+  for (const wire::Map& signal : std::exchange(early_signals_, {})) on_signal(signal);
   send_stdin();
   pump();
 }
@@ -166,7 +169,10 @@ void Reader::stdin_acknowledged(std::uint64_t offset, std::uint64_t limit) {
 }
 
 void Reader::on_signal(const wire::Map& map) {
-  if (!job_) return;
+  if (!job_) {  // its start is still under way: an early Ctrl-C must not get lost
+    if (early_signals_.size() < kMostEarlySignals) early_signals_.push_back(map);
+    return;
+  }
   const std::string type = wire::text_or(map, "t");
   if (type == "signal") {
     const auto number = static_cast<std::uint32_t>(wire::u64_or(map, "n", 0));

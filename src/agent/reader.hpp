@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "src/job/spool.hpp"
 #include "src/net/session_driver.hpp"
@@ -64,6 +65,7 @@ class Reader {
   std::uint64_t stdin_next_ = 0;   // offset of the first queued byte
   std::uint64_t stdin_base_ = 0;   // offset of the stream's first byte
   std::uint64_t stdin_limit_ = 0;  // what the shim takes now
+  std::vector<wire::Map> early_signals_;
   bool stdin_ended_ = false;
   bool stdin_end_sent_ = false;
   bool started_told_ = false;

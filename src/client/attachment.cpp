@@ -8,6 +8,7 @@ namespace rexec::client {
 namespace {
 
 constexpr std::size_t kMostBacklog = 256 << 10;
+constexpr std::size_t kMostUnsent = 16;
 
 std::string hex_of(const XXH3_state_t* state) {
   XXH128_canonical_t canonical;
@@ -50,6 +51,7 @@ void Attachment::bind(Remote& remote, wire::StreamId stream) {
   // to be told.
   stdin_ready_ = stdin_sent_ == 0 && out_.received == 0 && err_.received == 0;
   stdin_base_ = 0;
+  for (const wire::Map& signal : std::exchange(unsent_, {})) send_signal(signal);
 }
 
 void Attachment::reattach(Remote& remote) {
@@ -185,7 +187,11 @@ void Attachment::on_credit(std::uint64_t limit) {
 }
 
 void Attachment::send_signal(const wire::Map& map) {
-  if (remote_ == nullptr || finished_) return;
+  if (finished_) return;
+  if (remote_ == nullptr) {  // between two streams: the next one takes it along
+    if (unsent_.size() < kMostUnsent) unsent_.push_back(map);
+    return;
+  }
   remote_->session().send_signal(stream_, map);
   remote_->flush();
 }

@@ -92,6 +92,7 @@ class Attachment final : public StreamHandler {
   std::uint64_t stdin_acknowledged_ = 0;
   bool stdin_ready_ = false;  // the base is known
   bool stdin_ended_ = false;  // END was sent on this stream
+  std::vector<wire::Map> unsent_;  // signals from a time without a stream
   bool started_ = false;
   bool finished_ = false;
   std::optional<wire::Map> record_;
