@@ -255,6 +255,10 @@ def main():
     parser.add_argument("--fuzz-seconds", type=int, default=0, help="for each fuzz target")
     parser.add_argument("--only", default="", help="a pattern for the names of programs to run")
     options = parser.parse_args()
+    # A caller that put us in the background has these ignored, and a job would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     build = options.build.resolve()
     outcomes = run_everything(build, options.fuzz_seconds, re.compile(options.only))
 
