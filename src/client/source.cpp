@@ -56,12 +56,22 @@ void Source::read_some() {
   }
   if (filter) filter(bytes);
   if (!bytes.empty()) {
-    const std::uint64_t at = end_;
-    end_ += bytes.size();
-    kept_.emplace_back(at, std::move(bytes));
+    keep(std::move(bytes));
     on_input_();
   }
   wait();
+}
+
+// Small pieces are gathered: each alone would hold the room of a whole read while it waits.
+void Source::keep(std::string bytes) {
+  const std::uint64_t at = end_;
+  end_ += bytes.size();
+  if (!kept_.empty() && kept_.back().second.size() + bytes.size() <= kRead) {
+    kept_.back().second += bytes;
+    return;
+  }
+  bytes.shrink_to_fit();
+  kept_.emplace_back(at, std::move(bytes));
 }
 
 void Source::release(std::uint64_t offset) {

@@ -32,6 +32,7 @@ class Source {
  private:
   void wait();
   void read_some();
+  void keep(std::string bytes);
 
   net::Executor executor_;
   Readiness readiness_;
