@@ -42,6 +42,7 @@ void Run::Impl::add_job(const JobInfo& info) {
   const std::size_t index = jobs_.size();
   Attachment::Hooks hooks;
   hooks.on_attached = [this](Attachment&) {
+    backoff_.reset();  // the node is there: the next cut begins a new count
     if (std::exchange(told_down_, false)) observer_.link(true, {});
     down_since_ = {};
   };

@@ -111,10 +111,13 @@ void fan_out(Hub& hub, const Submit& submit, std::move_only_function<void(Result
     return done(std::unexpected(offline(*nodes->front())));
   Accepted accepted{plan.run, {}};
   for (Node* node : *nodes) {
+    const JobId id = derive_job_id(submit.owner, submit.request, node->id);
+    const bool is_new = hub.jobs().find(id) == nullptr;
     auto job = obtain(hub, plan, *node);
     if (!job) return done(std::unexpected(job.error()));
     accepted.jobs.push_back(*job);
-    if (node->link == nullptr && (*job)->state == JobState::kAccepted && !(*job)->is_final())
+    // One that an earlier try made may be acknowledged: it waits for its node.
+    if (is_new && node->link == nullptr)
       JobTable::apply_final(**job, record_without_run(**job, "unreachable", 125, "node_offline"),
                             wall_now());
   }
