@@ -77,7 +77,7 @@ void Reader::pump() {
 
 // Sends one piece. False when it has to wait for credit, room or output.
 bool Reader::step() {
-  static thread_local auto staging = std::make_unique_for_overwrite<std::uint8_t[]>(kReadAhead);
+  static thread_local job::SpoolBuffer staging(kReadAhead);  // of all readers: most are idle
   wire::Session& session = driver_->session();
   if (session.queued(stream_) > kMostQueued) return false;
   if (spool_.drained() && job_->ended()) {
@@ -86,7 +86,7 @@ bool Reader::step() {
   }
   const std::uint64_t credit = std::min<std::uint64_t>(session.sendable(stream_), wire::kMaxData);
   if (credit == 0) return false;
-  auto item = spool_.next({staging.get(), kReadAhead}, credit);
+  auto item = spool_.next(staging, credit);
   if (auto* chunk = std::get_if<job::Chunk>(&item)) {
     const auto channel = static_cast<wire::Channel>(chunk->channel);
     session.send_data(stream_, channel,

@@ -51,8 +51,7 @@ struct SpoolSegment {
 struct Chunk {
   Channel channel = Channel::kOut;
   std::uint64_t offset = 0;  // of data[0] in its stream
-  MutableBytes
-      data;  // within dst; the kFrameHeader bytes before data.data() are the caller's to overwrite
+  MutableBytes data;  // the kFrameHeader bytes before data.data() are the caller's to overwrite
   std::uint64_t time_ms = 0;
 };
 struct Gap {  // these bytes are gone (dropped, or behind the oldest segment)
@@ -66,10 +65,26 @@ struct Corrupt {
 };
 using SpoolItem = std::variant<Chunk, Gap, Wait, Corrupt>;
 
+class SpoolReader;
+
+// Where readers read to: frames are read ahead into it, many with one system call. Several readers
+// may take turns with one buffer; a reader that finds another one's bytes in it reads its own
+// again.
+class SpoolBuffer {
+ public:
+  explicit SpoolBuffer(std::size_t size) : bytes_(size) {}
+  MutableBytes bytes() { return bytes_.writable(); }
+
+ private:
+  friend class SpoolReader;
+  Buffer bytes_;
+  const SpoolReader* filled_by_ = nullptr;
+};
+
 // One reader's place. Several readers may share segments. After Corrupt it stays corrupt.
 class SpoolReader {
  public:
-  // The smallest dst; a larger one (256 KiB) is filled by one pread and served frame by frame.
+  // The smallest buffer; a larger one (256 KiB) is filled by one pread and served frame by frame.
   static constexpr std::size_t kMinBuffer = kFrameHeader + kMaxFrameData;
 
   // link::kNoReader as an offset: that stream is not wanted.
@@ -82,12 +97,9 @@ class SpoolReader {
   void set_limits(std::uint64_t out_total, std::uint64_t err_total, std::uint64_t spool_size);
   // The job is over and no segment will follow: what is missing below the limits is a Gap.
   void finish() { finished_ = true; }
-  // The next piece, of at most max_data bytes (≥ 1). Frames are read ahead into dst: as long as the
-  // same dst comes again, its bytes behind the last chunk must be left alone; with another dst they
-  // are read again.
-  SpoolItem next(MutableBytes dst, std::size_t max_data = kMaxFrameData);
-  // Frames (whole or in part) that are read ahead in dst: the next next() needs no system call.
-  bool buffered() const { return ahead_begin_ < ahead_end_; }
+  // The next piece, of at most max_data bytes (≥ 1). It lies in `buffer` and is good until somebody
+  // reads into that again.
+  SpoolItem next(SpoolBuffer& buffer, std::size_t max_data = kMaxFrameData);
   std::uint64_t out_offset() const { return want_.out; }
   std::uint64_t err_offset() const { return want_.err; }
   // Everything up to the limits was handed out.
@@ -113,7 +125,7 @@ class SpoolReader {
   bool entered_ = false;          // segments_.front() is being read
   std::uint64_t spool_size_ = 0;  // of segments_.back()
   std::uint64_t file_pos_ = 0;    // of the frame at ahead_begin_
-  std::uint8_t* ahead_dst_ = nullptr;
+  const SpoolBuffer* ahead_in_ = nullptr;
   std::size_t ahead_begin_ = 0;
   std::size_t ahead_end_ = 0;
   bool finished_ = false;

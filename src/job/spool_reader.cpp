@@ -138,10 +138,12 @@ std::optional<Chunk> SpoolReader::take(MutableBytes dst, std::size_t max_data) {
   return chunk;
 }
 
-SpoolItem SpoolReader::next(MutableBytes dst, std::size_t max_data) {
+SpoolItem SpoolReader::next(SpoolBuffer& buffer, std::size_t max_data) {
+  const MutableBytes dst = buffer.bytes();
   check(dst.size() >= kMinBuffer && max_data > 0, "spool read buffer");
-  if (dst.data() != ahead_dst_) forget_ahead();
-  ahead_dst_ = dst.data();
+  if (&buffer != ahead_in_ || buffer.filled_by_ != this) forget_ahead();
+  ahead_in_ = &buffer;
+  buffer.filled_by_ = this;
   while (corrupt_.empty()) {
     if (!entered_) choose_segment();
     if (entered_) {

@@ -40,14 +40,16 @@ void read_all(const std::vector<std::uint8_t>& bytes, std::uint64_t out, std::ui
   reader.add_segment(*info, std::move(fd));
   reader.set_limits(1 << 20, 1 << 20, bytes.size());
   reader.finish();
-  static std::vector<std::uint8_t> buffer(2 * SpoolReader::kMinBuffer);
+  static SpoolBuffer buffer(2 * SpoolReader::kMinBuffer);
   std::uint64_t total = 0;
   for (int i = 0; i < 4096; ++i) {
     const SpoolItem item = reader.next(buffer, piece);
     if (const auto* chunk = std::get_if<Chunk>(&item)) {
       check(!chunk->data.empty() && chunk->data.size() <= piece, "a piece");
-      check(chunk->data.data() >= buffer.data() + kFrameHeader, "headroom");
-      check(chunk->data.data() + chunk->data.size() <= buffer.data() + buffer.size(), "inside");
+      check(chunk->data.data() >= buffer.bytes().data() + kFrameHeader, "headroom");
+      check(
+          chunk->data.data() + chunk->data.size() <= buffer.bytes().data() + buffer.bytes().size(),
+          "inside");
       total += chunk->data.size();
       check(total <= bytes.size(), "no byte twice");
     } else if (!std::holds_alternative<Gap>(item)) {

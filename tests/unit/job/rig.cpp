@@ -88,7 +88,7 @@ void JobView::on(link::Held m, std::vector<os::UniqueFd>&) { held = m; }
 void JobView::read_spool() {
   bool moved = false;
   while (true) {
-    const SpoolItem item = reader_.next(buffer_.writable());
+    const SpoolItem item = reader_.next(buffer_);
     if (const auto* chunk = std::get_if<Chunk>(&item)) {
       moved = true;
       if (chunk->channel == Channel::kOut) out_bytes += chunk->data.size();
@@ -270,9 +270,9 @@ FinishedView Rig::expect_finished(const AttemptKey& key) {
     view.record = *record;
     SpoolReader reader(0, 0);
     REQUIRE(load_finished(reader, std::move(received_fds), view.record));
-    Buffer buffer(262144);
+    SpoolBuffer buffer(262144);
     while (true) {
-      const SpoolItem item = reader.next(buffer.writable());
+      const SpoolItem item = reader.next(buffer);
       if (const auto* chunk = std::get_if<Chunk>(&item))
         (chunk->channel == Channel::kOut ? view.out : view.err) += as_text(chunk->data);
       else if (const auto* gap = std::get_if<Gap>(&item))

@@ -61,7 +61,7 @@ class JobView {
   void on(link::Held m, std::vector<os::UniqueFd>& fds);
 
   SpoolReader reader_;
-  Buffer buffer_;
+  SpoolBuffer buffer_;
 };
 
 // What a Finished says, its output read from the descriptors.

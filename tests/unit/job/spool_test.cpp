@@ -39,11 +39,11 @@ struct Read {
 
 Read read_all(SpoolReader& reader, std::size_t buffer_size = 262144, std::size_t piece = 65536) {
   Read result;
-  Buffer buffer(buffer_size);
+  SpoolBuffer buffer(buffer_size);
   while (true) {
-    const SpoolItem item = reader.next(buffer.writable(), piece);
+    const SpoolItem item = reader.next(buffer, piece);
     if (const auto* chunk = std::get_if<Chunk>(&item)) {
-      CHECK(chunk->data.data() - buffer.data() >= static_cast<long>(kFrameHeader));
+      CHECK(chunk->data.data() - buffer.bytes().data() >= static_cast<long>(kFrameHeader));
       std::memset(chunk->data.data() - kFrameHeader, 0xee, kFrameHeader);  // ours to overwrite
       (chunk->channel == Channel::kOut ? result.out : result.err) += as_text(chunk->data);
     } else if (const auto* gap = std::get_if<Gap>(&item)) {
@@ -58,6 +58,23 @@ Read read_all(SpoolReader& reader, std::size_t buffer_size = 262144, std::size_t
   }
 }
 
+// One item at a time from each, all through one buffer, as the readers of a process do.
+std::vector<std::string> read_in_turns(std::vector<SpoolReader>& readers, std::size_t piece) {
+  std::vector<std::string> texts(readers.size());
+  SpoolBuffer buffer(262144);
+  for (bool any = true; std::exchange(any, false);) {
+    for (std::size_t i = 0; i < readers.size(); ++i) {
+      const SpoolItem item = readers[i].next(buffer, piece);
+      if (const auto* bad = std::get_if<Corrupt>(&item)) texts[i] += "corrupt: " + bad->message;
+      const auto* chunk = std::get_if<Chunk>(&item);
+      if (chunk == nullptr) continue;
+      texts[i] += as_text(chunk->data);
+      any = true;
+    }
+  }
+  return texts;
+}
+
 std::string pattern(std::size_t size, int seed) {
   std::string text(size, ' ');
   for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 31 + seed + (i >> 8));
@@ -65,6 +82,28 @@ std::string pattern(std::size_t size, int seed) {
 }
 
 SpoolOptions small() { return {1u << 20, 128u << 10}; }
+
+TEST_CASE("spool: readers that take turns with one buffer never get one another's bytes") {
+  for (const std::size_t piece : {65536u, 7u}) {
+    TempDir first_dir, second_dir;
+    SpoolWriter first(first_dir.fd(), small()), second(second_dir.fd(), small());
+    std::string one, two;
+    for (int i = 0; i < 100; ++i) {  // frames of one size: only the bytes tell them apart
+      one += pattern(1000, i);
+      two += pattern(1000, -i - 1);
+      CHECK(put(first, Channel::kOut, pattern(1000, i)) == Append::kDone);
+      CHECK(put(second, Channel::kOut, pattern(1000, -i - 1)) == Append::kDone);
+    }
+    std::vector<SpoolReader> readers;
+    readers.push_back(reader_of(first_dir, first, 0, 0));
+    readers.push_back(reader_of(second_dir, second, 0, 0));
+    readers.push_back(reader_of(first_dir, first, 1500, 0));
+    const auto texts = read_in_turns(readers, piece);
+    CHECK(texts[0] == one);
+    CHECK(texts[1] == two);
+    CHECK(texts[2] == one.substr(1500));
+  }
+}
 
 TEST_CASE("spool: two streams come back whole, each in order") {
   TempDir dir;
