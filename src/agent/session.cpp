@@ -1,13 +1,28 @@
 #include "src/agent/session.hpp"
 
+#include <unistd.h>
+
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
+#include "src/os/process.hpp"
 #include "src/pki/csr.hpp"
 #include "src/pki/renew.hpp"
 
 namespace rexec::agent {
 
 namespace event = wire::event;
+
+namespace {
+
+// This run of this agent on this machine: the spawner that started us. The same for every
+// connection it makes; another one for a copy of the data directory elsewhere.
+std::string instance() {
+  const pid_t spawner = ::getppid();
+  return os::boot_id() + "." + std::to_string(spawner) + "." +
+         std::to_string(os::start_ticks(spawner).value_or(0));
+}
+
+}  // namespace
 
 Session::Session(asio::io_context& context, std::string data_dir, AgentConfig config, Events events)
     : context_(context),
@@ -66,6 +81,7 @@ net::Task<bool> Session::connect() {
   driver_->session().send_hello({{"role", "node"},
                                  {"software", std::string(build_version().version)},
                                  {"name", config_.name},
+                                 {"instance", instance()},
                                  {"wall_ms", wall_now().time_since_epoch().count()}});
   driver_->start(*this);
   co_return true;

@@ -81,6 +81,8 @@ void AgentSession::hello(const wire::Map& map) {
   if (wire::text_or(map, "role") != "node")
     return driver_->session().close(
         {Code::kDenied, "a node's certificate speaks for a node only", {}});
+  instance_ = wire::text_or(map, "instance").substr(0, 128);
+  if (hub_.refuse_duplicate(*node, *this)) return;
   node->software = wire::text_or(map, "software").substr(0, 64);
   node->address = source_;
   driver_->session().send_hello({{"role", "controller"},

@@ -27,6 +27,8 @@ class AgentSession final : public net::SessionHandler,
   void request(std::string_view verb, wire::Map args,
                std::function<void(const Result<wire::Map>&)> answered);
   const std::string& source() const { return source_; }
+  // Which run of the agent this is; the same whenever that run connects.
+  const std::string& instance() const { return instance_; }
 
   const pki::Identity& identity() const override { return identity_; }
   void end(const Error& reason) override;
@@ -57,6 +59,7 @@ class AgentSession final : public net::SessionHandler,
   std::shared_ptr<AgentSession> self_;
   pki::Identity identity_;
   std::string source_;
+  std::string instance_;
   NodeId node_;
   Router router_;
   std::unordered_map<wire::StreamId, Upload> uploads_;

@@ -162,7 +162,18 @@ void Hub::dispatch(Job& job) {
   node->link->start(job);
 }
 
+bool Hub::refuse_duplicate(const Node& node, AgentSession& newcomer) {
+  if (node.link == nullptr || node.link->instance() == newcomer.instance()) return false;
+  log_warn("DUPLICATE_NODE: two machines have the identity of one node",
+           {{"node", node.name}, {"connected", node.link->source()}, {"refused", newcomer.source()}});
+  newcomer.end({Code::kConflict,
+                "node \"" + node.name + "\" is connected already, from " + node.link->source(),
+                "is its data directory copied to a second machine? join that one anew"});
+  return true;
+}
+
 void Hub::node_online(Node& node, AgentSession& session) {
+  if (refuse_duplicate(node, session)) return;
   if (node.link != nullptr && node.link != &session)
     node.link->end({Code::kConflict, "the same node connected again from " + session.source(),
                     "is its data directory copied to a second machine?"});

@@ -91,6 +91,10 @@ class Hub {
   void dispatch(Job& job);
 
   // --- nodes
+  // True, and the newcomer is sent away, when another machine with this node's identity is
+  // connected: two would each start what is dispatched again. The first keeps its place for as
+  // long as it is heard of.
+  bool refuse_duplicate(const Node& node, AgentSession& newcomer);
   void node_online(Node& node, AgentSession& session);
   void node_gone(Node& node, AgentSession& session);
   // Runs when the node is connected and reconciled; at once if it is.

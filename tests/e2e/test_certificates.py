@@ -40,7 +40,8 @@ def answer(cluster, directory, role="user"):
 @pytest.fixture(scope="module")
 def one():
     from support.cluster import Cluster
-    with Cluster(nodes=1) as cluster:
+    with Cluster(nodes=0) as cluster:
+        cluster.join("n1")  # enrolled, and never started: the tests speak for it
         yield cluster
 
 

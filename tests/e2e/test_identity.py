@@ -163,6 +163,7 @@ def test_kill_9_between_commit_and_reply_loses_nothing(make_cluster):  # FAULTS 
         first = join(cluster, name, through)
         if proxy.pending:  # the whole conversation was shorter than the offset
             break
+        proxy.wait_idle()
         outcomes.add(first.code)
         again = join(cluster, name, through)
         assert again.code == 0, (offset, first, again)

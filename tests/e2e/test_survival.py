@@ -93,7 +93,9 @@ def test_seq_survives_cuts_and_kills_of_everything(cluster):
     cli = cluster.client_through(proxy)
     code, digest, errors = follow(cli, proxy, "n1", "seq", "1", str(COUNT))
     assert (code, digest) == (0, expected_digest()), errors
-    # Nothing ran twice: one job, one attempt.
+    # It all happened, and nothing ran twice: one job, one attempt.
+    assert cluster.controller.logged().count("listening") == 6
+    assert cluster.nodes["n1"].logged().count("online") >= 8  # a kill may come before the last one was over
     jobs = cluster.cli("ps", "-a", "--json").ok().json()
     assert len(jobs) == 1 and jobs[0]["record"]["attempt"] == 1, jobs
 

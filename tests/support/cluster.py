@@ -68,8 +68,8 @@ class Cluster:
         text = node.config_file.read_text()
         node.config_file.write_text(replace_addresses(text, addresses))
 
-    def proxy(self):
-        proxy = Proxy(self.address)
+    def proxy(self, counts="down"):
+        proxy = Proxy(self.address, counts)
         self.proxies.append(proxy)
         return proxy
 

@@ -1,7 +1,8 @@
 """A TCP proxy in a thread that forwards bytes, and holds or cuts at exact byte offsets.
 
-Timing-dependent cuts become facts: `at(offset, action)` stops the flow towards the dialler after
-exactly that many bytes of all its connections together, runs the action, then goes on or cuts.
+Timing-dependent cuts become facts: `at(offset, action)` stops the flow after exactly that many bytes
+of all its connections together, runs the action, then goes on or cuts. It counts what flows towards
+the dialler (a client's output), or away from it (an agent's) with counts="up".
 """
 import select
 import socket
@@ -13,7 +14,8 @@ CARRY_ON = "go on"
 
 
 class Proxy:
-    def __init__(self, target):
+    def __init__(self, target, counts="down"):
+        self._counts = counts
         host, port = target.rsplit(":", 1)
         self._target = (host.strip("[]"), int(port))
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -26,12 +28,13 @@ class Proxy:
         self.up = 0
         self.accepted = 0
         self.trouble = None     # what an action raised
+        self._acting = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     # ---- what a test does
 
     def at(self, offset, action):
-        """At `offset` bytes down: action() → CUT or CARRY_ON. It may take its time: all is held."""
+        """At `offset` bytes: action() → CUT or CARRY_ON. It may take its time: all is held."""
         with self._lock:
             self._schedule = sorted([*self._schedule, (offset, action)], key=lambda pair: pair[0])
 
@@ -67,6 +70,11 @@ class Proxy:
         with self._lock:
             assert self._lock.wait_for(lambda: self.accepted >= count, seconds), \
                 f"{self.accepted} of {count} connections in {seconds} s"
+
+    def wait_idle(self, seconds=60):
+        """Until no action is under way; those that were not reached yet do not count."""
+        with self._lock:
+            assert self._lock.wait_for(lambda: not self._acting, seconds), "an action does not end"
 
     @property
     def pending(self):
@@ -117,16 +125,16 @@ class Proxy:
             threading.Thread(target=self._pump_down, args=pair, daemon=True).start()
 
     def _pump_up(self, client, server):
-        self._pump(client, server, self._count_up, lambda: CHUNK)
+        self._pump(client, server, "up")
 
     def _pump_down(self, client, server):
-        self._pump(server, client, self._count_down, self._allowance)
+        self._pump(server, client, "down")
 
-    def _pump(self, source, sink, count, allowance):
+    def _pump(self, source, sink, direction):
         try:
             while True:
                 # Looked at before reading: what is held stays with the sender's kernel.
-                room = allowance()
+                room = self._allowance(direction)
                 select.select([source], [], [])
                 data = source.recv(room)
                 with self._lock:
@@ -135,29 +143,26 @@ class Proxy:
                     sink.shutdown(socket.SHUT_WR)
                     return
                 sink.sendall(data)
-                count(len(data))
+                self._count(direction, len(data))
         except (OSError, ValueError):
             for side in (source, sink):
                 _reset(side)
 
-    def _allowance(self):
+    def _allowance(self, direction):
         """Bytes until the next action, at most CHUNK."""
         with self._lock:
-            if not self._schedule:
+            if not self._schedule or direction != self._counts:
                 return CHUNK
-            return max(1, min(CHUNK, self._schedule[0][0] - self.down))
+            return max(1, min(CHUNK, self._schedule[0][0] - getattr(self, direction)))
 
-    def _count_up(self, size):
+    def _count(self, direction, size):
         with self._lock:
-            self.up += size
-
-    def _count_down(self, size):
-        with self._lock:
-            self.down += size
+            setattr(self, direction, getattr(self, direction) + size)
             self._lock.notify_all()
             due = []
-            while self._schedule and self._schedule[0][0] <= self.down:
+            while self._schedule and self._schedule[0][0] <= getattr(self, self._counts):
                 due.append(self._schedule.pop(0)[1])
+            self._acting += len(due)
         for action in due:
             self._act(action)
 
@@ -171,6 +176,7 @@ class Proxy:
             self._held = False
             if verdict == CUT:
                 self._cut_all()
+            self._acting -= 1
             self._lock.notify_all()
 
     def _cut_all(self):
@@ -181,7 +187,7 @@ class Proxy:
 
 
 def _reset(side):
-    """RST instead of FIN: what a network that went away looks like, never a clean end."""
+    """At once and without a close_notify: a network that went away, never a clean end."""
     try:
         side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         side.shutdown(socket.SHUT_RDWR)
