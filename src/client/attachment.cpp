@@ -184,6 +184,7 @@ void Attachment::on_credit(std::uint64_t limit) {
   if (stdin_ready_ && limit >= wire::kInitialWindow)
     stdin_acknowledged_ = std::max(stdin_acknowledged_, stdin_base_ + limit - wire::kInitialWindow);
   pump_stdin();
+  hooks_.on_stdin_taken();
 }
 
 void Attachment::send_signal(const wire::Map& map) {

@@ -18,6 +18,7 @@ class Attachment final : public StreamHandler {
  public:
   struct Hooks {
     std::function<void(Attachment&)> on_attached;  // the node has answered
+    std::function<void()> on_stdin_taken;          // stdin_acknowledged() has moved
     std::function<void(Attachment&)>
         on_finished;  // the end record is here, or it is over without one
     std::function<void(Attachment&, const Error&)> on_broken;  // the stream is gone before the end
@@ -90,8 +91,8 @@ class Attachment final : public StreamHandler {
   std::uint64_t stdin_base_ = 0;    // stdin offset of this stream's first byte
   std::uint64_t stdin_sent_ = 0;    // stdin offset of the next byte to send
   std::uint64_t stdin_acknowledged_ = 0;
-  bool stdin_ready_ = false;  // the base is known
-  bool stdin_ended_ = false;  // END was sent on this stream
+  bool stdin_ready_ = false;       // the base is known
+  bool stdin_ended_ = false;       // END was sent on this stream
   std::vector<wire::Map> unsent_;  // signals from a time without a stream
   bool started_ = false;
   bool finished_ = false;

@@ -74,6 +74,7 @@ class Run::Impl {
   void attach_missing();
   void schedule_retry();
   void pump_all();
+  void release_stdin();
   void give_up(const Error& error) {
     if (!failure_) failure_ = error;
     news_.notify();

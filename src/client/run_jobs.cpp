@@ -47,6 +47,7 @@ void Run::Impl::add_job(const JobInfo& info) {
     down_since_ = {};
   };
   hooks.on_finished = [this](Attachment&) { news_.notify(); };
+  hooks.on_stdin_taken = [this] { release_stdin(); };
   hooks.on_broken = [this](Attachment& job, const Error& error) { on_broken(job, error); };
   jobs_.push_back(
       std::make_unique<Attachment>(index, info, plan_, observer_, source_.get(), std::move(hooks)));
@@ -166,12 +167,17 @@ void Run::Impl::attach_missing() {
 
 void Run::Impl::pump_all() {
   if (remote_.alive() && !accepted_) submit_.pump();
+  for (auto& job : jobs_) job->pump_stdin();
+  release_stdin();
+}
+
+// What every job has taken is not kept any more, which makes room to read on.
+void Run::Impl::release_stdin() {
+  if (!source_ || jobs_.empty()) return;
   std::uint64_t acknowledged = ~std::uint64_t{0};
-  for (auto& job : jobs_) {
-    job->pump_stdin();
-    acknowledged = std::min(acknowledged, job->stdin_acknowledged());
-  }
-  if (source_ && !jobs_.empty()) source_->release(acknowledged);
+  for (const auto& job : jobs_)
+    if (!job->finished()) acknowledged = std::min(acknowledged, job->stdin_acknowledged());
+  source_->release(acknowledged);
 }
 
 }  // namespace rexec::client

@@ -1,6 +1,7 @@
 """stdin, stdout and stderr: byte for byte, in order, separate, with half-close and closed pipes."""
 import hashlib
 import os
+import random
 import subprocess
 import threading
 
@@ -98,6 +99,25 @@ def test_lines_arrive_as_they_are_written(cli):
             assert run.line() == f"line {number}"
         run.close_stdin()
         assert run.finish().code == 0
+
+
+def test_more_than_a_window_of_stdin_reaches_a_job_that_says_nothing_meanwhile(cli, tmp_path):
+    data = random.randbytes(5_000_000)
+    digest = hashlib.sha256(data).hexdigest()
+    done = cli.run("-i", "n1", "sha256sum", input=data)
+    assert (done.code, done.text.split()[0]) == (0, digest), done
+    (tmp_path / "data").write_bytes(data)
+    with open(tmp_path / "data", "rb") as file:
+        done = cli.run("-i", "n1", "sha256sum", stdin=file)
+    assert (done.code, done.text.split()[0]) == (0, digest), done
+
+
+def test_a_job_that_ends_early_does_not_keep_stdin_from_the_others(make_cluster):
+    cluster = make_cluster(nodes=2)
+    data = random.randbytes(5_000_000)
+    script = "if test $REXEC_NODE = n1; then head -c 1; else wc -c; fi"
+    done = cluster.cli.run("-i", "n1,n2", "sh", "-c", script, input=data)
+    assert done.code == 0 and b"n2: 5000000\n" in done.out, done
 
 
 def test_closing_stdin_lets_the_job_answer(cli):
