@@ -9,6 +9,12 @@ namespace rexec::controller {
 
 namespace event = wire::event;
 
+namespace {
+
+constexpr std::size_t kMostParkedSignals = 16;
+
+}  // namespace
+
 ClientSession::ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver,
                              pki::Identity identity, std::string source)
     : hub_(hub),
@@ -60,6 +66,11 @@ void ClientSession::on_event(wire::Event event) {
     answer(request->id, request->verb, request->args);
   } else if (auto* reset = std::get_if<event::Reset>(&event)) {
     uploads_.erase(reset->stream);
+    parked_.erase(reset->stream);
+  } else if (auto* signal = std::get_if<event::Signal>(&event)) {
+    const auto parked = parked_.find(signal->stream);
+    if (parked != parked_.end() && parked->second.size() < kMostParkedSignals)
+      parked->second.push_back(std::move(event));
   } else if (auto* map = std::get_if<event::Hello>(&event)) {
     hello(map->map);
   } else if (std::holds_alternative<event::Closed>(event)) {
@@ -128,6 +139,34 @@ void ClientSession::submit_complete(wire::StreamId stream) {
   const Upload& upload = node.mapped();
   if (upload.submit.spec.size() != upload.size)
     return driver_->session().reset(stream, {Code::kProtocol, "a spec ended early", {}});
+  // Whom it concerns is asked again then; an error too is fan_out's to tell.
+  std::vector<NodeId> nodes;
+  if (const auto selected = hub_.registry().select(upload.submit.targets))
+    for (const Node* one : *selected) nodes.push_back(one->id);
+  hub_.when_settled(nodes, [weak = weak_from_this(), stream, upload] {
+    const auto self = weak.lock();
+    if (self && self->open_ && self->driver_->session().has_stream(stream))
+      self->submit(stream, upload);
+  });
+}
+
+void ClientSession::submit(wire::StreamId stream, const Upload& upload) {
+  if (!hub_.store().disk_low()) return submit_now(stream, upload);
+  // The store looks for room whenever it has written something, be it nothing.
+  hub_.post([](store::Database&) {},
+            [weak = weak_from_this(), stream, upload](const Result<void>&) {
+              const auto self = weak.lock();
+              if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
+              if (!self->hub_.store().disk_low()) return self->submit_now(stream, upload);
+              self->driver_->session().reset(
+                  stream, {Code::kStore,
+                           "the controller's disk is full: new jobs are refused, others go on",
+                           "make room on its machine, then try again"});
+              self->driver_->flush_soon();
+            });
+}
+
+void ClientSession::submit_now(wire::StreamId stream, const Upload& upload) {
   Upload brief = upload;
   brief.submit.spec.clear();
   fan_out(hub_, upload.submit,
@@ -184,10 +223,14 @@ void ClientSession::open_attach(wire::StreamId stream, const wire::Map& args) {
     key = claims->attempt.job;
     node = claims->node;
   }
+  parked_.try_emplace(stream);
   hub_.when_online(node, [weak = weak_from_this(), stream, args, key] {
     const auto self = weak.lock();
-    if (self && self->open_ && self->driver_->session().has_stream(stream))
-      self->attach_now(stream, args, key);
+    if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
+    auto parked = self->parked_.extract(stream);
+    self->attach_now(stream, args, key);
+    if (parked.empty()) return;
+    for (auto& signal : parked.mapped()) self->router_.forward(signal);
   });
 }
 

@@ -40,6 +40,8 @@ class ClientSession final : public net::SessionHandler,
   void attach_now(wire::StreamId stream, const wire::Map& args, const JobId& job);
   void spec_data(wire::StreamId stream, ByteSpan bytes);
   void submit_complete(wire::StreamId stream);
+  void submit(wire::StreamId stream, const Upload& upload);
+  void submit_now(wire::StreamId stream, const Upload& upload);
   void accepted(wire::StreamId stream, const Upload& upload, const Result<Accepted>& result);
   void answer(wire::RequestId id, const std::string& verb, const wire::Map& args);
   void closed();
@@ -75,6 +77,8 @@ class ClientSession final : public net::SessionHandler,
   std::string name_;
   Router router_;
   std::unordered_map<wire::StreamId, Upload> uploads_;
+  // Attachments that wait for their node, with the signals that came meanwhile.
+  std::unordered_map<wire::StreamId, std::vector<wire::Event>> parked_;
   bool open_ = true;
 };
 

@@ -342,7 +342,7 @@ void ClientSession::job_rm(const wire::Map& args, const Respond& respond) {
       },
       [this, self = shared_from_this(), key, node_id, respond](const Result<void>& saved) {
         if (!saved) return respond(std::unexpected(saved.error()));
-        hub_.jobs().remove(key.job);
+        hub_.jobs().remove({key.job});
         const Node* node = hub_.registry().find(node_id);
         if (node != nullptr && node->link != nullptr)
           node->link->request("job.remove", {{"job", key.job.text}, {"attempt", key.attempt}},

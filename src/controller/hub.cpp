@@ -4,8 +4,16 @@
 
 #include "src/base/log.hpp"
 #include "src/controller/agent_session.hpp"
+#include "src/net/task.hpp"
 
 namespace rexec::controller {
+namespace {
+
+// An agent's network process is back within a fraction of a second; a controller's restart costs
+// its agents about as long.
+constexpr Nanos kBackSoon = std::chrono::seconds(3);
+
+}  // namespace
 
 Hub::Hub(asio::io_context& context, HubParts parts)
     : context_(context),
@@ -164,8 +172,9 @@ void Hub::dispatch(Job& job) {
 
 bool Hub::refuse_duplicate(const Node& node, AgentSession& newcomer) {
   if (node.link == nullptr || node.link->instance() == newcomer.instance()) return false;
-  log_warn("DUPLICATE_NODE: two machines have the identity of one node",
-           {{"node", node.name}, {"connected", node.link->source()}, {"refused", newcomer.source()}});
+  log_warn(
+      "DUPLICATE_NODE: two machines have the identity of one node",
+      {{"node", node.name}, {"connected", node.link->source()}, {"refused", newcomer.source()}});
   newcomer.end({Code::kConflict,
                 "node \"" + node.name + "\" is connected already, from " + node.link->source(),
                 "is its data directory copied to a second machine? join that one anew"});
@@ -191,6 +200,7 @@ void Hub::node_gone(Node& node, AgentSession& session) {
   if (node.link != &session) return;
   node.link = nullptr;
   node.last_seen = wall_now();
+  node.lost_at = BootClock::now();
   log_info("node offline", {{"node", node.name}});
 }
 
@@ -200,6 +210,28 @@ void Hub::when_online(const NodeId& id, std::function<void()> action) {
   auto& list = when_online_[id];
   if (list.size() >= 65'536) list.erase(list.begin());  // readers come back by themselves
   list.push_back(std::move(action));
+}
+
+Nanos Hub::expected_for(const NodeId& id) {
+  const Node* node = registry_.find(id);
+  if (node == nullptr || node->link != nullptr) return Nanos::zero();
+  const BootTime since = std::max(node->lost_at, started_);
+  return std::max(Nanos::zero(), Nanos(since + kBackSoon - BootClock::now()));
+}
+
+void Hub::when_settled(const std::vector<NodeId>& nodes, std::function<void()> action) {
+  const auto missing = std::ranges::find_if(
+      nodes, [this](const NodeId& id) { return expected_for(id) > Nanos::zero(); });
+  if (missing == nodes.end()) return action();
+  // It is back, or its time is over: whichever comes first looks at all of them again.
+  auto again = std::make_shared<std::function<void()>>(
+      [this, nodes, action = std::move(action)] { when_settled(nodes, action); });
+  const auto once = [again] {
+    if (const auto run = std::exchange(*again, {})) run();
+  };
+  when_online(*missing, once);
+  auto timer = std::make_shared<net::Timer>(context_.get_executor());
+  timer->arm(std::chrono::ceil<Millis>(expected_for(*missing)), [timer, once] { once(); });
 }
 
 }  // namespace rexec::controller

@@ -99,6 +99,10 @@ class Hub {
   void node_gone(Node& node, AgentSession& session);
   // Runs when the node is connected and reconciled; at once if it is.
   void when_online(const NodeId& node, std::function<void()> action);
+  // Runs when none of them is expected back any more. A node that was connected moments ago is, and
+  // all are when the controller has just started: each has kBackSoon to dial again before a new job
+  // is told that it is offline. At once if there is nothing to wait for.
+  void when_settled(const std::vector<NodeId>& nodes, std::function<void()> action);
 
   asio::io_context& context() { return context_; }
   const pki::Authority& authority() const { return parts_.authority; }
@@ -110,6 +114,8 @@ class Hub {
   store::Store& store() { return parts_.store; }
 
  private:
+  // How long it may still be on its way back; zero when it is there or not expected.
+  Nanos expected_for(const NodeId& id);
   void end_sessions(pki::Role role, const std::string& id, const Error& reason);
 
   asio::io_context& context_;

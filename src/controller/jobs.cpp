@@ -101,9 +101,10 @@ Result<Job*> JobTable::resolve(const std::string& prefix) {
   return found;
 }
 
-void JobTable::remove(const JobId& id) {
-  jobs_.erase(id);
-  std::erase(order_, id);
+void JobTable::remove(const std::vector<JobId>& ids) {
+  if (ids.empty()) return;
+  for (const JobId& id : ids) jobs_.erase(id);
+  std::erase_if(order_, [this](const JobId& id) { return !jobs_.contains(id); });
 }
 
 std::vector<Job*> JobTable::newest(std::size_t limit) {

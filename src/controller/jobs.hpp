@@ -60,7 +60,7 @@ class JobTable {
   // A whole id, or a unique prefix of at least 4 characters (with or without "j-"): kUnknownJob,
   // kAmbiguousJob.
   Result<Job*> resolve(const std::string& prefix);
-  void remove(const JobId& id);
+  void remove(const std::vector<JobId>& ids);
   // Newest first.
   std::vector<Job*> newest(std::size_t limit);
   std::vector<Job*> unfinished_on(const NodeId& node);

@@ -25,6 +25,7 @@ struct Node {
   std::string address;           // where it last dialled from
   std::string run_as;            // the user its jobs run as by default
   AgentSession* link = nullptr;  // set while it is connected and reconciled
+  BootTime lost_at{};            // when its last link of this run of the controller went
 };
 
 class Registry {

@@ -13,6 +13,7 @@
 #include "src/controller/agent_session.hpp"
 #include "src/controller/client_session.hpp"
 #include "src/controller/enrol_session.hpp"
+#include "src/controller/housekeeping.hpp"
 #include "src/controller/setup.hpp"
 #include "src/net/listener.hpp"
 
@@ -83,6 +84,8 @@ int serve(const ServeOptions& options) {
     return spec;
   });
   (*store)->start();
+  Housekeeping housekeeping(hub, config->keep_jobs);
+  housekeeping.start();
   net::Listener listener(context, *tls, {},
                          [&](std::unique_ptr<net::TlsTransport> transport, std::string source) {
                            welcome(hub, std::move(transport), std::move(source));

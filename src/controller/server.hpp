@@ -23,7 +23,7 @@ struct InitResult {
   std::string cluster;
   std::string listen;
   std::vector<std::string> addresses;
-  std::string ca;           // DER
+  std::string ca;  // DER
   std::string admin_id;
   std::string admin_certificate;  // DER, issued locally at init
   std::string admin_key;          // DER (PKCS#8)

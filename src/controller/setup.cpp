@@ -144,7 +144,7 @@ Result<ServerConfig> load_server_config(const std::string& data_dir) {
                   "set it up first: rexec controller init --data " + data_dir);
     return std::unexpected(map.error());
   }
-  auto keys = check_keys(*map, path, {"cluster", "listen", "addresses"});
+  auto keys = check_keys(*map, path, {"cluster", "listen", "addresses", "keep_jobs"});
   if (!keys) return std::unexpected(keys.error());
   ServerConfig config;
   const auto text = [&](const char* key) {
@@ -158,6 +158,11 @@ Result<ServerConfig> load_server_config(const std::string& data_dir) {
   const auto* list =
       at == map->end() ? nullptr : std::get_if<std::vector<std::string>>(&at->second.value);
   if (list != nullptr) config.addresses = *list;
+  if (map->contains("keep_jobs")) {
+    auto keep = parse_duration(path + ": keep_jobs", text("keep_jobs"));
+    if (!keep) return std::unexpected(keep.error());
+    config.keep_jobs = *keep;
+  }
   if (config.cluster.empty() || config.listen.empty() || config.addresses.empty())
     return fail(Code::kConfig,
                 path + ": cluster, listen or addresses is missing or of the wrong type");

@@ -11,8 +11,9 @@ namespace rexec::controller {
 
 struct ServerConfig {
   std::string cluster;
-  std::string listen;                  // HOST:PORT
-  std::vector<std::string> addresses;  // what tokens tell others to dial
+  std::string listen;                              // HOST:PORT
+  std::vector<std::string> addresses;              // what tokens tell others to dial
+  Millis keep_jobs = std::chrono::hours(30 * 24);  // how long ended jobs are listed
 };
 Result<ServerConfig> load_server_config(const std::string& data_dir);
 Result<void> save_server_config(const std::string& data_dir, const ServerConfig& config);

@@ -17,7 +17,7 @@ namespace rexec::job {
 namespace {
 
 constexpr Nanos kFirstPause = std::chrono::milliseconds(100);
-constexpr Nanos kLongestPause = std::chrono::seconds(10);
+constexpr Nanos kLongestPause = std::chrono::seconds(2);
 // One that lived so long did not fail at starting.
 constexpr Nanos kHealthy = std::chrono::seconds(20);
 // More unsent answers than this and net is not read any more: it cannot make the spawner grow.

@@ -2,6 +2,7 @@
 import hashlib
 import random
 import shutil
+import signal
 import subprocess
 import time
 
@@ -157,3 +158,27 @@ def test_one_identity_on_two_machines_never_runs_a_job_twice(cluster, tmp_path):
     first.kill()
     clone.wait_ready()
     assert cluster.cli.run("n1", "echo", "moved").text == "moved\n"
+
+
+def test_ctrl_c_while_the_node_is_away_reaches_the_job_when_it_is_back(far):
+    cluster, proxy = far
+    script = '$| = 1; print "$ENV{REXEC_JOB}\\n"; sleep 1000'
+    with Running(cluster.cli, "--reconnect", "120s", "n1", "perl", "-e", script) as run:
+        job = run.line()
+        proxy.refuse()
+        processes.wait_until(lambda: cluster.node_states()["n1"]["state"] == "offline", "it is away")
+        run.signal(signal.SIGINT)
+        assert cluster.job_processes(job)
+        proxy.allow()
+        done = run.finish()
+    assert done.status["outcome"] == "signaled" and done.status["signal"] == signal.SIGINT, done
+
+
+def test_a_run_waits_for_a_node_that_was_here_a_moment_ago(cluster):
+    node = cluster.nodes["n1"]
+    for disturb in (node.kill_net, cluster.controller.restart):
+        disturb()
+        done = cluster.cli.run("n1", "echo", "hi")
+        assert (done.code, done.text) == (0, "hi\n"), (disturb, done)
+        disturb()
+        cluster.cli("submit", "n1", "true").ok()
