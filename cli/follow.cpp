@@ -74,6 +74,7 @@ class SignalDesk {
         if (terminal_ != nullptr) terminal_->enter();
         return on_resize();
       case SIGWINCH:
+        if (options_.terminal != Terminal::kRaw && follower_.is_accepted()) run_.signal(SIGWINCH);
         return on_resize();
       default:
         run_.signal(number);
@@ -116,7 +117,7 @@ class SignalDesk {
   }
 
   void on_resize() {
-    if (options_.terminal != Terminal::kRaw) return;
+    if (options_.terminal != Terminal::kRaw) return;  // its job has no terminal
     if (const auto size = terminal_size()) run_.resize(size->rows, size->cols);
   }
 

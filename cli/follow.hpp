@@ -27,8 +27,9 @@ struct FollowOptions {
   Millis grace{5'000};  // of the second Ctrl-C
   Millis connect_timeout{10'000};
   StatusTarget status;
-  bool reader_only = false;  // logs: signals end the reading and never reach the job
-  bool quiet_end = false;    // logs without -f: the end is not news and 0 is success
+  std::string on_disconnect;  // the rule of a run, as it is written; empty: the job was there
+  bool reader_only = false;   // logs: signals end the reading and never reach the job
+  bool quiet_end = false;     // logs without -f: the end is not news and 0 is success
 };
 
 // The exit status. A client that was ended by Ctrl-C dies of SIGINT instead of returning.

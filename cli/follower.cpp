@@ -218,8 +218,18 @@ void Follower::tell_how_to_come_back() {
     } else if (job.out + job.err > 0) {
       how += " --from out=" + std::to_string(job.out) + ",err=" + std::to_string(job.err);
     }
-    output_.say(about(job) + "the job goes on; come back with: " + how);
+    output_.say(about(job) + what_becomes_of_it(how));
   }
+}
+
+// Leaving on purpose keeps the job; a hang-up or a lost link is what --on-disconnect speaks of.
+std::string Follower::what_becomes_of_it(const std::string& way_back) const {
+  constexpr std::string_view kAfter = "stop-after=";
+  const std::string& rule = options_.on_disconnect;
+  if (!left_ && rule == "stop") return "the job is stopped there (--on-disconnect stop)";
+  const bool ends = !left_ && rule.starts_with(kAfter);
+  return "the job goes on" + (ends ? " for " + rule.substr(kAfter.size()) : "") +
+         "; come back with: " + way_back;
 }
 
 int Follower::exit_code(const client::RunResult& result) {
@@ -228,7 +238,7 @@ int Follower::exit_code(const client::RunResult& result) {
   std::vector<int> codes = codes_;
   const std::size_t missing = jobs_.size() - std::min(jobs_.size(), codes.size());
   const int code_of_missing = failure_ ? exit_of_failure(failure_->code) : kExitLost;
-  if (jobs_.empty()) return code_of_missing;
+  if (jobs_.empty() || (left_ && missing > 0)) return code_of_missing;
   codes.insert(codes.end(), missing, code_of_missing);
   return exit_of_several(codes, options_.rule);
 }

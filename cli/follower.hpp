@@ -54,6 +54,7 @@ class Follower final : public client::Observer {
   void tell_end(const Job& job);
   Error why_not_started(const Job& job) const;
   void tell_how_to_come_back();
+  std::string what_becomes_of_it(const std::string& way_back) const;
   void print_detached(const std::string& run);
   std::string about(const Job& job) const;  // "node: " among several
   int exit_code(const client::RunResult& result);

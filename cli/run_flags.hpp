@@ -84,6 +84,8 @@ enum class Manner { kForeground, kDetached, kShell };
 
 // What to run, from the flags and the words after TARGET. kUsage, or kIo for a file that is named.
 Result<job::JobSpec> read_spec(const Args& args, Manner manner);
+// How --on-disconnect is written, the default of this manner included.
+std::string disconnect_rule(const Args& args, Manner manner);
 // Fills `into` as far as it gets: the status target first, so that a failure can be told there.
 Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions& into);
 

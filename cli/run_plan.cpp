@@ -66,6 +66,7 @@ Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions
   Result<std::string> encoded = job::encode_spec(*spec);
   if (!encoded) return std::unexpected(encoded.error());
   into.plan.spec = std::move(*encoded);
+  into.on_disconnect = disconnect_rule(args, manner);
   into.plan.mode = manner == Manner::kDetached ? "detached" : "attached";
   if (args.has("idempotency-key"))
     into.plan.request = request_of_key(args.value("idempotency-key"));

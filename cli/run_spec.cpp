@@ -98,8 +98,7 @@ Result<void> read_place(const Args& args, job::JobSpec& spec) {
 
 Result<void> read_disconnect(const Args& args, Manner manner, job::JobSpec& spec) {
   constexpr std::string_view kAfter = "stop-after=";
-  const std::string how =
-      args.value("on-disconnect", manner == Manner::kDetached ? "keep" : "stop-after=10m");
+  const std::string how = disconnect_rule(args, manner);
   if (how == "keep") {
     spec.on_disconnect = job::OnDisconnect::kKeep;
   } else if (how == "stop") {
@@ -153,6 +152,10 @@ Result<void> read_limits(const Args& args, Manner manner, job::JobSpec& spec) {
 }
 
 }  // namespace
+
+std::string disconnect_rule(const Args& args, Manner manner) {
+  return args.value("on-disconnect", manner == Manner::kDetached ? "keep" : "stop-after=10m");
+}
 
 Result<Environment> parse_env_file(std::string_view text, const std::string& name) {
   Environment parsed;

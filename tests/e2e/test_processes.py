@@ -344,3 +344,37 @@ def test_many_jobs_at_once_leave_no_zombie_and_no_process(cluster):  # FAULTS J1
         return [pid for pid in processes.all_pids()
                 if processes.stat_fields(pid)[:2] == [b"Z", str(node.pid).encode()]]
     processes.wait_until(lambda: not zombies(), "no zombie is left below the spawner")
+
+
+def test_a_resize_is_told_to_a_job_without_a_terminal_too(cli):
+    script = '$SIG{WINCH} = sub { print "resized\\n"; exit 0 }; $| = 1; print "ready\\n"; sleep 1000'
+    with Running(cli, "n1", "perl", "-e", script) as run:
+        assert run.line() == "ready"
+        run.signal(signal.SIGWINCH)
+        assert run.line() == "resized"
+        assert run.finish().code == 0
+
+
+def test_quit_leaves_every_job_of_a_fan_out_and_is_121(make_cluster):
+    cluster = make_cluster(nodes=2)
+    with Running(cluster.cli, "n1,n2", "sh", "-c", "echo $REXEC_JOB; exec sleep 1000") as run:
+        jobs = [run.line().split(": ")[1] for _ in range(2)]
+        run.signal(signal.SIGQUIT)
+        done = run.finish()
+    assert done.code == 121, done
+    for job in jobs:
+        assert f"the job goes on; come back with: rexec attach {job}" in done.errors, done
+        assert cluster.cli.job(job)["state"] == "running"
+        cluster.cli("stop", job).ok()
+
+
+@pytest.mark.parametrize("rule,words", [((), "the job goes on for 10m; come back with"),
+                                        (("--on-disconnect", "stop"), "the job is stopped there"),
+                                        (("--on-disconnect", "keep"), "the job goes on; come back")])
+def test_a_closed_window_says_what_becomes_of_the_job(cli, rule, words):
+    with Running(cli, *rule, "n1", "sh", "-c", "echo $REXEC_JOB; exec sleep 1000") as run:
+        job = run.line()
+        run.signal(signal.SIGHUP)
+        done = run.finish()
+    assert words in done.errors, done
+    cli("stop", job)
