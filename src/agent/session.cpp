@@ -4,6 +4,7 @@
 
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
+#include "src/os/memory.hpp"
 #include "src/os/process.hpp"
 #include "src/pki/csr.hpp"
 #include "src/pki/renew.hpp"
@@ -13,6 +14,8 @@ namespace rexec::agent {
 namespace event = wire::event;
 
 namespace {
+
+constexpr Millis kRestAfter{5'000};
 
 // This run of this agent on this machine: the spawner that started us. The same for every
 // connection it makes; another one for a copy of the data directory elsewhere.
@@ -31,7 +34,7 @@ Session::Session(asio::io_context& context, std::string data_dir, AgentConfig co
       events_(std::move(events)),
       ended_(context.get_executor()),
       renewal_(context.get_executor()),
-      again_(context.get_executor()),
+      rest_(context.get_executor()),
       random_(std::random_device{}()),
       backoff_(random_()) {}
 
@@ -153,7 +156,16 @@ void Session::became_online() {
   last_error_ = {};
   log_info("online", {{"node", config_.name}, {"cluster", config_.cluster}});
   schedule_renewal();
+  rest_soon();
   events_.on_online();
+}
+
+// A node that has had nothing to do for a while is small.
+void Session::rest_soon() {
+  rest_.arm(kRestAfter, [this] {
+    if (!readers_.empty() || !starting_.empty()) return rest_soon();
+    os::return_unused_memory();
+  });
 }
 
 void Session::job_started(const LocalJob& job) {
@@ -161,6 +173,7 @@ void Session::job_started(const LocalJob& job) {
 }
 
 void Session::job_ended(const LocalJob& job) {
+  rest_soon();
   if (online_ && !job.reported) report(job, "final");
 }
 

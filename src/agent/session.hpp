@@ -62,6 +62,7 @@ class Session final : public net::SessionHandler {
   void stop_job(const wire::Map& args);
   void drop_reader(wire::StreamId stream);
   void prune_readers();
+  void rest_soon();
   void schedule_renewal();
   void renew();
 
@@ -75,7 +76,7 @@ class Session final : public net::SessionHandler {
   std::shared_ptr<net::SessionDriver> driver_;
   net::Notifier ended_;
   net::Timer renewal_;
-  net::Timer again_;
+  net::Timer rest_;
   std::mt19937_64 random_;
   net::Backoff backoff_;
   std::unordered_map<wire::RequestId, Answer> answers_;

@@ -16,11 +16,13 @@
 #include "src/base/log.hpp"
 #include "src/job/attempts.hpp"
 #include "src/job/net_process.hpp"
+#include "src/os/memory.hpp"
 
 namespace rexec::job {
 namespace {
 
 constexpr Nanos kRetirePause = std::chrono::minutes(10);
+constexpr Nanos kRestAfter = std::chrono::seconds(5);
 constexpr Nanos kSyncPatience = std::chrono::seconds(5);
 // Of the five seconds a TERM may take: jobs first, so that net can still report their ends, then
 // net.
@@ -142,6 +144,7 @@ class Spawner {
     if (!std::exchange(syncing_, false)) return;
     loop_.cancel(sync_timer_);
     net_.post(link::SyncDone{});
+    loop_.after(kRestAfter, [] { os::return_unused_memory(); });
   }
 
   void retire() {
