@@ -229,7 +229,7 @@ class Bench:
     def bench_memory(self):
         for _ in range(5):
             self.rexec("run", "n1", "--", "true")
-        time.sleep(1)
+        time.sleep(7)  # five seconds after its last job an agent comes to rest
         pids = descendants(self.agent.pid)
         self.row("idle agent, all processes, PSS", pss_kib(pids) / 1024, "MiB", None, "", "<= 6 MB")
         job = self.rexec("run", "-d", "n1", "--", "sleep", "60").strip()
