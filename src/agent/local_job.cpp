@@ -9,6 +9,9 @@ namespace rexec::agent {
 namespace link = job::link;
 
 constexpr Millis kReaderDue{10'000};
+// How far a job runs ahead of a reader that paces it: the window that safe_offset() keeps back,
+// what a reader moves before it tells, and some room to work in.
+constexpr std::uint64_t kPacedAhead = wire::kInitialWindow + (512 << 10);
 
 LocalJob::LocalJob(const net::Executor& executor, AttemptKey key, Events events)
     : executor_(executor), key_(std::move(key)), events_(std::move(events)), lonely_(executor) {}
@@ -193,6 +196,7 @@ void LocalJob::reader_moved() {
   link::Read slowest{link::kNoReader, link::kNoReader};
   for (const auto& reader : readers_) {
     if (!reader->options().holds) continue;
+    if (reader->options().paces) slowest.ahead = kPacedAhead;
     slowest.out = std::min(slowest.out, reader->safe_offset(job::Channel::kOut));
     slowest.err = std::min(slowest.err, reader->safe_offset(job::Channel::kErr));
   }

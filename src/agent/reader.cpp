@@ -13,6 +13,7 @@ constexpr std::size_t kMostQueued =
     256 << 10;  // in the session for one stream; the rest stays in the spool
 constexpr std::size_t kReadAhead = 256 << 10;
 constexpr std::uint64_t kTellEvery = 1 << 20;  // how far a reader moves before the shim hears of it
+constexpr std::uint64_t kTellPacedEvery = 256 << 10;
 
 constexpr std::size_t kMostEarlySignals = 16;
 
@@ -30,6 +31,7 @@ Result<ReaderOptions> reader_options(const wire::Map& args) {
   options.wants_stdin = wire::bool_or(args, "stdin", false);
   options.follows = wire::bool_or(args, "follow", true);
   options.holds = wire::bool_or(args, "hold", true);
+  options.paces = wire::bool_or(args, "pace", false);
   return options;
 }
 
@@ -68,7 +70,8 @@ void Reader::pump() {
   while (!finished_ && step()) any = true;
   if (any || finished_) driver_->flush_soon();
   if (finished_) return;
-  if (spool_.out_offset() + spool_.err_offset() >= told_out_ + told_err_ + kTellEvery) {
+  const std::uint64_t tell_every = options_.paces ? kTellPacedEvery : kTellEvery;
+  if (spool_.out_offset() + spool_.err_offset() >= told_out_ + told_err_ + tell_every) {
     told_out_ = spool_.out_offset();
     told_err_ = spool_.err_offset();
     job_->reader_moved();

@@ -21,6 +21,7 @@ struct ReaderOptions {
   bool wants_stdin = false;
   bool follows = true;  // false: ends where the output ends now
   bool holds = true;    // its unread bytes hold the job back
+  bool paces = false;   // somebody watches: the job runs little ahead of what is shown
 };
 Result<ReaderOptions> reader_options(const wire::Map& args);
 

@@ -63,7 +63,8 @@ void Attachment::reattach(Remote& remote) {
                        {"err", err_.received},
                        {"stdin", source_ != nullptr},
                        {"follow", plan_.follow == Follow::kUntilEnd},
-                       {"hold", plan_.hold == Hold::kYes}};
+                       {"hold", plan_.hold == Hold::kYes},
+                       {"pace", plan_.pace == Pace::kReader}};
   const wire::StreamId stream = remote.open("attach", args, *this);
   bind(remote, stream);
   stdin_ready_ = false;

@@ -23,6 +23,10 @@ struct JobInfo {
 enum class Follow { kUntilEnd, kWhatIsThere };  // logs without -f
 enum class Hold { kYes, kNo };  // an attached reader holds the job back; logs does not
 
+// How far a job may run ahead of an attached reader: as the spool allows, or about a window, so
+// that what somebody watches ends soon after the job does.
+enum class Pace { kSpool, kReader };
+
 struct RunPlan {
   std::string targets;  // a submit, unless `jobs` names what is there already
   std::string spec;     // encoded job::JobSpec
@@ -31,6 +35,7 @@ struct RunPlan {
   std::vector<JobInfo> jobs;
   Follow follow = Follow::kUntilEnd;
   Hold hold = Hold::kYes;
+  Pace pace = Pace::kSpool;
   int stdin_fd = -1;  // forwarded when ≥ 0
   Millis reconnect{300'000};
 };

@@ -15,6 +15,7 @@ void Run::Impl::Submit::begin() {
                                 {"mode", plan.mode},
                                 {"spec_size", plan.spec.size()},
                                 {"stdin", plan.stdin_fd >= 0},
+                                {"pace", plan.pace == Pace::kReader},
                                 {"resume", owner_.resubmit_}},
                                *this);
   pump();

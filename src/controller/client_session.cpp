@@ -117,6 +117,7 @@ void ClientSession::open_submit(wire::StreamId stream, const wire::Map& args) {
   upload.submit.spec.reserve(*size);
   upload.size = *size;
   upload.resume = wire::bool_or(args, "resume", false);
+  upload.pace = wire::bool_or(args, "pace", false);
   uploads_[stream] = std::move(upload);
 }
 
@@ -203,7 +204,8 @@ void ClientSession::accepted(wire::StreamId stream, const Upload& upload,
     const wire::StreamId to_client = session.open(
         "attach",
         {{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"node", job->node_name}});
-    node->link->attach(*job, {{"out", 0U}, {"err", 0U}, {"stdin", true}}, router_, to_client);
+    node->link->attach(*job, {{"out", 0U}, {"err", 0U}, {"stdin", true}, {"pace", upload.pace}},
+                       router_, to_client);
   }
 }
 
@@ -251,7 +253,8 @@ void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args, con
                       {"err", wire::u64_or(args, "err", 0)},
                       {"stdin", wire::bool_or(args, "stdin", false)},
                       {"follow", wire::bool_or(args, "follow", true)},
-                      {"hold", wire::bool_or(args, "hold", true)}},
+                      {"hold", wire::bool_or(args, "hold", true)},
+                      {"pace", wire::bool_or(args, "pace", false)}},
                      router_, stream);
 }
 

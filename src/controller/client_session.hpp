@@ -30,6 +30,7 @@ class ClientSession final : public net::SessionHandler,
     Submit submit;
     std::size_t size = 0;
     bool resume = false;
+    bool pace = false;
   };
   ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity,
                 std::string source);

@@ -165,6 +165,7 @@ template <class F, is<Read> M>
 void fields(F& f, M& m) {
   f.number(m.out);
   f.number(m.err);
+  f.number(m.ahead);
 }
 template <class F, is<Leave> M>
 void fields(F&, M&) {}

@@ -137,6 +137,7 @@ struct Readers {
 struct Read {  // the slowest reader's offsets; kNoReader: nobody reads that stream
   std::uint64_t out = 0;
   std::uint64_t err = 0;
+  std::uint64_t ahead = 0;  // most bytes to write beyond them, both streams together; 0: the quota
 };
 struct Leave {};
 using ToShim =

@@ -148,7 +148,7 @@ SpoolOptions spool_options(std::uint64_t quota);
 
 enum class Append {
   kDone,
-  kReaderBehind,  // the quota is full of what an attached reader has not read
+  kReaderBehind,  // an attached reader has not read enough: the quota is full, or its pace is kept
   kNoSpace,       // errno in last_error(); try again later
 };
 
@@ -162,6 +162,8 @@ class SpoolWriter {
   // Offsets below which readers need nothing; nobody attached: release_readers().
   void set_reader(PerStream<std::uint64_t> offsets);
   void release_readers() { attached_ = false; }
+  // How far the attached reader may be behind before append() says so; 0: as far as the quota goes.
+  void set_ahead(std::uint64_t bytes) { ahead_ = bytes; }
   // fdatasync of what is there.
   Result<void> sync();
   const std::deque<SegmentInfo>& segments() const { return segments_; }
@@ -173,6 +175,7 @@ class SpoolWriter {
 
  private:
   Append make_room(std::size_t bytes);
+  bool too_far_ahead() const;
   enum class Unread { kKeep, kDrop };
   bool droppable(Unread unread) const;
   PerStream<std::uint64_t> end_of_oldest() const;
@@ -187,6 +190,7 @@ class SpoolWriter {
   PerStream<std::uint64_t> dropped_;
   PerStream<std::uint64_t> read_;  // the slowest reader
   PerStream<std::uint64_t> seen_;  // the furthest that the slowest reader ever was
+  std::uint64_t ahead_ = 0;
   bool attached_ = false;
   std::uint64_t seq_ = 0;
   std::uint64_t position_ = 0;

@@ -65,7 +65,16 @@ void SpoolWriter::set_reader(PerStream<std::uint64_t> offsets) {
   if (offsets.err <= totals_.err) seen_.err = std::max(seen_.err, offsets.err);
 }
 
+bool SpoolWriter::too_far_ahead() const {
+  if (!attached_ || ahead_ == 0) return false;
+  const auto unread = [](std::uint64_t total, std::uint64_t read) {
+    return total - std::min(total, read);
+  };
+  return unread(totals_.out, read_.out) + unread(totals_.err, read_.err) >= ahead_;
+}
+
 Append SpoolWriter::make_room(std::size_t bytes) {
+  if (too_far_ahead()) return Append::kReaderBehind;
   if (file_ && position_ + bytes <= options_.segment_size) return Append::kDone;
   while ((segments_.size() + 1) * options_.segment_size > options_.quota && segments_.size() > 1) {
     if (!droppable(attached_ ? Unread::kKeep : Unread::kDrop)) return Append::kReaderBehind;

@@ -157,6 +157,7 @@ bool Supervisor::handle(const link::Readers& m) {
 
 bool Supervisor::handle(const link::Read& m) {
   if (watched_) spool_.set_reader({m.out, m.err});
+  spool_.set_ahead(m.ahead);
   output_.retry();
   return true;
 }

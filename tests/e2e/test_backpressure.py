@@ -1,16 +1,18 @@
 """A reader that stops costs its own stream and nothing else; Ctrl-C acts in the middle of a flood."""
 import hashlib
 import os
+import pty
 import select
 import signal
 import subprocess
 import threading
 import time
+import tty
 
 import pytest
 
 from support import processes
-from support.cli import SANITIZED
+from support.cli import BINARY, SANITIZED
 from support.running import Running
 
 MIB = 1 << 20
@@ -143,6 +145,33 @@ def test_ctrl_c_stops_a_flood_at_once(cli, consume):
     print(f"\nCtrl-C to the job's death: {', '.join(f'{f:.1f}' for f in figures)} ms")
     # The promise is 200 ms; a loaded build machine is not a place to measure it exactly.
     assert figures[2] < 2000, figures
+
+
+def test_a_flood_on_a_terminal_ends_soon_after_ctrl_c(cli):
+    """What comes after the job's end is a few windows, not the spool's 64 MiB."""
+    terminal, slave = pty.openpty()
+    tty.setraw(slave)  # a size of output is compared: no line ends are added
+    process = subprocess.Popen([BINARY, "run", "n1", "yes"], env=cli.env, stdin=slave, stdout=slave,
+                               stderr=subprocess.PIPE)
+    os.close(slave)
+    seen = 0
+    while seen < 4 * MIB:
+        seen += len(os.read(terminal, 4096))
+    job = cli("ps", "--json").ok().json()[0]["job"]
+    process.send_signal(signal.SIGINT)
+    after = 0
+    try:
+        while data := os.read(terminal, 65536):
+            after += len(data)
+    except OSError:  # the last holder of the other side is gone
+        pass
+    os.close(terminal)
+    process.stderr.close()
+    assert process.wait(20) == -signal.SIGINT
+    record = cli.job(job)["record"]
+    assert record["bytes"]["out"] == seen + after, record
+    print(f"\n{after / MIB:.2f} MiB came after Ctrl-C")
+    assert after < 4 * MIB
 
 
 def test_output_beyond_the_quota_of_a_job_nobody_reads_is_dropped_and_counted(cluster):  # FAULTS J2

@@ -148,7 +148,7 @@ TEST_CASE("link: every message comes back as it went; shorter or longer is malfo
     round_trip(m, decode_from_shim);
   for (const ToShim& m : {ToShim{Stdin{5, as_bytes("abc")}}, ToShim{StdinEof{1}}, ToShim{Signal{2}},
                           ToShim{Stop{3}}, ToShim{Resize{4, 5}}, ToShim{CloseOutput{Channel::kErr}},
-                          ToShim{Readers{1}}, ToShim{Read{1, kNoReader}}, ToShim{Leave{}}})
+                          ToShim{Readers{1}}, ToShim{Read{1, kNoReader, 5}}, ToShim{Leave{}}})
     round_trip(m, decode_to_shim);
 }
 

@@ -135,7 +135,7 @@ TEST_CASE("output: a slow reader holds the job back and loses nothing") {
   CHECK(job.output.out_total <= 2u << 20);
   CHECK(!job.step(200));  // and it stays there
   job.reading = true;
-  job.send(link::Read{0, 0});
+  job.send(link::Read{0, 0, 0});
   job.send(link::Readers{1});
   const std::uint64_t before = job.output.out_total;
   rig.send(link::Open{job.key});

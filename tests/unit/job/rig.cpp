@@ -103,7 +103,7 @@ void JobView::read_spool() {
   }
   if (moved) {
     const std::string bytes =
-        link::encode(link::ToShim{link::Read{reader_.out_offset(), reader_.err_offset()}});
+        link::encode(link::ToShim{link::Read{reader_.out_offset(), reader_.err_offset(), 0}});
     os::send_message(socket.get(), as_bytes(bytes));
   }
 }

@@ -83,6 +83,23 @@ std::string pattern(std::size_t size, int seed) {
 
 SpoolOptions small() { return {1u << 20, 128u << 10}; }
 
+TEST_CASE("spool: a reader that sets the pace is never further behind than it said") {
+  TempDir dir;
+  SpoolWriter writer(dir.fd(), small());
+  writer.set_reader({0, 0});
+  writer.set_ahead(3000);
+  CHECK(put(writer, Channel::kOut, pattern(2000, 1)) == Append::kDone);
+  CHECK(put(writer, Channel::kErr, pattern(1000, 2)) == Append::kDone);
+  CHECK(put(writer, Channel::kOut, "more") == Append::kReaderBehind);
+  writer.set_reader({1, 0});
+  CHECK(put(writer, Channel::kOut, "more") == Append::kDone);
+  CHECK(put(writer, Channel::kOut, "more") == Append::kReaderBehind);
+  SUBCASE("stderr is not wanted") { writer.set_reader({1, kNoReader}); }
+  SUBCASE("nobody is attached") { writer.release_readers(); }
+  SUBCASE("the pace is free") { writer.set_ahead(0); }
+  CHECK(put(writer, Channel::kOut, "more") == Append::kDone);
+}
+
 TEST_CASE("spool: readers that take turns with one buffer never get one another's bytes") {
   for (const std::size_t piece : {65536u, 7u}) {
     TempDir first_dir, second_dir;
