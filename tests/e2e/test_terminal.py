@@ -1,5 +1,6 @@
 """Terminals: full-screen programs, resize, escape, Ctrl-C and Ctrl-\\, restored on every way out."""
 import os
+import shutil
 import signal
 
 import pytest
@@ -8,6 +9,7 @@ from support import processes
 from support.running import Running
 from support.terminal import Terminal, strip_escapes
 
+VIM = shutil.which("vim") or "vim.tiny"  # the name depends on which of its packages is there
 LOOP = "trap 'stty size' WINCH; echo ready; while :; do read -t 1 line || :; done"
 # Says what came, so that the next key is pressed only then: two at once may arrive as one signal.
 STUBBORN = "trap 'echo int' INT; trap 'echo term' TERM; echo $REXEC_JOB; while :; do sleep 0.05; done"
@@ -54,7 +56,7 @@ def test_a_resize_reaches_the_job(cli):
 
 def test_vim_edits_a_file(cli, tmp_path):
     file = tmp_path / "edited"
-    with Terminal(cli, "run", "-t", "n1", "vim", "-u", "NONE", "-N", str(file)) as t:
+    with Terminal(cli, "run", "-t", "n1", VIM, "-u", "NONE", "-N", str(file)) as t:
         t.expect("edited")
         t.send("ihello from vim\r\x1b[A")
         t.send("\x1b")
