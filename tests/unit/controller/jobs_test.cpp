@@ -59,7 +59,7 @@ TEST_CASE("jobs: the newest come first and removed ones are gone") {
   table.add(make("j-abcd00000001"));
   table.add(make("j-abcd00000002"));
   CHECK(table.newest(1).front()->key.job.text == "j-abcd00000002");
-  table.remove({"j-abcd00000002"});
+  table.remove({JobId{"j-abcd00000002"}});
   CHECK(table.newest(5).size() == 1);
   CHECK(table.find({"j-abcd00000002"}) == nullptr);
 }
