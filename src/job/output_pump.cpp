@@ -18,7 +18,7 @@ constexpr int kReadsATurn = 4;
 constexpr int kFloodPipe = 256 << 10;
 constexpr Nanos kDiskRetry = std::chrono::milliseconds(300);
 // What a terminal may still hold; it does not count its bytes reliably.
-constexpr std::uint64_t kTerminalQueue = 65536;
+constexpr std::uint64_t kTerminalQueue = 131072;
 
 // One frame with its header's room. Static, not on the heap: untouched until a job writes, so a
 // silent job's shim stays small.
@@ -57,6 +57,7 @@ void OutputPump::watch(Stream& stream) {
 void OutputPump::read_some(Stream& stream) {
   bool any = false;
   for (int i = 0; i < kReadsATurn && stream.fd && !paused_ && read_frame(stream); ++i) any = true;
+  take_queued();
   if (any || paused_) events_.progress();
   if (all_closed()) events_.closed();
 }
@@ -72,18 +73,25 @@ bool OutputPump::read_frame(Stream& stream) {
   const auto size = static_cast<std::size_t>(n);
   if (size == kMaxFrameData) ::fcntl(stream.fd.get(), F_SETPIPE_SZ, kFloodPipe);
   if (stream.left != kEverything) stream.left -= size;
-  stream.digest.add({frame_buffer + kFrameHeader, size});
   waiting_ = &stream;
   waiting_size_ = size;
   return store();
 }
 
+Append OutputPump::append_waiting() {
+  const auto now = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
+  return spool_.append(waiting_->channel, {frame_buffer, kFrameHeader + waiting_size_}, now);
+}
+
 // Puts the waiting frame into the spool, or pauses until it can be.
 bool OutputPump::store() {
-  const auto now = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
-  const Append result =
-      spool_.append(waiting_->channel, {frame_buffer, kFrameHeader + waiting_size_}, now);
+  Append result = append_waiting();
+  if (result == Append::kReaderBehind && writers_gone_) {
+    limit_to_queued();
+    result = append_waiting();
+  }
   if (result == Append::kDone) {
+    waiting_->digest.add({frame_buffer + kFrameHeader, waiting_size_});
     waiting_ = nullptr;
     held_ = {};
     return true;
@@ -141,7 +149,9 @@ void OutputPump::close(Channel channel) {
   if (all_closed()) events_.closed();
 }
 
-void OutputPump::finish_queued() {
+// What is left is counted before the quota is lifted, so that it stays bounded by the pipes' size
+// even when a stranger has been given the other end and goes on writing.
+void OutputPump::limit_to_queued() {
   for (Stream* stream : {&out_, &err_}) {
     if (!stream->fd || stream->left != kEverything) continue;
     int queued = 0;
@@ -149,6 +159,17 @@ void OutputPump::finish_queued() {
         ::isatty(stream->fd.get()) == 0 && ::ioctl(stream->fd.get(), FIONREAD, &queued) == 0;
     stream->left = counted ? static_cast<std::uint64_t>(queued) : kTerminalQueue;
   }
+  spool_.exceed_quota();
+}
+
+void OutputPump::writers_gone() {
+  writers_gone_ = true;
+  if (held_.readers != 0) finish_queued();
+}
+
+void OutputPump::finish_queued() {
+  limit_to_queued();
+  if (paused_) return retry();
   take_queued();
   events_.progress();
   if (all_closed()) events_.closed();

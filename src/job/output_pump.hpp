@@ -27,8 +27,11 @@ class OutputPump {
   // Nobody wants it any more: the job gets SIGPIPE (or a hang-up) when it writes.
   void close(Channel channel);
   // Takes what is in the pipes at this moment and then closes them, whoever still holds the other
-  // end.
+  // end. Waits for no reader: what the pipes hold is stored even beyond the quota.
   void finish_queued();
+  // No process of the job is left to be held back. While the readers keep up the streams are read
+  // to their ends; as soon as one is behind, and at once if it is already, finish_queued().
+  void writers_gone();
   // The reader has moved on: try what was held back.
   void retry();
   bool all_closed() const { return !out_.fd && !err_.fd; }
@@ -49,6 +52,8 @@ class OutputPump {
   // One read into the frame buffer and on into the spool; false when the stream has no more now.
   bool read_frame(Stream& stream);
   bool store();
+  Append append_waiting();
+  void limit_to_queued();
   void pause();
   void resume();
   void take_queued();
@@ -63,6 +68,7 @@ class OutputPump {
   Stream* waiting_ = nullptr;     // whose frame is in the buffer and not in the spool
   std::size_t waiting_size_ = 0;  // its data
   bool paused_ = false;
+  bool writers_gone_ = false;
   os::EventLoop::Token retry_timer_ = 0;
 };
 

@@ -164,6 +164,9 @@ class SpoolWriter {
   void release_readers() { attached_ = false; }
   // How far the attached reader may be behind before append() says so; 0: as far as the quota goes.
   void set_ahead(std::uint64_t bytes) { ahead_ = bytes; }
+  // From here on append() is never behind a reader: the newest segment grows instead. For the end,
+  // when what can still come is what the pipes hold.
+  void exceed_quota() { beyond_quota_ = true; }
   // fdatasync of what is there.
   Result<void> sync();
   const std::deque<SegmentInfo>& segments() const { return segments_; }
@@ -192,6 +195,7 @@ class SpoolWriter {
   PerStream<std::uint64_t> seen_;  // the furthest that the slowest reader ever was
   std::uint64_t ahead_ = 0;
   bool attached_ = false;
+  bool beyond_quota_ = false;
   std::uint64_t seq_ = 0;
   std::uint64_t position_ = 0;
   std::uint64_t last_time_ = 0;

@@ -66,7 +66,7 @@ void SpoolWriter::set_reader(PerStream<std::uint64_t> offsets) {
 }
 
 bool SpoolWriter::too_far_ahead() const {
-  if (!attached_ || ahead_ == 0) return false;
+  if (!attached_ || ahead_ == 0 || beyond_quota_) return false;
   const auto unread = [](std::uint64_t total, std::uint64_t read) {
     return total - std::min(total, read);
   };
@@ -77,7 +77,8 @@ Append SpoolWriter::make_room(std::size_t bytes) {
   if (too_far_ahead()) return Append::kReaderBehind;
   if (file_ && position_ + bytes <= options_.segment_size) return Append::kDone;
   while ((segments_.size() + 1) * options_.segment_size > options_.quota && segments_.size() > 1) {
-    if (!droppable(attached_ ? Unread::kKeep : Unread::kDrop)) return Append::kReaderBehind;
+    if (!droppable(attached_ ? Unread::kKeep : Unread::kDrop))
+      return beyond_quota_ ? Append::kDone : Append::kReaderBehind;
     drop_oldest();
   }
   return open_segment();

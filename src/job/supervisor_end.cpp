@@ -104,12 +104,15 @@ void Supervisor::advance() {
   if (finished_ || !status_) return;
   if (!ending_) begin_ending();
   if (finished_) return;  // begin_ending() closed the last stream and came here by itself
+  const bool empty = tree_.empty();
   if (must_be_empty_) {
-    if (!tree_.empty()) return;
+    if (!empty) return;
     loop_.cancel(kill_timer_);
     set_drain_deadline();
   }
-  if (output_.all_closed()) finish();
+  // The dead are not held back: no end waits for a reader.
+  if (empty && !output_.all_closed()) output_.writers_gone();
+  if (!finished_ && output_.all_closed()) finish();
 }
 
 void Supervisor::finish() {

@@ -216,6 +216,26 @@ TEST_CASE("spool: an attached reader's unread bytes hold the writer back, and no
   CHECK(read_all(reader).notes.empty());
 }
 
+TEST_CASE("spool: beyond the quota nothing unread is dropped, what was read still is") {
+  TempDir dir;
+  SpoolWriter writer(dir.fd(), small());
+  writer.set_reader({0, 0});
+  const std::string block = pattern(60000, 1);
+  std::uint64_t count = 0;
+  while (put(writer, Channel::kOut, block) == Append::kDone) ++count;
+  writer.set_ahead(1);
+  writer.exceed_quota();
+  for (int i = 0; i < 10; ++i) REQUIRE(put(writer, Channel::kOut, block) == Append::kDone);
+  CHECK(writer.dropped().out == 0);
+  auto reader = reader_of(dir, writer, 0, 0);
+  const Read read = read_all(reader);
+  CHECK(read.notes.empty());
+  CHECK(read.out.size() == (count + 10) * block.size());
+  writer.set_reader(writer.totals());
+  REQUIRE(put(writer, Channel::kOut, block) == Append::kDone);
+  CHECK(writer.segments().front().out_base > 0);
+}
+
 TEST_CASE("spool: a descriptor of a dropped segment still reads") {
   TempDir dir;
   SpoolWriter writer(dir.fd(), small());
