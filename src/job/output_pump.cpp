@@ -144,8 +144,10 @@ void OutputPump::close_stream(Stream& stream) {
 }
 
 void OutputPump::close(Channel channel) {
-  if (!stream(channel).fd) return;
-  close_stream(stream(channel));
+  Stream& closing = stream(channel);
+  if (!closing.fd) return;
+  close_stream(closing);
+  if (waiting_ == &closing) waiting_ = nullptr;  // never counted, so it must not come after the end
   if (all_closed()) events_.closed();
 }
 

@@ -115,6 +115,19 @@ TEST_CASE("end: a reader who goes on after the end gets every byte through its o
   CHECK(job.out.size() == end.bytes.out);
 }
 
+TEST_CASE(
+    "end: closing the output of a job that is held back leaves count and digest in agreement") {
+  Rig rig;
+  rig.boot();
+  JobView job = rig.start(held_spec("exec yes"));
+  wait_held(job);
+  job.send(link::CloseOutput{Channel::kErr});
+  job.send(link::CloseOutput{Channel::kOut});
+  const EndRecord end = job.wait_end();
+  CHECK(end.signal == SIGPIPE);
+  check_whole(rig, job.key, end);
+}
+
 TEST_CASE("end: a terminal that is held back ends with its job") {
   Rig rig;
   rig.boot();
