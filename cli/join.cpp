@@ -1,11 +1,13 @@
 // `rexec join`: makes this machine a node. Spends a node's token, writes the agent's identity, and
-// with systemd starts the agent. Safe to repeat: the key stays until the identity is written.
+// with systemd starts the agent. Safe to repeat: the key stays until the identity is written, and
+// a directory whose certificate the controller still takes is left as it is.
 #include <unistd.h>
 
 #include <cstdlib>
 
 #include "cli/data_dir.hpp"
 #include "cli/errors.hpp"
+#include "cli/host_name.hpp"
 #include "cli/labels.hpp"
 #include "cli/listing.hpp"
 #include "cli/systemd.hpp"
@@ -28,23 +30,37 @@ std::string default_run_as() {
   return user && *user ? (*user)->name : std::string();  // the agent's own user
 }
 
-// True when the directory's node was admitted by the very authority that the token names.
-bool is_of_same_cluster(const std::string& data, const pki::JoinToken& token) {
-  const auto credentials = agent::load_net_credentials(data);
-  if (!credentials) return false;
-  const auto ca = pki::parse_certificate(credentials->ca);
-  return ca && pki::check_pin(ca->get(), token.ca_pin);
+// What an earlier join left in the directory.
+struct Existing {
+  bool is_there = false;
+  std::string certificate;  // empty when it cannot be used, whatever the controller thinks of it
+};
+
+// The certificate with which its agent would start: of the node in agent.toml, with its key.
+std::string usable_certificate(const agent::AgentConfig& config,
+                               const net::Credentials& credentials) {
+  const auto leaf = pki::parse_certificate(credentials.certificate);
+  const auto identity = leaf ? pki::parse_identity(leaf->get()) : std::unexpected(leaf.error());
+  const bool fits = identity && identity->id == config.node_id;
+  return fits && net::TlsContext::client(credentials) ? credentials.certificate : std::string();
 }
 
-// An identity that is there already: nothing when there is none, else what join comes to.
-std::optional<Result<std::string>> existing(const std::string& data, const TokenInput& input) {
+// kConflict for a node of another cluster than the token's.
+Result<Existing> read_existing(const std::string& data, const pki::JoinToken& token) {
   const auto config = agent::load_config(data);
-  if (!config) return std::nullopt;
-  if (is_of_same_cluster(data, input.token)) return Result<std::string>(config->name);
-  return Result<std::string>(fail(Code::kConflict,
-                                  data + " already belongs to node \"" + printable(config->name) +
-                                      "\" of cluster " + printable(config->cluster),
-                                  "choose another --data, or remove the directory first"));
+  if (!config) return Existing{};
+  const auto credentials = agent::load_net_credentials(data);
+  if (!credentials && credentials.error().code == Code::kKeyExposed)
+    return std::unexpected(credentials.error());
+  const Result<std::string> ca_text = read_file(data + "/net/ca.der");
+  const auto ca = pki::parse_certificate(ca_text ? *ca_text : std::string());
+  if (!ca || !pki::check_pin(ca->get(), token.ca_pin)) {
+    return fail(Code::kConflict,
+                data + " already belongs to node \"" + printable(config->name) + "\" of cluster " +
+                    printable(config->cluster),
+                "choose another --data, or remove the directory first");
+  }
+  return Existing{true, credentials ? usable_certificate(*config, *credentials) : std::string()};
 }
 
 Result<client::EnrolOptions> read_options(const Args& args, const TokenInput& input,
@@ -55,6 +71,8 @@ Result<client::EnrolOptions> read_options(const Args& args, const TokenInput& in
   options.token = input.text;
   options.labels = *labels;
   options.name = args.value("name");
+  if (args.has("name") && options.name.empty()) return fail(Code::kUsage, "--name: an empty name");
+  options.host = host_as_name();
   options.run_as = args.value("run-as", default_run_as());
   options.key_file = data + "/join.der";
   const Result<void> made = make_directories(data, 0700);
@@ -63,9 +81,13 @@ Result<client::EnrolOptions> read_options(const Args& args, const TokenInput& in
 }
 
 Result<client::Enrolment> enrol_and_save(const client::EnrolOptions& options, const Args& args,
-                                         const std::string& data) {
+                                         const std::string& data, const Existing& existing) {
   Result<client::Enrolment> enrolled = client::enrol(options);
   if (!enrolled) return enrolled;
+  if (enrolled->outcome == client::Enrolment::Outcome::kAlready) {
+    ::unlink(options.key_file.c_str());
+    return enrolled;
+  }
   agent::AgentConfig config;
   config.node_id = enrolled->id;
   config.name = enrolled->name;
@@ -73,7 +95,9 @@ Result<client::Enrolment> enrol_and_save(const client::EnrolOptions& options, co
   config.addresses = enrolled->addresses;
   config.run_as = options.run_as;
   config.allow_users = args.values("allow-user");
-  const Result<void> saved = agent::save_identity(data, config, enrolled->credentials);
+  // The controller does not know the node that this directory was: it becomes the new one.
+  const auto other = existing.is_there ? agent::OtherNode::kReplace : agent::OtherNode::kRefuse;
+  const Result<void> saved = agent::save_identity(data, config, enrolled->credentials, other);
   if (!saved) return std::unexpected(saved.error());
   ::unlink(options.key_file.c_str());
   return enrolled;
@@ -90,33 +114,45 @@ int start(const Invocation& invocation, const std::string& data) {
   return fail_with(invocation.globals, started.error());
 }
 
+int tell(const Globals& globals, const client::Enrolment& node, const std::string& data,
+         const std::string& run_as) {
+  const bool is_new = node.outcome == client::Enrolment::Outcome::kEnrolled;
+  if (globals.format == Format::kJson || globals.format == Format::kJsonl) {
+    wire::Map object{{"node", node.name},
+                     {"id", node.id},
+                     {"cluster", node.cluster},
+                     {"data", data},
+                     {"already", !is_new}};
+    if (is_new) object["run_as"] = run_as;
+    return print_object(globals, object);
+  }
+  if (!is_new) {
+    print_notice(globals,
+                 data + " is node " + printable(node.name) + " of that controller already");
+    return 0;
+  }
+  print_notice(globals, "this machine is node " + printable(node.name) + " of " +
+                            printable(node.cluster) + "; jobs run as " +
+                            (run_as.empty() ? "you" : run_as));
+  return 0;
+}
+
 int run(const Invocation& invocation) {
   const Globals& globals = invocation.globals;
   const Result<TokenInput> input = read_token(invocation.args, pki::TokenKind::kNode);
   if (!input) return fail_with(globals, input.error());
   const Result<std::string> data = data_dir(invocation.args, Daemon::kAgent);
   if (!data) return fail_with(globals, data.error());
-  if (const auto node = existing(*data, *input)) {
-    if (!*node) return fail_with(globals, node->error());
-    print_notice(globals, *data + " is node " + printable(**node) + " of that controller already");
-    return start(invocation, *data);
-  }
-  const Result<client::EnrolOptions> options = read_options(invocation.args, *input, *data);
+  const Result<Existing> existing = read_existing(*data, input->token);
+  if (!existing) return fail_with(globals, existing.error());
+  Result<client::EnrolOptions> options = read_options(invocation.args, *input, *data);
   if (!options) return fail_with(globals, options.error());
-  const Result<client::Enrolment> enrolled = enrol_and_save(*options, invocation.args, *data);
+  options->certificate = existing->certificate;
+  const Result<client::Enrolment> enrolled =
+      enrol_and_save(*options, invocation.args, *data, *existing);
   if (!enrolled) return fail_with(globals, enrolled.error());
-  if (globals.format == Format::kJson || globals.format == Format::kJsonl) {
-    print_object(globals, {{"node", enrolled->name},
-                           {"id", enrolled->id},
-                           {"cluster", enrolled->cluster},
-                           {"data", *data},
-                           {"run_as", options->run_as}});
-  } else {
-    print_notice(globals, "this machine is node " + printable(enrolled->name) + " of " +
-                              printable(enrolled->cluster) + "; jobs run as " +
-                              (options->run_as.empty() ? "you" : options->run_as));
-  }
-  if (options->run_as == "root") {
+  tell(globals, *enrolled, *data, options->run_as);
+  if (enrolled->outcome == client::Enrolment::Outcome::kEnrolled && options->run_as == "root") {
     print_notice(globals, "jobs run as root on this machine; --run-as USER at join changes that");
   }
   return start(invocation, *data);
@@ -124,7 +160,9 @@ int run(const Invocation& invocation) {
 
 constexpr Flag kFlags[] = {
     kDataFlag,
-    {.name = "name", .value = "NAME", .help = "the node's name, when the token leaves it open"},
+    {.name = "name",
+     .value = "NAME",
+     .help = "the node's name, when the token leaves it open (default: the host's)"},
     {.name = "label", .value = "K=V", .help = "a label, within what the token allows; repeatable"},
     {.name = "run-as",
      .value = "USER",
@@ -147,6 +185,8 @@ constinit const Verb join_verb{
     .details =
         "The token is the word rx1_…, - for stdin, or in the file REXEC_TOKEN_FILE names. As root\n"
         "with systemd the agent is started, and join returns when it is online; otherwise join\n"
-        "prints the command that starts it."};
+        "prints the command that starts it. A directory that is a node already stays as it is "
+        "while\n"
+        "the controller takes its certificate, and is enrolled anew when that node was removed."};
 
 }  // namespace rexec::cli

@@ -20,10 +20,13 @@ struct AgentConfig {
   std::string run_as;                    // the user of jobs; empty: whoever runs the agent
   std::vector<std::string> allow_users;  // other users that jobs may ask for
 };
-// Refuses a directory that belongs to another node (kConflict). As root the files of net are given
-// to the user `rexec`.
+// What to do with a directory that is another node's already.
+enum class OtherNode { kRefuse, kReplace };
+// With kRefuse, a directory that belongs to another node is a kConflict. Replacing keeps its jobs.
+// As root the files of net are given to the user `rexec`. agent.toml is written last.
 Result<void> save_identity(const std::string& data_dir, const AgentConfig& config,
-                           const net::Credentials& credentials);
+                           const net::Credentials& credentials,
+                           OtherNode other = OtherNode::kRefuse);
 Result<AgentConfig> load_config(const std::string& data_dir);
 Result<net::Credentials> load_net_credentials(const std::string& data_dir);
 

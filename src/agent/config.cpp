@@ -38,9 +38,9 @@ Result<void> give_to(const std::string& path, const os::User& user) {
 }  // namespace
 
 Result<void> save_identity(const std::string& data_dir, const AgentConfig& config,
-                           const net::Credentials& credentials) {
+                           const net::Credentials& credentials, OtherNode other) {
   auto existing = load_config(data_dir);
-  if (existing && existing->node_id != config.node_id)
+  if (existing && other == OtherNode::kRefuse && existing->node_id != config.node_id)
     return fail(Code::kConflict, data_dir + " already belongs to node \"" + existing->name + "\"",
                 "choose another --data, or remove the directory first");
   const bool is_root = ::geteuid() == 0;

@@ -26,14 +26,18 @@ Result<Enrolment> read_answer(const wire::Map& answer, const pki::JoinToken& tok
   Enrolment out;
   out.kind = token.kind;
   out.addresses = token.addresses;
-  out.credentials = {wire::bin_or(answer, "ca"), wire::bin_or(answer, "certificate"),
-                     key.encode(pki::Encoding::kDer)};
   for (const auto& [field, into] : {std::pair{"id", &out.id}, std::pair{"name", &out.name},
                                     std::pair{"cluster", &out.cluster}}) {
     auto text = wire::get_text(answer, field);
     if (!text) return std::unexpected(text.error());
     *into = std::move(*text);
   }
+  if (wire::bool_or(answer, "already", false)) {
+    out.outcome = Enrolment::Outcome::kAlready;
+    return out;
+  }
+  out.credentials = {wire::bin_or(answer, "ca"), wire::bin_or(answer, "certificate"),
+                     key.encode(pki::Encoding::kDer)};
   auto ca = pki::parse_certificate(out.credentials.ca);
   if (!ca) return std::unexpected(ca.error());
   auto pinned = pki::check_pin(ca->get(), token.ca_pin);
@@ -62,7 +66,9 @@ net::Task<Result<Enrolment>> talk(const EnrolOptions& options, const pki::JoinTo
                {{"role", "enrol"}, {"software", std::string(build_version().version)}});
   wire::Map args{
       {"token_id", token.id}, {"csr", wire::bin(*csr)},      {"proof", wire::bin(as_text(proof))},
-      {"name", options.name}, {"labels", std::move(labels)}, {"run_as", options.run_as}};
+      {"name", options.name}, {"labels", std::move(labels)}, {"run_as", options.run_as},
+      {"host", options.host}};
+  if (!options.certificate.empty()) args["certificate"] = wire::bin(options.certificate);
   auto answer = co_await remote.call("enrol", std::move(args));
   remote.close({Code::kLinkLost, "done", {}});
   if (!answer) co_return std::unexpected(answer.error());

@@ -15,18 +15,23 @@ namespace rexec::client {
 struct EnrolOptions {
   std::string token;  // rx1_…
   std::string name;   // wished; empty: the token's
+  std::string host;   // the name when neither of them says one
+  // The node's certificate that is here already (DER), or empty: while it is good at the controller
+  // nothing is spent and kAlready comes back.
+  std::string certificate;
   std::map<std::string, std::string> labels;
   std::string run_as;
   std::string key_file;  // made when missing; the same key makes a retry idempotent
   Millis timeout{10'000};
 };
 struct Enrolment {
+  enum class Outcome { kEnrolled, kAlready } outcome = Outcome::kEnrolled;
   pki::TokenKind kind = pki::TokenKind::kUser;
   std::string id;
   std::string name;
   std::string cluster;
   std::vector<std::string> addresses;
-  net::Credentials credentials;
+  net::Credentials credentials;  // empty for kAlready
 };
 // Runs its own io_context. Errors: kTokenBad before dialling, kPinMismatch, kTokenSpent, kConflict,
 // kControllerDown.

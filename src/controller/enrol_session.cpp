@@ -23,6 +23,44 @@ std::string labels_json(const wire::Map& args) {
   return out.dump();
 }
 
+// A name that the machine has of its own, for a token that leaves it open.
+std::string host_name(const wire::Map& args) {
+  std::string name = wire::text_or(args, "host");
+  return check_name("name", name) ? name : std::string();
+}
+
+// The store says what is wrong; what to do about it depends on whom the token is for.
+Error with_next_step(Error error, const store::TokenRow& token, const std::string& wish) {
+  if (token.kind != pki::TokenKind::kNode) return error;
+  const bool is_open = token.name.empty();
+  const std::string name = wish.empty() ? token.name : wish;
+  if (error.code == Code::kConflict) {
+    error.hint = (is_open ? "choose another: rexec join --name NAME …"
+                          : "choose another: rexec token new --node NAME") +
+                 std::string("\nor take its place: rexec token new --node ") + name + " --replace";
+  } else if (error.code == Code::kDenied && !is_open && name != token.name) {
+    error.hint = "join without --name, or ask for one: rexec token new --node " + name;
+  } else if (error.code == Code::kDenied) {
+    error.hint = "ask for a token that grants them: rexec token new --label K=V";
+  }
+  return error;
+}
+
+// What a node that is there already gets for a token: itself, or a word about the other name.
+Result<store::Enrolled> keep(const store::Enrolled& node, const store::TokenRow& token,
+                             const std::string& wish) {
+  const std::string& wanted = wish.empty() ? token.name : wish;
+  if (token.kind == pki::TokenKind::kNode && (wanted.empty() || wanted == node.name) &&
+      (token.name.empty() || token.name == node.name))
+    return node;
+  const std::string& other = wanted == node.name ? token.name : wanted;
+  return fail(Code::kConflict,
+              "this directory is node \"" + node.name + "\" already, not \"" + other + "\"",
+              "a second node on this machine: rexec join --data DIR …\nanother name for this one: "
+              "rexec node rm " +
+                  node.name + ", then join again");
+}
+
 }  // namespace
 
 EnrolSession::EnrolSession(Hub& hub, std::string source, std::string exporter)
@@ -85,18 +123,26 @@ void EnrolSession::enrol(wire::RequestId id, const wire::Map& args) {
   request.from = source_;
   request.now = wall_now();
   auto shared = std::make_shared<pki::Csr>(std::move(*csr));
-  auto operation =
-      [this, self = self_, request, shared, csr_der = wire::bin_or(args, "csr"),
-       proof = wire::bin_or(args, "proof")](store::Database& db) -> Result<store::Enrolled> {
+  auto operation = [this, self = self_, request, shared, csr_der = wire::bin_or(args, "csr"),
+                    proof = wire::bin_or(args, "proof"), host = host_name(args),
+                    shown =
+                        shown_node(args)](store::Database& db) mutable -> Result<store::Enrolled> {
     auto token = store::find_token(db, request.token_id);
     if (!token || !pki::enrol_proof_matches(token->secret, as_bytes(exporter_), as_bytes(csr_der),
                                             as_bytes(proof)))
       return refuse();
-    return store::enrol(db, request, [&](pki::Role role, const std::string& holder) {
+    if (shown) return keep(*shown, *token, request.name);
+    if (request.name.empty() && token->name.empty()) request.name = host;
+    if (request.name.empty() && token->name.empty())
+      return fail(Code::kUsage, "nothing names this node: not the token, and not its host",
+                  "name it: rexec join --name NAME …");
+    auto done = store::enrol(db, request, [&](pki::Role role, const std::string& holder) {
       const Millis lifetime = role == pki::Role::kNode ? pki::kNodeLifetime : pki::kUserLifetime;
       return hub_.authority().issue(shared->public_key.get(),
                                     {role, holder, request.now, lifetime});
     });
+    if (!done) return std::unexpected(with_next_step(done.error(), *token, request.name));
+    return done;
   };
   hub_.ask<store::Enrolled>(std::move(operation),
                             [this, self = self_, id](const Result<store::Enrolled>& done) {
@@ -105,8 +151,28 @@ void EnrolSession::enrol(wire::RequestId id, const wire::Map& args) {
                             });
 }
 
+std::optional<store::Enrolled> EnrolSession::shown_node(const wire::Map& args) {
+  const auto leaf = pki::parse_certificate(wire::bin_or(args, "certificate"));
+  if (!leaf) return std::nullopt;
+  const auto identity = pki::verify_leaf(leaf->get(), hub_.authority().certificate(), wall_now(),
+                                         pki::Accept::kExpiredToo);
+  if (!identity || identity->role != pki::Role::kNode || !hub_.check(*identity))
+    return std::nullopt;
+  const Node* node = hub_.registry().find({identity->id});
+  if (node == nullptr) return std::nullopt;
+  store::Enrolled shown;
+  shown.id = node->id.text;
+  shown.name = node->name;
+  return shown;
+}
+
 // The store has it; memory follows by reading the row back, so that both say the same.
 void EnrolSession::remember(wire::RequestId id, const store::Enrolled& done) {
+  if (done.certificate.empty())
+    return answer(id, wire::Map{{"already", true},
+                                {"id", done.id},
+                                {"name", done.name},
+                                {"cluster", hub_.authority().cluster()}});
   struct Rows {
     std::optional<store::NodeRow> node;
     std::optional<store::UserRow> user;

@@ -1,8 +1,10 @@
 // The session of a stranger: one request, `enrol`, and nothing else. The token's proof is checked
-// here, spending it is one transaction of the store; each refusal says the least that helps.
+// here, spending it is one transaction of the store; each refusal says the least that helps. Who
+// shows a node's certificate that is still good keeps it, and the token is not spent.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "src/controller/hub.hpp"
@@ -18,6 +20,8 @@ class EnrolSession final : public net::SessionHandler {
  private:
   EnrolSession(Hub& hub, std::string source, std::string exporter);
   void enrol(wire::RequestId id, const wire::Map& args);
+  // The live node whose certificate the stranger shows, if any.
+  std::optional<store::Enrolled> shown_node(const wire::Map& args);
   void remember(wire::RequestId id, const store::Enrolled& done);
   void answer(wire::RequestId id, const Result<wire::Map>& result);
 

@@ -9,6 +9,10 @@
 namespace rexec::controller {
 namespace {
 
+// What the node's log says: the same directory may join again, and keeps its jobs.
+constexpr const char* kLetInAgain =
+    "to let it in again: rexec token new --node NAME, then on the node: rexec join rx1_…";
+
 // An agent's network process is back within a fraction of a second; a controller's restart costs
 // its agents about as long.
 constexpr Nanos kBackSoon = std::chrono::seconds(3);
@@ -49,9 +53,9 @@ Result<void> Hub::check(const pki::Identity& identity) const {
                        gone_nodes_.contains(identity.id) ||
                        (is_user && person != users_.end() && person->second.revoked);
   if (revoked)
-    return fail(Code::kRevoked, is_user ? "your certificate was revoked" : "this node was removed",
-                is_user ? "ask an administrator for a new token, then: rexec login rx1_…"
-                        : "to let it in again: rexec token new --node NAME, then rexec join");
+    return fail(
+        Code::kRevoked, is_user ? "your certificate was revoked" : "this node was removed",
+        is_user ? "ask an administrator for a new token, then: rexec login rx1_…" : kLetInAgain);
   if (is_user && person == users_.end())
     return fail(Code::kDenied, "this user is not known here any more");
   // Past its end but within the grace the holder may renew, so refusing its other requests would
@@ -91,9 +95,7 @@ void Hub::end_all(const Error& reason) {
 
 void Hub::forget_node(const NodeId& id) {
   gone_nodes_.insert(id.text);
-  end_sessions(
-      pki::Role::kNode, id.text,
-      {Code::kRevoked, "this node was removed", "to let it in again: rexec token new --node NAME"});
+  end_sessions(pki::Role::kNode, id.text, {Code::kRevoked, "this node was removed", kLetInAgain});
   registry_.remove(id);
 }
 
