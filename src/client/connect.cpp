@@ -4,6 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
+
 #include "src/base/file.hpp"
 #include "src/base/ids.hpp"
 #include "src/base/version.hpp"
@@ -20,15 +23,39 @@ std::string read_ticket(const std::string& path) {
 }
 
 // A certificate that no controller takes any more, not even to renew it: said here, with both
-// clocks, because the controller tells a stranger nothing.
-Result<void> check_own(const net::Credentials& credentials, const std::string& context) {
-  const auto ca = pki::parse_certificate(credentials.ca);
-  const auto leaf = pki::parse_certificate(credentials.certificate);
-  if (!ca || !leaf) return {};  // TLS says what is damaged
-  const auto own = pki::verify_leaf(leaf->get(), ca->get(), wall_now(), pki::Accept::kExpiredToo);
-  if (own || own.error().code != Code::kExpired) return {};
-  return fail(Code::kExpired, "your certificate for \"" + context + "\": " + own.error().message,
+// clocks, because the controller tells a stranger nothing. Whether the CA signed it is for the
+// controller to say.
+Result<void> check_own(const std::optional<pki::Identity>& own, const std::string& context) {
+  if (!own) return {};
+  const auto valid = pki::check_validity(*own, wall_now(), pki::Accept::kExpiredToo);
+  if (valid) return {};
+  return fail(Code::kExpired, "your certificate for \"" + context + "\": " + valid.error().message,
               "sign in again: rexec login rx1_…");
+}
+
+// When the certificate is to be renewed, beside the time of the file that this was read from: to
+// look costs a few microseconds, to parse the certificate a millisecond, at the end of each
+// command.
+std::string note_of(const std::string& directory, WallTime due) {
+  struct stat info{};
+  if (::stat((directory + "/cert.der").c_str(), &info) != 0) return {};
+  return std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec) + " " +
+         std::to_string(due.time_since_epoch().count());
+}
+
+bool is_noted_as_fresh(const std::string& directory) {
+  const auto note = read_file(directory + "/renew-at");
+  if (!note) return false;
+  const std::size_t space = std::min(note->find(' '), note->size());
+  std::int64_t due = 0;
+  std::from_chars(note->data() + std::min(space + 1, note->size()), note->data() + note->size(),
+                  due);
+  const WallTime then{Millis{due}};
+  return wall_now() < then && *note == note_of(directory, then);
+}
+
+void note_as_fresh(const std::string& directory, WallTime due) {
+  static_cast<void>(write_file(directory + "/renew-at", note_of(directory, due), 0600));
 }
 
 // Unsynced: a lost ticket costs a full handshake and nothing else, two fsyncs would cost each
@@ -105,14 +132,14 @@ net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial_directly() {
     auto credentials = load_credentials(state.directory);
     if (!credentials) co_return std::unexpected(credentials.error());
     state.credentials = std::move(*credentials);
-    const auto own = check_own(state.credentials, state.context.name);
-    if (!own) co_return std::unexpected(own.error());
     auto tls = net::TlsContext::client(state.credentials);
     if (!tls)
       co_return fail(Code::kNotSignedIn,
                      "the credentials of context \"" + state.context.name +
                          "\" are damaged: " + tls.error().message,
                      "sign in again: rexec login rx1_…");
+    const auto own = check_own(tls->own(), state.context.name);
+    if (!own) co_return std::unexpected(own.error());
     state.tls = std::move(*tls);
     state.ticket = read_ticket(state.directory + "/ticket");
     state.tls->on_ticket([&state](std::string ticket) {
@@ -141,6 +168,7 @@ std::string Connector::context_directory() const { return state_->directory; }
 
 net::Task<> Connector::renew_if_due(Remote& remote) {
   State& state = *state_;
+  if (is_noted_as_fresh(state.directory)) co_return;
   if (state.credentials.key.empty()) {  // the connection was lent: they were not needed to dial
     auto credentials = load_credentials(state.directory);
     if (!credentials) co_return;
@@ -149,7 +177,12 @@ net::Task<> Connector::renew_if_due(Remote& remote) {
   auto certificate = pki::parse_certificate(state.credentials.certificate);
   if (!certificate) co_return;
   auto identity = pki::parse_identity(certificate->get());
-  if (!identity || wall_now() < pki::renew_at(*identity, 0.5)) co_return;
+  if (!identity) co_return;
+  const WallTime due = pki::renew_at(*identity, 0.5);
+  if (wall_now() < due) {
+    note_as_fresh(state.directory, due);
+    co_return;
+  }
   auto key = pki::Key::parse(state.credentials.key);
   if (!key) co_return;
   auto csr = pki::make_csr(*key);

@@ -46,6 +46,9 @@ class TlsContext {
   // peer_ca_der().
   static Result<TlsContext> stranger(const std::string& ca_pin);
 
+  // What the own certificate claims; nothing for a stranger or an unreadable name.
+  const std::optional<pki::Identity>& own() const;
+
   // Serialised session tickets for resumption: the newest one is handed to `keep` (client side).
   void on_ticket(std::function<void(std::string)> keep);
 

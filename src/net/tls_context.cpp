@@ -115,10 +115,12 @@ Result<void> TlsContext::State::use(const Credentials& credentials) {
   auto parsed = pki::parse_certificate(credentials.ca);
   if (!parsed) return std::unexpected(parsed.error());
   ca = std::move(*parsed);
-  const auto certificate = reinterpret_cast<const unsigned char*>(credentials.certificate.data());
+  // Once: each parse of a certificate costs libcrypto about as much as a whole key exchange.
+  auto leaf = pki::parse_certificate(credentials.certificate);
+  if (!leaf) return std::unexpected(leaf.error());
+  if (auto identity = pki::parse_identity(leaf->get())) own = std::move(*identity);
   const auto key = reinterpret_cast<const unsigned char*>(credentials.key.data());
-  if (SSL_CTX_use_certificate_ASN1(context, static_cast<int>(credentials.certificate.size()),
-                                   certificate) != 1)
+  if (SSL_CTX_use_certificate(context, leaf->get()) != 1)
     return fail_openssl("cannot use the certificate");
   if (SSL_CTX_use_PrivateKey_ASN1(EVP_PKEY_EC, context, key,
                                   static_cast<long>(credentials.key.size())) != 1)
@@ -156,6 +158,8 @@ Result<TlsContext> TlsContext::stranger(const std::string& ca_pin) {
   state->pin = ca_pin;
   return TlsContext(std::move(state));
 }
+
+const std::optional<pki::Identity>& TlsContext::own() const { return state_->own; }
 
 void TlsContext::on_ticket(std::function<void(std::string)> keep) {
   state_->keep_ticket = std::move(keep);

@@ -22,8 +22,9 @@ struct TlsContext::State {
   enum class Party { kServer, kClient };
   SSL_CTX* context = nullptr;
   bool is_server = false;
-  pki::X509Ptr ca;  // none in a stranger's context, which has
-  std::string pin;  // the SHA-256 of its key
+  std::optional<pki::Identity> own;  // what the own certificate claims
+  pki::X509Ptr ca;                   // none in a stranger's context, which has
+  std::string pin;                   // the SHA-256 of its key
   pki::Accept accept = pki::Accept::kValidOnly;
   std::function<void(std::string)> keep_ticket;
 

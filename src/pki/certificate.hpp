@@ -60,6 +60,8 @@ enum class Accept { kValidOnly, kExpiredToo };
 // peer is only told the code. Otherwise kDenied.
 Result<Identity> verify_leaf(const X509* leaf, const X509* ca, WallTime now,
                              Accept accept = Accept::kValidOnly);
+// The dates alone, as verify_leaf sees them.
+Result<void> check_validity(const Identity& identity, WallTime now, Accept accept);
 // True once `now` is past the certificate's end.
 bool is_expired(const Identity& identity, WallTime now);
 

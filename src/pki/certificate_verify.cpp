@@ -56,6 +56,8 @@ Result<void> check_signature(const X509* leaf, const X509* ca) {
   return {};
 }
 
+}  // namespace
+
 Result<void> check_validity(const Identity& identity, WallTime now, Accept accept) {
   const std::string who = std::string(role_name(identity.role)) + " " + identity.id;
   const std::string clock = "; the clock here says " + to_iso8601(now);
@@ -73,8 +75,6 @@ Result<void> check_validity(const Identity& identity, WallTime now, Accept accep
   }
   return {};
 }
-
-}  // namespace
 
 Result<std::string> parse_ca(const X509* ca) {
   X509* view = mutable_view(ca);
