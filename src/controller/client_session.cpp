@@ -160,9 +160,10 @@ void ClientSession::submit(wire::StreamId stream, const Upload& upload) {
               if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
               if (!self->hub_.store().disk_low()) return self->submit_now(stream, upload);
               self->driver_->session().reset(
-                  stream, {Code::kStore,
-                           "the controller's disk is full: new jobs are refused, others go on",
-                           "make room on its machine, then try again"});
+                  stream,
+                  {Code::kStore,
+                   "the controller's disk is full or nearly: new jobs are refused, others go on",
+                   "make room on its machine, then try again"});
               self->driver_->flush_soon();
             });
 }
