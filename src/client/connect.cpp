@@ -110,14 +110,15 @@ Result<Connector> Connector::load(const ConnectOptions& options) {
   return Connector(std::move(state));
 }
 
-net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial() {
+net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial(net::Patience patience,
+                                                                   Millis most) {
   State& state = *state_;
   const bool kept = persist_wanted(state.context);
   if (kept) {
     auto lent = co_await borrow(state.directory);
     if (lent) co_return std::move(lent);
   }
-  auto transport = co_await dial_directly();
+  auto transport = co_await dial_directly(patience, most);
   if (transport && kept && !std::exchange(state.keeper_started, true)) {
     ConnectOptions options = state.options;
     options.context = state.context.name;
@@ -126,7 +127,8 @@ net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial() {
   co_return transport;
 }
 
-net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial_directly() {
+net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial_directly(net::Patience patience,
+                                                                            Millis most) {
   State& state = *state_;
   if (!state.tls) {
     auto credentials = load_credentials(state.directory);
@@ -148,7 +150,8 @@ net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial_directly() {
       keep_ticket(state.directory + "/ticket", state.ticket);
     });
   }
-  net::DialOptions dial_options{state.context.addresses, state.timeout, state.ticket};
+  net::DialOptions dial_options{state.context.addresses, std::min(state.timeout, most),
+                                state.ticket, patience};
   auto transport = co_await net::dial(*state.tls, std::move(dial_options));
   if (!transport) co_return std::unexpected(transport.error());
   // A ticket that did not resume is of a controller that has restarted: make way for a new one.
@@ -197,26 +200,50 @@ net::Task<> Connector::renew_if_due(Remote& remote) {
   ::unlink((state.directory + "/ticket").c_str());  // it speaks for the old certificate
 }
 
-Result<wire::Map> call_once(const ConnectOptions& options, const std::string& verb,
-                            wire::Map args) {
-  auto connector = Connector::load(options);
-  if (!connector) return std::unexpected(connector.error());
-  asio::io_context context(1);
+namespace {
+
+// Asking these twice is asking once. job.wait is not here: how long a lost link is waited for there
+// is the verb's own flag.
+bool only_reads(std::string_view verb) {
+  for (const std::string_view one : {"whoami", "status", "node.ls", "node.show", "token.ls",
+                                     "user.ls", "job.ls", "job.show", "job.resolve"})
+    if (verb == one) return true;
+  return false;
+}
+
+Result<wire::Map> ask(Connector& connector, net::Patience patience, const std::string& verb,
+                      const wire::Map& args) {
   Result<wire::Map> result = fail(Code::kInternal, "no answer");
+  asio::io_context context(1);
   Remote remote(context.get_executor());
   const auto work = [&]() -> net::Task<> {
-    auto transport = co_await connector->dial();
+    auto transport = co_await connector.dial(patience);
     if (!transport) {
       result = std::unexpected(transport.error());
       co_return;
     }
-    remote.start(std::move(*transport), connector->hello());
-    result = co_await remote.call(verb, std::move(args));
-    if (result) co_await connector->renew_if_due(remote);
+    remote.start(std::move(*transport), connector.hello());
+    result = co_await remote.call(verb, args);
+    if (result) co_await connector.renew_if_due(remote);
     context.stop();
   };
   net::spawn(context.get_executor(), work());
   context.run();
+  return result;
+}
+
+}  // namespace
+
+Result<wire::Map> call_once(const ConnectOptions& options, const std::string& verb,
+                            wire::Map args) {
+  auto connector = Connector::load(options);
+  if (!connector) return std::unexpected(connector.error());
+  auto result = ask(*connector, net::Patience::kAfterCut, verb, args);
+  if (result || result.error().code != Code::kLinkLost) return result;
+  if (only_reads(verb)) return ask(*connector, net::Patience::kUntilTimeout, verb, args);
+  result.error().message = "the link went before the answer came: " + result.error().message;
+  if (verb != "job.wait" && verb != "node.wait")
+    result.error().hint = "it may have been done or not: look, then try again if need be";
   return result;
 }
 

@@ -23,10 +23,13 @@ class Connector {
   Connector(Connector&&) noexcept;
   Connector& operator=(Connector&&) noexcept;
 
-  // A transport that the controller's identity was checked on (or the kept connection's socket).
-  net::Task<Result<std::unique_ptr<net::Transport>>> dial();
+  // A transport that the controller's identity was checked on (or the kept connection's socket),
+  // within --connect-timeout, or `most` if that is less.
+  net::Task<Result<std::unique_ptr<net::Transport>>> dial(
+      net::Patience patience = net::Patience::kAfterCut, Millis most = Millis::max());
   // The same, but always by TLS.
-  net::Task<Result<std::unique_ptr<net::Transport>>> dial_directly();
+  net::Task<Result<std::unique_ptr<net::Transport>>> dial_directly(
+      net::Patience patience = net::Patience::kAfterCut, Millis most = Millis::max());
   // Past half of its life the certificate is renewed on the session; a failure is left to the next
   // time.
   net::Task<> renew_if_due(Remote& remote);
@@ -42,8 +45,9 @@ class Connector {
   std::unique_ptr<State> state_;
 };
 
-// Connects, waits for HELLO, makes one call on an io_context of its own, disconnects. For the
-// simple verbs.
+// Connects, makes one call on an io_context of its own, disconnects. For the simple verbs. A
+// question that changes nothing is put once more when the connection broke before its answer; of
+// another one it is then not known whether it was done, and the hint says so.
 Result<wire::Map> call_once(const ConnectOptions& options, const std::string& verb, wire::Map args);
 
 }  // namespace rexec::client

@@ -184,14 +184,14 @@ class Keeper {
   }
   // A client that found the certificate past half of its life has renewed it.
   void take_new_certificate() {
-    struct stat info {};
+    struct stat info{};
     const std::string path = connector_.context_directory() + "/cert.der";
     if (::stat(path.c_str(), &info) != 0 || info.st_ino == std::exchange(certificate_, info.st_ino))
       return;
     if (auto fresh = Connector::load(options_)) connector_ = std::move(*fresh);
   }
   net::Task<> dial() {
-    auto transport = co_await connector_.dial_directly();
+    auto transport = co_await connector_.dial_directly(net::Patience::kOneRound);
     dialling_ = false;
     if (!transport) {
       waiting_

@@ -2,6 +2,8 @@
 
 #include <variant>
 
+#include "src/base/check.hpp"
+
 namespace rexec::client {
 
 using namespace wire;  // the event types
@@ -17,6 +19,7 @@ void Remote::start(std::unique_ptr<net::Transport> transport, Map hello) {
   options.side = Side::kDialler;
   options.max_streams = 65'536;  // the controller opens one for each job of a fan-out
   options.now = BootClock::now();
+  has_hello_ = false;
   driver_ = std::make_shared<net::SessionDriver>(executor_, std::move(transport), options);
   driver_->session().send_hello(std::move(hello));
   driver_->start(*this);
@@ -39,6 +42,7 @@ net::Task<Result<Map>> Remote::call(std::string verb, Map args) {
 }
 
 StreamId Remote::open(std::string_view kind, Map args, StreamHandler& stream_handler) {
+  check(alive(), "streams are opened on a session that lives");
   const StreamId id = session().open(kind, std::move(args));
   streams_[id] = &stream_handler;
   flush();
@@ -55,6 +59,15 @@ void Remote::close(const Error& reason) {
   const auto driver = driver_;
   driver->session().close(reason);
   driver->flush();
+}
+
+// A controller that does not take the certificate says so below the session: no other try mends it.
+Error Remote::in_words(Error error) const {
+  if (error.code != Code::kLinkLost) return error;
+  if (driver_->transport().failure_kind() == net::Failure::kRefused)
+    return {Code::kNotSignedIn, error.message, "sign in again: rexec login rx1_…"};
+  if (error.hint.empty()) error.hint = "try again; which step fails: rexec doctor";
+  return error;
 }
 
 void Remote::ended(const Error& error) {
@@ -103,7 +116,7 @@ void Remote::on_event(Event event) {
     has_hello_ = true;
     hello_came_.notify();
   } else if (auto* closed = std::get_if<event::Closed>(&event)) {
-    ended(closed->error);
+    ended(in_words(std::move(closed->error)));
   }
 }
 

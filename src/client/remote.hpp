@@ -33,7 +33,7 @@ class Remote final : public net::SessionHandler {
   Remote& operator=(const Remote&) = delete;
 
   // Takes a connected transport, says HELLO as a user; returns at once: requests may follow in the
-  // same flight.
+  // same flight. alive() from here on until on_closed, which comes in a later turn.
   void start(std::unique_ptr<net::Transport> transport, wire::Map hello);
   // Waits for the controller's HELLO (or its CLOSE).
   net::Task<Result<wire::Map>> greeted();
@@ -73,6 +73,7 @@ class Remote final : public net::SessionHandler {
     net::Notifier done;
     Result<wire::Map> result = wire::Map::object();
   };
+  Error in_words(Error error) const;
   void ended(const Error& error);
   StreamHandler* handler(wire::StreamId stream);
 

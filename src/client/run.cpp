@@ -59,15 +59,45 @@ bool Run::Impl::done() const {
   return std::all_of(jobs_.begin(), jobs_.end(), [](const auto& job) { return job->finished(); });
 }
 
-bool Run::Impl::late() const {
-  return down_since_ != BootTime{} && BootClock::now() >= down_since_ + plan_.reconnect;
+bool Run::Impl::late() const { return patience_left() <= Millis{0}; }
+
+// Of --reconnect, from the first break on.
+Millis Run::Impl::patience_left() const {
+  if (down_since_ == BootTime{}) return plan_.reconnect + Millis{1};
+  return std::chrono::ceil<Millis>(down_since_ + plan_.reconnect - BootClock::now());
 }
 
-// False when it is final that there is no session.
+void Run::Impl::link_is_down() {
+  if (!std::exchange(told_down_, true)) observer_.link(false, last_error_.message);
+}
+
+// Jobs were accepted or attached: the next break begins a new count.
+void Run::Impl::link_is_back() {
+  backoff_.reset();
+  down_since_ = {};
+  broke_before_ = false;
+  if (std::exchange(told_down_, false)) observer_.link(true, {});
+}
+
+// Before the next dial: a moment after the first break, then longer and longer.
+net::Task<> Run::Impl::pause() {
+  const bool again = std::exchange(broke_before_, true);
+  const Millis wait = again ? backoff_.next() : Millis{20};
+  const BootTime until = BootClock::now() + std::min(wait, std::max(patience_left(), Millis{0}));
+  // Who leaves does not wait for the end of it.
+  for (BootTime now = BootClock::now(); now < until && !done(); now = BootClock::now())
+    co_await news_.wait_for(std::chrono::ceil<Millis>(until - now));
+}
+
+// False when it is final that there is no session. Until a controller has taken a connection nobody
+// can have the submit: then one dial decides, within --connect-timeout.
 net::Task<bool> Run::Impl::connect() {
   while (!done()) {
-    auto transport = co_await connector_.dial();
+    const auto patience = ever_connected_ ? net::Patience::kOneRound : net::Patience::kAfterCut;
+    const Millis most = ever_connected_ ? patience_left() : Millis::max();
+    auto transport = co_await connector_.dial(patience, most);
     if (transport) {
+      ever_connected_ = true;
       remote_.start(std::move(*transport), connector_.hello());
       co_return true;
     }
@@ -77,8 +107,8 @@ net::Task<bool> Run::Impl::connect() {
       co_return false;
     }
     if (late()) co_return false;
-    if (!std::exchange(told_down_, true)) observer_.link(false, last_error_.message);
-    co_await net::sleep_for_real(backoff_.next());
+    link_is_down();
+    co_await pause();
   }
   co_return false;
 }
@@ -89,12 +119,7 @@ net::Task<> Run::Impl::hold_session() {
   else
     attach_missing();
   auto hello = co_await remote_.greeted();
-  if (!hello) {
-    if (is_final(hello.error().code) || !ever_connected_) give_up(hello.error());
-    co_return;
-  }
-  ever_connected_ = true;
-  backoff_.reset();
+  if (!hello) co_return;  // lost_session() has judged it
   if (remote_.alive()) co_await connector_.renew_if_due(remote_);
   while (remote_.alive() && !done() && !late()) {
     const bool news = co_await news_.wait_for(Millis{1'000});
@@ -109,9 +134,12 @@ net::Task<RunResult> Run::Impl::run() {
     const bool connected = co_await connect();
     if (!connected) break;
     co_await hold_session();
-    if (done() || late()) break;
+    if (done()) break;
     if (down_since_ == BootTime{}) down_since_ = BootClock::now();
-    if (!remote_.alive() && !done()) co_await net::sleep_for_real(Millis{20});
+    if (late()) break;
+    if (remote_.alive()) continue;
+    if (!accepted_) link_is_down();
+    co_await pause();
   }
   if (remote_.alive()) remote_.close({Code::kLinkLost, "done", {}});
   co_return result();
@@ -132,9 +160,14 @@ RunResult Run::Impl::result() {
                       "the job may still run: rexec job show " + jobs_.front()->info().job};
     if (failure_) out.error = failure_;
   } else {
-    out.error = failure_ ? *failure_ : last_error_;
     // The submit may have reached the controller: only a definite refusal says that nothing runs.
     out.lost = !failure_ && ever_connected_;
+    out.error = failure_ ? *failure_
+                         : Error{Code::kLinkLost,
+                                 "the link was away for longer than --reconnect before the job was "
+                                 "accepted: " +
+                                     last_error_.message,
+                                 "it may have been started: rexec ps"};
   }
   return out;
 }

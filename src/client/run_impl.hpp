@@ -37,6 +37,7 @@ class Run::Impl {
       if (owner_.remote_.alive()) owner_.remote_.forget(stream);
     }
     void on_reset(const Error& error) override {
+      forget();
       if (error.code != Code::kLinkLost && is_final(error.code))
         owner_.give_up(error);
       else if (error.code != Code::kLinkLost)
@@ -45,10 +46,15 @@ class Run::Impl {
     void on_credit(std::uint64_t) override { pump(); }
     void begin();
     void pump();
+    // Nothing is sent before the next begin().
+    void forget() { stream = 0; }
+    bool under_way() const { return stream != 0; }
+    bool was_repeated() const { return begun_ > 1; }
     wire::StreamId stream = 0;
 
    private:
     Impl& owner_;
+    unsigned begun_ = 0;
     std::size_t sent_ = 0;
     bool ended_ = false;
   };
@@ -84,6 +90,10 @@ class Run::Impl {
   bool late() const;
   net::Task<bool> connect();
   net::Task<> hold_session();
+  net::Task<> pause();
+  Millis patience_left() const;
+  void link_is_back();
+  void link_is_down();
   RunResult result();
 
   net::Executor executor_;
@@ -102,9 +112,10 @@ class Run::Impl {
   std::vector<std::unique_ptr<Early>> early_streams_;
   std::optional<Error> failure_;
   Error last_error_;
-  BootTime down_since_{};
+  BootTime down_since_{};  // a session broke then, and nothing has come of another one yet
+  bool broke_before_ = false;
   bool accepted_ = false;
-  bool ever_connected_ = false;
+  bool ever_connected_ = false;  // a controller has taken a connection, and perhaps the submit
   bool told_down_ = false;
   bool resubmit_ = false;
   bool left_ = false;

@@ -8,6 +8,7 @@ namespace rexec::client {
 void Run::Impl::Submit::begin() {
   sent_ = 0;
   ended_ = false;
+  ++begun_;
   const RunPlan& plan = owner_.plan_;
   stream = owner_.remote_.open("submit",
                                {{"request", plan.request},
@@ -42,11 +43,7 @@ void Run::Impl::Submit::pump() {
 void Run::Impl::add_job(const JobInfo& info) {
   const std::size_t index = jobs_.size();
   Attachment::Hooks hooks;
-  hooks.on_attached = [this](Attachment&) {
-    backoff_.reset();  // the node is there: the next cut begins a new count
-    if (std::exchange(told_down_, false)) observer_.link(true, {});
-    down_since_ = {};
-  };
+  hooks.on_attached = [this](Attachment&) { link_is_back(); };
   hooks.on_finished = [this](Attachment&) { news_.notify(); };
   hooks.on_stdin_taken = [this] { release_stdin(); };
   hooks.on_broken = [this](Attachment& job, const Error& error) { on_broken(job, error); };
@@ -75,6 +72,7 @@ void Run::Impl::on_accepted(const wire::Map& map) {
   }
   const bool first = !std::exchange(accepted_, true);
   const bool again = std::exchange(resubmit_, false);
+  if (first) link_is_back();
   if (first && !again) observer_.accepted(wire::text_or(map, "run"), infos);
   bind_early();
   if (plan_.mode == "detached") return news_.notify();
@@ -125,12 +123,14 @@ StreamHandler* Run::Impl::take_stream(wire::StreamId stream, const std::string& 
 void Run::Impl::lost_session(const Error& error) {
   last_error_ = error;
   early_streams_.clear();
+  submit_.forget();
   if (is_final(error.code)) give_up(error);
   news_.notify();
 }
 
 void Run::Impl::refused_for_now(const Error& error) {
-  if (!ever_connected_ || !accepted_) return give_up(error);
+  // Of a submit that is repeated an earlier one may have started the job: its node may come back.
+  if (!accepted_ && !submit_.was_repeated()) return give_up(error);
   last_error_ = error;
   schedule_retry();
 }
@@ -150,13 +150,13 @@ void Run::Impl::on_broken(Attachment& job, const Error& error) {
 }
 
 void Run::Impl::schedule_retry() {
-  if (!std::exchange(told_down_, true)) observer_.link(false, last_error_.message);
+  link_is_down();
   retry_.arm(backoff_.next(), [this] {
     if (!remote_.alive()) return;
-    if (resubmit_)
-      submit_.begin();
-    else
+    if (accepted_ && !resubmit_)
       attach_missing();
+    else if (accepted_ || !submit_.under_way())
+      submit_.begin();
     news_.notify();
   });
 }

@@ -4,12 +4,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "src/net/listener.hpp"
+#include "src/net/tls_failure.hpp"
 
 namespace rexec::net {
 namespace {
 
 constexpr Millis kPerAddress{2'000};
+constexpr Millis kBetweenRounds{50};
+// Handshakes cut short before it is believed that this will not change.
+constexpr int kMostCuts = 10;
 
 using Endpoints = std::vector<asio::ip::tcp::endpoint>;
 
@@ -33,7 +39,7 @@ Task<Endpoints> resolve(std::string host, std::uint16_t port, std::string& why) 
 }
 
 // A connected socket, or -1 with the reason.
-Task<int> connect_to(asio::ip::tcp::endpoint endpoint, Millis limit, std::string& why) {
+Task<int> connect_to(asio::ip::tcp::endpoint endpoint, Millis limit, TlsFailure& failure) {
   const auto executor = co_await asio::this_coro::executor;
   asio::ip::tcp::socket socket(executor);
   Timer deadline(executor);
@@ -45,18 +51,21 @@ Task<int> connect_to(asio::ip::tcp::endpoint endpoint, Millis limit, std::string
   co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
   deadline.cancel();
   if (!socket.is_open()) {
-    why = "no answer within " + format_duration(limit);
+    failure = {"no answer within " + format_duration(limit), Failure::kOther};
     co_return -1;
   }
   if (error) {
-    why = error.message();
+    // Taken and dropped before this could look: a cut, as it is a moment later.
+    const bool was_taken = error.value() == EPIPE || error.value() == ECONNRESET;
+    failure = was_taken ? failure_of_errno(error.value(), {"the controller", true})
+                        : TlsFailure{error.message(), Failure::kOther};
     co_return -1;
   }
   const int fd = socket.release(error);
   co_return fd;
 }
 
-Task<bool> shake_hands(TlsTransport& transport, Millis limit, std::string& why) {
+Task<bool> shake_hands(TlsTransport& transport, Millis limit, std::string& why, bool& is_late) {
   const auto executor = co_await asio::this_coro::executor;
   BorrowedDescriptor descriptor(executor, transport.fd());
   Timer deadline(executor);
@@ -74,58 +83,105 @@ Task<bool> shake_hands(TlsTransport& transport, Millis limit, std::string& why) 
     if (!late) status = transport.handshake();
   }
   deadline.cancel();
+  is_late = late;
   if (status == Io::kDone) co_return true;
   why = late ? "the TLS handshake took longer than " + format_duration(limit) : transport.failure();
   co_return false;
+}
+
+// What one round over the addresses has met.
+struct Round {
+  std::string reasons;
+  Code code = Code::kControllerDown;
+  bool was_cut = false;  // by a peer that had taken the connection
+
+  void note(const std::string& address, const std::string& why) {
+    reasons += (reasons.empty() ? "" : "; ") + address + ": " + why;
+  }
+};
+
+// TLS on a connected socket, or nullptr.
+Task<std::unique_ptr<TlsTransport>> greet(TlsContext& tls, int fd, std::string ticket, Millis limit,
+                                          std::string address, Round& round) {
+  auto transport = TlsTransport::connect(tls, fd, ticket);
+  std::string why;
+  bool late = false;
+  const bool greeted = co_await shake_hands(*transport, limit, why, late);
+  if (greeted) co_return transport;
+  if (const auto& refusal = transport->refusal())
+    round.code = refusal->code == Code::kExpired ? Code::kExpired : Code::kPinMismatch;
+  else if (!late && transport->failure_kind() == Failure::kCut)
+    round.was_cut = true;
+  round.note(address, why);
+  co_return nullptr;
+}
+
+Task<std::unique_ptr<TlsTransport>> try_all(TlsContext& tls, const DialOptions& options,
+                                            BootTime give_up, Round& round) {
+  for (std::size_t i = 0; i < options.addresses.size(); ++i) {
+    const std::string& address = options.addresses[i];
+    auto parts = split_address(address);
+    if (!parts) {
+      round.note(address, parts.error().message);
+      continue;
+    }
+    std::string why;
+    auto endpoints = co_await resolve(parts->first, parts->second, why);
+    if (endpoints.empty()) round.note(address, why);
+    for (const auto& endpoint : endpoints) {
+      const auto left = std::chrono::ceil<Millis>(give_up - BootClock::now());
+      if (left <= Millis{0}) {
+        round.note(address, "not tried, " + format_duration(options.timeout) + " were over before");
+        break;
+      }
+      const bool last = i + 1 == options.addresses.size() && &endpoint == &endpoints.back();
+      const Millis limit = last ? left : std::min(left, kPerAddress);
+      TlsFailure failure;
+      const int fd = co_await connect_to(endpoint, limit, failure);
+      if (fd < 0) {
+        round.was_cut |= failure.kind == Failure::kCut;
+        round.note(address, failure.why);
+        continue;
+      }
+      auto transport = co_await greet(tls, fd, options.ticket, limit, address, round);
+      if (transport) co_return transport;
+    }
+  }
+  co_return nullptr;
+}
+
+std::unexpected<Error> explain(const Round& round) {
+  if (round.code == Code::kExpired)
+    return fail(round.code, "the controller cannot be trusted (" + round.reasons + ")",
+                "if the clocks are right: on the controller's machine, rexec controller status");
+  if (round.code == Code::kPinMismatch)
+    return fail(
+        round.code,
+        "the controller is not the one this context or token belongs to (" + round.reasons + ")",
+        "was the controller set up anew? then sign in again with a new token: rexec login rx1_…");
+  const std::string reasons = round.reasons.empty() ? "no address is known" : round.reasons;
+  return fail(round.code, "no controller answers (" + reasons + ")",
+              "is it running? on its machine: rexec controller status");
 }
 
 }  // namespace
 
 Task<Result<std::unique_ptr<TlsTransport>>> dial(TlsContext& tls, DialOptions options) {
   const BootTime give_up = BootClock::now() + options.timeout;
-  std::string reasons;
-  Code code = Code::kControllerDown;
-  const auto note = [&](const std::string& address, const std::string& why) {
-    reasons += (reasons.empty() ? "" : "; ") + address + ": " + why;
-  };
-  for (std::size_t i = 0; i < options.addresses.size(); ++i) {
-    const std::string& address = options.addresses[i];
-    auto parts = split_address(address);
-    if (!parts) {
-      note(address, parts.error().message);
-      continue;
-    }
-    std::string why;
-    auto endpoints = co_await resolve(parts->first, parts->second, why);
-    if (endpoints.empty()) note(address, why);
-    for (const auto& endpoint : endpoints) {
-      const auto left = std::chrono::duration_cast<Millis>(give_up - BootClock::now());
-      if (left <= Millis{0}) break;
-      const bool last = i + 1 == options.addresses.size() && &endpoint == &endpoints.back();
-      const Millis limit = last ? left : std::min(left, kPerAddress);
-      const int fd = co_await connect_to(endpoint, limit, why);
-      if (fd < 0) {
-        note(address, why);
-        continue;
-      }
-      auto transport = TlsTransport::connect(tls, fd, options.ticket);
-      const bool greeted = co_await shake_hands(*transport, limit, why);
-      if (greeted) co_return std::move(transport);
-      if (const auto& refusal = transport->refusal())
-        code = refusal->code == Code::kExpired ? Code::kExpired : Code::kPinMismatch;
-      note(address, why);
-    }
+  Patience patience = options.patience;
+  for (int cuts = 0;;) {
+    Round round;
+    auto transport = co_await try_all(tls, options, give_up, round);
+    if (transport) co_return std::move(transport);
+    cuts += round.was_cut ? 1 : 0;
+    // One that starts again refuses for a while; one that only ever hangs up does not want us.
+    if (round.was_cut && patience == Patience::kAfterCut) patience = Patience::kUntilTimeout;
+    const auto left = std::chrono::floor<Millis>(give_up - BootClock::now());
+    if (round.code != Code::kControllerDown || round.reasons.empty() || cuts >= kMostCuts ||
+        patience != Patience::kUntilTimeout || left <= Millis{0})
+      co_return explain(round);
+    co_await sleep_for_real(std::min(left, kBetweenRounds));
   }
-  if (reasons.empty()) reasons = "no address is known";
-  if (code == Code::kExpired)
-    co_return fail(code, "the controller cannot be trusted (" + reasons + ")",
-                   "if the clocks are right: on the controller's machine, rexec controller status");
-  if (code == Code::kPinMismatch)
-    co_return fail(
-        code, "the controller is not the one this context or token belongs to (" + reasons + ")",
-        "was the controller set up anew? then sign in again with a new token: rexec login rx1_…");
-  co_return fail(code, "no controller answers (" + reasons + ")",
-                 "is it running? on its machine: rexec controller status");
 }
 
 }  // namespace rexec::net

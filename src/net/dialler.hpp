@@ -1,6 +1,6 @@
 // Reaches a controller: tries its addresses in order, each for at most 2 s while others are left,
-// resolves names anew at each dial, and finishes the TLS handshake. It does not reconnect: who owns
-// the session does (Backoff).
+// resolves names anew at each round, and finishes the TLS handshake. It does not reconnect: who
+// owns the session does (Backoff).
 #pragma once
 
 #include <memory>
@@ -13,10 +13,16 @@
 
 namespace rexec::net {
 
+// What follows when no address could be reached: the error at once; further rounds when the
+// controller hung up in the middle of a handshake, as one does that is killed or starts again; or
+// further rounds whatever the reason, because it was there a moment ago.
+enum class Patience { kOneRound, kAfterCut, kUntilTimeout };
+
 struct DialOptions {
   std::vector<std::string> addresses;  // HOST:PORT, tried in order
   Millis timeout{10'000};              // for the whole dial
   std::string ticket;                  // TLS session to resume, may be empty
+  Patience patience = Patience::kOneRound;
 };
 
 // kControllerDown with every address and its reason; kPinMismatch and kKeyExposed style errors when

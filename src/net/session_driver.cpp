@@ -68,7 +68,6 @@ void SessionDriver::start(SessionHandler& handler) {
   handler_ = &handler;
   arm_tick();
   asio::post(descriptor_.get_executor(), [self = shared_from_this()] { self->on_readable(); });
-  flush();
 }
 
 void SessionDriver::detach(const Error& reason) {

@@ -38,7 +38,9 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
                 wire::SessionOptions options, EndTimes end_times = {});
   ~SessionDriver();
 
-  // Keeps itself alive until Closed. The handler must outlive that, or detach() first.
+  // Keeps itself alive until Closed. The handler must outlive that, or detach() first. It is not
+  // called before the current turn is over, not even when the peer has gone: who starts a session
+  // may use it for the rest of the turn.
   void start(SessionHandler& handler);
   // The handler is not called any more; the session is closed with `reason` and what is queued is
   // still written.

@@ -10,33 +10,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "src/base/check.hpp"
+#include "src/net/tls_failure.hpp"
 #include "src/net/tls_state.hpp"
-#include "src/pki/openssl.hpp"
 
 namespace rexec::net {
-namespace {
-
-// OpenSSL's reason; an alert about our certificate in words.
-std::string what_failed() {
-  const int reason = ERR_GET_REASON(ERR_peek_error());
-  std::string text = pki::openssl_error();
-  switch (reason) {
-    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
-    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
-      return "the other side refuses our certificate (" + text + ")";
-    default:
-      return text;
-  }
-}
-
-}  // namespace
-
 TlsTransport::TlsTransport(SSL* ssl, int fd)
     : ssl_(ssl), fd_(fd), output_(fd), notes_(std::make_unique<TlsNotes>()) {
   const int on = 1;
@@ -84,10 +63,11 @@ IoResult TlsTransport::explain(int result) {
     case SSL_ERROR_ZERO_RETURN:
       return {Io::kEof, 0};
     case SSL_ERROR_SYSCALL:
-      failure_ = errno != 0 ? std::strerror(errno) : "the connection ended without a close";
+      note(failure_of_errno(errno, moment()));
       break;
     default:
-      failure_ = refusal() ? refusal()->message : what_failed();
+      note(failure_of_openssl(moment()));
+      if (refusal()) note({refusal()->message, Failure::kOther});
   }
   broken_ = true;
   output_.flush();  // the alert that says why to the peer
@@ -101,8 +81,10 @@ Io TlsTransport::handshake() {
   const int done = SSL_do_handshake(ssl_);
   if (done != 1) {
     const Io status = explain(done).status;
+    if (status == Io::kEof) note(failure_of_errno(0, moment()));
     return status == Io::kEof ? Io::kFailed : status;
   }
+  greeted_ = true;
   return read_peer() ? Io::kDone : fail_with(std::move(failure_));
 }
 
@@ -186,11 +168,25 @@ IoResult TlsTransport::gather(ByteSpan from) {
 Io TlsTransport::flush() {
   if (broken_) return Io::kFailed;
   const Io status = output_.flush();
-  return status == Io::kFailed ? fail_with(std::strerror(errno)) : status;
+  if (status == Io::kFailed) {
+    note(failure_of_errno(errno, moment()));
+    broken_ = true;
+  }
+  return status;
+}
+
+// A dialler's peer is the controller, as far as is known before its certificate is.
+TlsMoment TlsTransport::moment() const {
+  return {SSL_is_server(ssl_) == 1 ? "the other side" : "the controller", !greeted_};
+}
+
+void TlsTransport::note(TlsFailure failure) {
+  failure_ = std::move(failure.why);
+  failure_kind_ = failure.kind;
 }
 
 Io TlsTransport::fail_with(std::string why) {
-  failure_ = std::move(why);
+  note({std::move(why), Failure::kOther});
   broken_ = true;
   return Io::kFailed;
 }

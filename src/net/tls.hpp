@@ -2,7 +2,7 @@
 // certificates are good is decided here (chain to the cluster's CA, one rexec URI, P-256); what
 // their holder may do is not. Expiry and revocation are left to the session, because an expired
 // node may still renew itself; a resumed session carries its certificate too, so the same checks
-// apply to it. Only tls.cpp and tls_context.cpp include <openssl/ssl.h>.
+// apply to it. Only tls*.cpp include <openssl/ssl.h>.
 #pragma once
 
 #include <functional>
@@ -28,7 +28,9 @@ struct Credentials {
 };
 
 class TlsTransport;
-struct TlsNotes;  // tls_state.hpp
+struct TlsNotes;    // tls_state.hpp
+struct TlsFailure;  // tls_failure.hpp
+struct TlsMoment;
 
 class TlsContext {
  public:
@@ -89,21 +91,26 @@ class TlsTransport final : public Transport {
   void shutdown() override;
   int fd() const override { return fd_; }
   const std::string& failure() const override { return failure_; }
+  Failure failure_kind() const override { return failure_kind_; }
 
  private:
   TlsTransport(SSL* ssl, int fd);
   IoResult explain(int result);
   IoResult put(ByteSpan from);
   Io fail_with(std::string why);
+  TlsMoment moment() const;
+  void note(TlsFailure failure);
   bool read_peer();
 
   SSL* ssl_;
   int fd_;
   TlsOutput output_;
+  bool greeted_ = false;
   bool broken_ = false;
   std::optional<pki::Identity> peer_;
   std::unique_ptr<TlsNotes> notes_;
   std::string failure_;
+  Failure failure_kind_ = Failure::kCut;
 };
 
 }  // namespace rexec::net

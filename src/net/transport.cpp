@@ -20,7 +20,7 @@ IoResult PlainTransport::read(MutableBytes to) {
   if (n > 0) return {Io::kDone, static_cast<std::size_t>(n)};
   if (n == 0) return {Io::kEof, 0};
   if (errno == EAGAIN || errno == EINTR) return {Io::kWantRead, 0};
-  failure_ = std::strerror(errno);
+  failure_ = std::string("the kept connection broke: ") + std::strerror(errno);
   return {Io::kFailed, 0};
 }
 
@@ -28,7 +28,7 @@ IoResult PlainTransport::write(ByteSpan from) {
   const ssize_t n = ::send(fd_, from.data(), from.size(), MSG_NOSIGNAL);
   if (n >= 0) return {Io::kDone, static_cast<std::size_t>(n)};
   if (errno == EAGAIN || errno == EINTR) return {Io::kWantWrite, 0};
-  failure_ = std::strerror(errno);
+  failure_ = std::string("the kept connection broke: ") + std::strerror(errno);
   return {Io::kFailed, 0};
 }
 

@@ -13,6 +13,10 @@ namespace rexec::net {
 
 enum class Io { kDone, kWantRead, kWantWrite, kEof, kFailed };
 
+// What kFailed was about: the connection broke, which a new one may mend; the peer refuses us for
+// good; something else is wrong with the peer or its bytes.
+enum class Failure { kCut, kRefused, kOther };
+
 struct IoResult {
   Io status = Io::kDone;
   std::size_t bytes = 0;
@@ -34,8 +38,9 @@ class Transport {
   // Tells the peer that nothing follows; does not wait.
   virtual void shutdown() = 0;
   virtual int fd() const = 0;
-  // Why the last call gave kFailed.
+  // Why the last call gave kFailed, in words for a person.
   virtual const std::string& failure() const = 0;
+  virtual Failure failure_kind() const { return Failure::kCut; }
 };
 
 // Owns `fd`, which is a connected Unix stream socket; made non-blocking here.

@@ -10,6 +10,7 @@ import threading
 
 CHUNK = 65536
 CUT = "cut"          # end the connections with RST; the dialler must come back
+END = "end"          # the same with FIN, as a process that is killed ends them
 CARRY_ON = "go on"
 
 
@@ -174,16 +175,25 @@ class Proxy:
             self.trouble, verdict = error, CARRY_ON
         with self._lock:
             self._held = False
-            if verdict == CUT:
-                self._cut_all()
+            if verdict in (CUT, END):
+                self._cut_all(_reset if verdict == CUT else _end)
             self._acting -= 1
             self._lock.notify_all()
 
-    def _cut_all(self):
+    def _cut_all(self, how=None):
         for pair in self._pairs:
             for side in pair:
-                _reset(side)
+                (how or _reset)(side)
         self._pairs.clear()
+
+
+def _end(side):
+    """What is on its way arrives; whatever the peer sends from now on is answered by RST."""
+    try:
+        side.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    side.close()
 
 
 def _reset(side):

@@ -32,6 +32,42 @@ struct Mute {
   }
 };
 
+// Takes connections and ends each at its first bytes, as a controller that dies during the
+// handshake; after `most` of them it is gone.
+class Dying {
+ public:
+  Dying(asio::io_context& context, int most) : acceptor_(context), most_(most) {
+    const asio::ip::tcp::endpoint any(asio::ip::address_v4::loopback(), 0);
+    acceptor_.open(any.protocol());
+    acceptor_.bind(any);
+    acceptor_.listen();
+    port = acceptor_.local_endpoint().port();
+    address = "127.0.0.1:" + std::to_string(port);
+    spawn(context.get_executor(), die());
+  }
+  std::string address;
+  std::uint16_t port = 0;
+  int died = 0;
+  std::function<void()> on_gone;
+
+ private:
+  Task<> die() {
+    while (died < most_) {
+      asio::error_code error;
+      auto socket =
+          co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
+      if (error) co_return;
+      co_await socket.async_wait(asio::ip::tcp::socket::wait_read,
+                                 asio::redirect_error(asio::use_awaitable, error));
+      ++died;
+    }
+    acceptor_.close();
+    if (on_gone) on_gone();
+  }
+  asio::ip::tcp::acceptor acceptor_;
+  int most_;
+};
+
 struct Dialled {
   std::unique_ptr<TlsTransport> transport;
   std::optional<Error> error;
@@ -49,11 +85,13 @@ Task<> dial_into(TlsContext& tls, DialOptions options, Dialled& out) {
 struct Rig {
   Cluster cluster;
   asio::io_context context{1};
-  Dialled dial(TlsContext& tls, std::vector<std::string> addresses, Millis timeout = 10s) {
+  Dialled dial(TlsContext& tls, std::vector<std::string> addresses, Millis timeout = 10s,
+               Patience patience = Patience::kOneRound) {
     Dialled out;
     DialOptions options;
     options.addresses = std::move(addresses);
     options.timeout = timeout;
+    options.patience = patience;
     spawn(context.get_executor(), dial_into(tls, std::move(options), out));
     run_until(context, [&] { return out.transport || out.error; });
     return out;
@@ -64,12 +102,13 @@ struct Controller {
   TlsContext tls;
   std::vector<std::unique_ptr<TlsTransport>> accepted;
   Listener listener;
-  Controller(asio::io_context& context, TlsContext server)
+  Controller(asio::io_context& context, TlsContext server,
+             const std::string& address = "127.0.0.1:0")
       : tls(std::move(server)),
         listener(context, tls, {}, [this](std::unique_ptr<TlsTransport> transport, auto) {
           accepted.push_back(std::move(transport));
         }) {
-    REQUIRE(listener.listen("127.0.0.1:0").has_value());
+    REQUIRE(listener.listen(address).has_value());
   }
 };
 
@@ -143,6 +182,54 @@ TEST_CASE("dialler: a controller whose certificate has ended is told with both c
   REQUIRE(got.error.has_value());
   CHECK(got.error->code == Code::kExpired);
   CHECK(got.error->message.find("the clock here says") != std::string::npos);
+}
+
+TEST_CASE("dialler: a controller that dies in a handshake and comes back is waited for") {
+  Rig rig;
+  TlsContext user = rig.cluster.user();
+  std::optional<Controller> reborn;
+  Dying dying(rig.context, 3);
+  dying.on_gone = [&] {
+    TlsContext server = rig.cluster.server();
+    reborn.emplace(rig.context, std::move(server), dying.address);
+  };
+  const auto got = rig.dial(user, {dying.address}, 10s, Patience::kAfterCut);
+  CHECK(got.transport);
+  CHECK(dying.died == 3);
+}
+
+TEST_CASE("dialler: without patience a cut handshake is an error, in plain words") {
+  Rig rig;
+  TlsContext user = rig.cluster.user();
+  Dying dying(rig.context, 1);
+  const auto got = rig.dial(user, {dying.address});
+  REQUIRE(got.error.has_value());
+  CHECK(got.error->code == Code::kControllerDown);
+  CHECK(got.error->message == "no controller answers (" + dying.address +
+                                  ": the controller closed the connection during the handshake)");
+}
+
+TEST_CASE("dialler: who only ever hangs up is believed after a while, who refuses at once") {
+  Rig rig;
+  TlsContext user = rig.cluster.user();
+  Dying dying(rig.context, 1'000);
+  const BootTime begun = BootClock::now();
+  CHECK(rig.dial(user, {dying.address}, 60s, Patience::kAfterCut).error.has_value());
+  const Mute dead(Mute::Kind::kRefuses);
+  CHECK(rig.dial(user, {dead.address}, 60s, Patience::kAfterCut).error.has_value());
+  CHECK(BootClock::now() - begun < 20s);
+}
+
+TEST_CASE("dialler: a time limit that is over too soon is not an address that is missing") {
+  Rig rig;
+  TlsContext user = rig.cluster.user();
+  const Mute silent(Mute::Kind::kNeverAnswers);
+  const auto got = rig.dial(user, {silent.address, silent.address}, 1ms);
+  REQUIRE(got.error.has_value());
+  CHECK(got.error->message.find(silent.address + ": ") != std::string::npos);
+  CHECK(got.error->message.find("not tried, 1ms were over before") != std::string::npos);
+  const auto none = rig.dial(user, {});
+  CHECK(none.error->message.find("no address is known") != std::string::npos);
 }
 
 TEST_CASE("dialler: localhost needs no resolver") {

@@ -187,6 +187,21 @@ TEST_CASE("driver: a peer that goes away is told apart by how it went") {
   }
 }
 
+TEST_CASE("driver: who starts a session on a dead connection hears of it in a later turn") {
+  TransportPair pair = plain_pair();
+  asio::io_context context(1);
+  Keeper keeper;
+  pair.far.reset();
+  auto driver = std::make_shared<SessionDriver>(context.get_executor(), std::move(pair.near),
+                                                options_of(wire::Side::kDialler));
+  driver->session().send_hello({{"role", "user"}});
+  driver->start(keeper);
+  CHECK(keeper.events.empty());
+  driver->session().request("whoami", wire::Map::object());
+  run_until(context, [&] { return keeper.heard("closed"); });
+  CHECK(keeper.events.back() == "closed link_lost");
+}
+
 TEST_CASE("driver: both ends are gone once a session is over") {
   TlsPair tls;
   Talk talk(tls.make());
