@@ -124,7 +124,11 @@ void JobBook::handle(const link::Finished& finished, std::vector<os::UniqueFd> f
 void JobBook::handle(const link::Refused& refused) {
   answer(refused.key, nullptr, {code_from_name(refused.code), refused.message, {}});
   const auto at = jobs_.find(refused.key);
-  if (at != jobs_.end() && !at->second->readable()) jobs_.erase(at);
+  if (at == jobs_.end() || at->second->ended()) return;
+  if (!at->second->readable())
+    jobs_.erase(at);
+  else if (!at->second->connected() && code_from_name(refused.code) == Code::kBusy)
+    send(link::Open{refused.key});  // the spawner has tried for seconds; the job is still ours
 }
 
 }  // namespace rexec::agent

@@ -13,6 +13,9 @@ constexpr Millis kReaderDue{10'000};
 // what a reader moves before it tells, and some room to work in.
 constexpr std::uint64_t kPacedAhead = wire::kInitialWindow + (512 << 10);
 
+// For a shim that is not connected: what a person asks of a job within a few milliseconds.
+constexpr std::size_t kMostKept = 64;
+
 LocalJob::LocalJob(const net::Executor& executor, AttemptKey key, Events events)
     : executor_(executor), key_(std::move(key)), events_(std::move(events)), lonely_(executor) {}
 
@@ -25,10 +28,13 @@ void LocalJob::use_channel(const link::ShimChannel& channel, os::UniqueFd socket
   }
   segments_.clear();
   told_readers_ = kUntold;
+  drop_connection();
   shim_ = std::make_unique<MessageSocket>(
       executor_, std::move(socket),
       [this](ByteSpan bytes, std::vector<os::UniqueFd> fds) { on_message(bytes, std::move(fds)); },
       [this] { on_closed(); });
+  for (const link::ToShim& message : std::exchange(kept_, {})) send(message);
+  if (kept_stop_) send(*std::exchange(kept_stop_, std::nullopt));
 }
 
 void LocalJob::use_finished(const link::Finished& finished, std::vector<os::UniqueFd> fds) {
@@ -57,7 +63,32 @@ void LocalJob::use_finished(const link::Finished& finished, std::vector<os::Uniq
 }
 
 void LocalJob::send(const link::ToShim& message) {
-  if (shim_) shim_->send(link::encode(message));
+  if (shim_)
+    shim_->send(link::encode(message));
+  else if (!ended())
+    keep(message);
+}
+
+void LocalJob::keep(const link::ToShim& message) {
+  if (const auto* stop = std::get_if<link::Stop>(&message)) {
+    const std::uint64_t before = kept_stop_ ? kept_stop_->grace_ms : stop->grace_ms;
+    kept_stop_ = link::Stop{std::min(before, stop->grace_ms)};
+    return;
+  }
+  const bool asked = std::holds_alternative<link::Signal>(message) ||
+                     std::holds_alternative<link::CloseOutput>(message) ||
+                     std::holds_alternative<link::Resize>(message) ||
+                     std::holds_alternative<link::Leave>(message);
+  if (asked && kept_.size() < kMostKept) kept_.push_back(message);
+}
+
+void LocalJob::drop_connection() {
+  if (!shim_) return;
+  const auto unsent = shim_->take_unsent();
+  shim_.reset();
+  met_ = false;
+  for (const std::string& bytes : unsent)
+    if (const auto message = link::decode_to_shim(as_bytes(bytes))) send(*message);
 }
 
 void LocalJob::on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds) {
@@ -88,7 +119,7 @@ void LocalJob::on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds) {
 
 void LocalJob::on_closed() {
   const auto self = shared_from_this();
-  shim_.reset();
+  drop_connection();
   if (!ended()) events_.on_shim_lost(*this);
 }
 
@@ -96,6 +127,10 @@ void LocalJob::handle(const link::State& state) {
   stdin_offset_ = state.in_offset;
   stdin_limit_ = state.in_limit;
   if (state.started && state.pid != 0) handle(link::Started{state.pid, state.started_ms});
+  met_ = true;
+  if (readable_) {
+    for (auto& reader : readers_) reader->shim_is_back(stdin_offset_, stdin_limit_);
+  }
   become_readable();
   if (has_readers()) return tell_readers();
   // The shim of a foreground job believes in a reader from the start; if none comes it must hear

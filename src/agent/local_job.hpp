@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,13 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   void remove_reader(const Reader& reader);
   bool has_readers() const { return !readers_.empty(); }
 
+  // While the connection to the shim is being made anew, what was asked for (stop, signal, close,
+  // leave) is kept for it: an answered stop must not get lost. Offsets, sizes and stdin are not,
+  // their senders repeat them.
   void send(const job::link::ToShim& message);
+  // The shim has said on this connection where the job's stdin is.
+  bool takes_stdin() const { return shim_ && met_; }
+  bool connected() const { return shim_ != nullptr; }
   // A reader moved on; tells the shim now and then.
   void reader_moved();
 
@@ -53,6 +60,8 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   static constexpr std::uint32_t kUntold = ~std::uint32_t{0};
   void on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds);
   void on_closed();
+  void drop_connection();
+  void keep(const job::link::ToShim& message);
   void handle(const job::link::State& state);
   void handle(const job::link::Segment& segment, os::UniqueFd fd);
   void handle(const job::link::Output& output);
@@ -69,6 +78,9 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   Events events_;
   job::link::Meta meta_;
   std::unique_ptr<MessageSocket> shim_;
+  bool met_ = false;  // its State came over this connection
+  std::optional<job::link::Stop> kept_stop_;
+  std::vector<job::link::ToShim> kept_;
   std::vector<std::shared_ptr<const job::SpoolSegment>> segments_;
   std::uint64_t out_total_ = 0;
   std::uint64_t err_total_ = 0;

@@ -64,10 +64,7 @@ void MessageSocket::flush() {
   os::IoStatus status = os::IoStatus::kDone;
   while (!queue_.empty() && send_now(queue_.front(), status)) queue_.pop_front();
   if (queue_.empty()) return;
-  if (status != os::IoStatus::kAgain) {
-    queue_.clear();  // the reading side reports the end
-    return;
-  }
+  if (status != os::IoStatus::kAgain) return;  // the reading side reports the end
   writing_ = true;
   descriptor_.async_wait(asio::posix::stream_descriptor::wait_write,
                          [this, alive = alive_](const asio::error_code& error) {
@@ -75,6 +72,13 @@ void MessageSocket::flush() {
                            writing_ = false;
                            if (!error) flush();
                          });
+}
+
+std::vector<std::string> MessageSocket::take_unsent() {
+  std::vector<std::string> unsent;
+  for (Outgoing& message : queue_) unsent.push_back(std::move(message.bytes));
+  queue_.clear();
+  return unsent;
 }
 
 }  // namespace rexec::agent

@@ -27,7 +27,9 @@ class MessageSocket {
   MessageSocket& operator=(const MessageSocket&) = delete;
 
   void send(std::string message, std::vector<os::UniqueFd> fds = {});
-  std::size_t queued() const { return queue_.size(); }
+  // What the other side never got: for when it has closed, which the next send may notice before
+  // OnClosed says so.
+  std::vector<std::string> take_unsent();
 
  private:
   struct Outgoing {

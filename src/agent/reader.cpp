@@ -146,7 +146,7 @@ void Reader::on_stdin_end() {
 }
 
 void Reader::send_stdin() {
-  if (!job_ || job_->ended()) return;
+  if (!job_ || job_->ended() || !job_->takes_stdin()) return;
   while (!stdin_queue_.empty() && stdin_next_ < stdin_limit_) {
     std::string& front = stdin_queue_.front();
     const std::size_t n = std::min<std::size_t>(
@@ -169,6 +169,19 @@ void Reader::stdin_acknowledged(std::uint64_t offset, std::uint64_t limit) {
     driver_->session().grant(stream_, offset - stdin_base_ + wire::kInitialWindow);
   send_stdin();
   driver_->flush_soon();
+}
+
+// What was on its way when the old connection broke is not here any more, but the client still has
+// it: it comes back and goes on from where the shim is.
+void Reader::shim_is_back(std::uint64_t in_offset, std::uint64_t in_limit) {
+  if (!options_.wants_stdin || finished_) return;
+  if (in_offset < stdin_next_) {
+    driver_->session().reset(stream_, {Code::kLinkLost, "the job's supervisor was away", {}});
+    finished_ = true;
+    return driver_->flush_soon();
+  }
+  stdin_end_sent_ = false;
+  stdin_acknowledged(in_offset, in_limit);
 }
 
 void Reader::on_signal(const wire::Map& map) {

@@ -39,6 +39,8 @@ class Reader {
   void on_stdin_end();
   void on_signal(const wire::Map& map);
   void stdin_acknowledged(std::uint64_t offset, std::uint64_t limit);
+  // Over a new connection, with where the job's stdin is by now.
+  void shim_is_back(std::uint64_t in_offset, std::uint64_t in_limit);
 
   // Bytes this reader will not ask for again, even after its link is cut: what was sent less one
   // window.

@@ -46,7 +46,21 @@ void NetLink::accept_one() {
   connect(std::move(socket));
 }
 
+// Before an older connection is closed: what net sent over it counts, and what it sends from now on
+// fails at its end instead of getting lost here.
+void NetLink::take_last_words() {
+  if (!socket_) return;
+  ::shutdown(socket_.get(), SHUT_RD);
+  while (true) {
+    const os::Received got = os::receive_message(socket_.get(), receive_buffer);
+    if (got.status != os::IoStatus::kDone) return;
+    const auto message = link::decode_to_shim({receive_buffer, got.size});
+    if (!message || !events_.message(*message)) return;
+  }
+}
+
 void NetLink::connect(os::UniqueFd socket) {
+  take_last_words();
   loop_.forget(token_);
   socket_ = std::move(socket);
   told_ = {};

@@ -64,6 +64,7 @@ class NetLink {
   bool send(const link::FromShim& message, int fd = -1);
   void accept_one();
   void receive_some();
+  void take_last_words();
   void drop();
 
   os::EventLoop& loop_;

@@ -85,6 +85,29 @@ TEST_CASE(
 }
 
 // FAULTS J23
+TEST_CASE("stdin: what a connection brought counts, though a newer one takes its place") {
+  Rig rig;
+  rig.boot();
+  JobSpec spec = command({"cat"});
+  spec.forward_stdin = true;
+  JobView job = rig.start(spec);
+  job.wait_state();
+  job.wait_started();
+  const pid_t shim = Rig::shim_of(rig.job_dir(job.key));
+  ::kill(shim, SIGSTOP);
+  const std::string text = numbered(2'000);  // in more messages than the shim takes in one turn
+  for (std::size_t at = 0; at < text.size(); at += 50)
+    job.send(link::Stdin{at, as_bytes(std::string_view(text).substr(at, 50))});
+  rig.send(link::Open{job.key});
+  JobView again = rig.expect_channel(job.key);
+  ::kill(shim, SIGCONT);
+  again.wait_state();
+  CHECK(again.state->in_offset == text.size());
+  again.send(link::StdinEof{text.size()});
+  CHECK(again.wait_end().code == 0);
+  CHECK(again.out == text);
+}
+
 TEST_CASE("stdin: a job that never reads holds the sender at the limit, and stop works meanwhile") {
   Rig rig;
   rig.boot();
