@@ -147,12 +147,15 @@ net::Task<> drive(client::Run& run, Follower& follower, SignalDesk& desk, Ended&
   context.stop();
 }
 
-int report_status(const FollowOptions& options, const std::vector<wire::Map>& records, int code) {
-  if (!options.status.wanted()) return code;
+// The code stays the command's own: 125 would say that it was never started.
+void report_status(const FollowOptions& options, const std::vector<wire::Map>& records) {
+  if (!options.status.wanted()) return;
   const Result<void> written = write_status(options.status, records);
-  if (written) return code;
-  print_error(options.globals, written.error());
-  return code == 0 ? kExitNotStarted : code;
+  if (!written) {
+    print_error(
+        options.globals,
+        {written.error().code, "the status was not written: " + written.error().message, {}});
+  }
 }
 
 Ended run_to_end(const FollowOptions& options, client::Connector& connector) {
@@ -171,7 +174,7 @@ Ended run_to_end(const FollowOptions& options, client::Connector& connector) {
   net::spawn(context.get_executor(), drive(run, follower, desk, ended, context));
   context.run();
   terminal.reset();
-  ended.code = report_status(options, follower.status(), ended.code);
+  report_status(options, follower.status());
   return ended;
 }
 
@@ -180,7 +183,8 @@ Ended run_to_end(const FollowOptions& options, client::Connector& connector) {
 int fail_run(const FollowOptions& options, const Error& error) {
   print_error(options.globals, error);
   const FailedRun failed{options.plan.targets, {}, 0, 0};
-  return report_status(options, {status_of_failure(failed, error)}, exit_of_failure(error.code));
+  report_status(options, {status_of_failure(failed, error)});
+  return exit_of_failure(error.code);
 }
 
 int follow(const FollowOptions& options) {

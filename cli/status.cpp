@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "cli/exit_status.hpp"
@@ -36,23 +37,44 @@ Result<void> write_in_place(const std::string& path, std::string_view text) {
   return written;
 }
 
+// What opening it at the end would say, or 0. Nothing is left behind and nothing is waited for: a
+// FIFO's reader may come later.
+int why_not_writable(const std::string& path) {
+  struct stat info{};
+  const bool is_there = ::stat(path.c_str(), &info) == 0;
+  if (is_there && S_ISDIR(info.st_mode)) return EISDIR;
+  if (is_there && S_ISFIFO(info.st_mode)) return ::access(path.c_str(), W_OK) == 0 ? 0 : errno;
+  if (is_there && !S_ISREG(info.st_mode)) {
+    const int fd = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0) return errno;
+    ::close(fd);
+    return 0;
+  }
+  if (path.ends_with('/')) return EISDIR;
+  const auto slash = path.rfind('/');
+  const std::string directory =
+      slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
+  if (::access(directory.c_str(), W_OK | X_OK) != 0) return errno;
+  const int fd = ::open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+  if (fd >= 0) ::close(fd);
+  // EOPNOTSUPP, EISDIR: a file system without nameless files; access() has to do.
+  return fd >= 0 || errno == EOPNOTSUPP || errno == EISDIR ? 0 : errno;
+}
+
 }  // namespace
 
 Result<void> check_status_target(const StatusTarget& target) {
-  if (target.fd >= 0 && ::fcntl(target.fd, F_GETFD) < 0) {
-    return fail(Code::kUsage, "--status-fd: " + std::to_string(target.fd) + " is not open");
+  if (target.fd >= 0) {
+    const int flags = ::fcntl(target.fd, F_GETFL);
+    const std::string what = "--status-fd: " + std::to_string(target.fd);
+    if (flags < 0) return fail(Code::kUsage, what + " is not open");
+    if ((flags & O_ACCMODE) == O_RDONLY) return fail(Code::kUsage, what + " is open for reading");
   }
   if (target.file.empty()) return {};
-  if (is_regular_or_missing(target.file)) {
-    const auto slash = target.file.rfind('/');
-    const std::string directory =
-        slash == std::string::npos ? "." : target.file.substr(0, std::max<std::size_t>(slash, 1));
-    if (::access(directory.c_str(), W_OK | X_OK) == 0) return {};
-  } else if (::access(target.file.c_str(), W_OK) == 0) {
-    return {};
-  }
-  const std::string why = fail_errno(target.file, errno).error().message;
-  return fail(Code::kUsage, "--status-file: " + why);
+  const int error = why_not_writable(target.file);
+  if (error == 0) return {};
+  return fail(Code::kUsage, "--status-file: " + fail_errno(target.file, error).error().message,
+              "name a file in a directory that you may write, for example --status-file ./status");
 }
 
 Result<void> write_status(const StatusTarget& target, const std::vector<wire::Map>& records) {

@@ -1,0 +1,41 @@
+"""The status JSON and what a submit prints: refused before anything runs, or said and not in the way."""
+import json
+import os
+
+import pytest
+
+
+@pytest.mark.parametrize("where", ["directory", "in a file", "slash", "missing", "socket"])
+def test_a_status_file_that_cannot_be_is_refused_before_anything_runs(cli, tmp_path, where):
+    import socket
+    (tmp_path / "file").write_text("")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+    path = {"directory": tmp_path, "in a file": tmp_path / "file" / "x", "slash": f"{tmp_path}/new/",
+            "missing": tmp_path / "no" / "status", "socket": tmp_path / "socket"}[where]
+    for verb in ("run", "submit"):
+        done = cli(verb, "--status-file", str(path), "n1", "touch", str(tmp_path / "ran"))
+        assert done.code == 125 and "--status-file" in done.errors, done
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_read_only_status_descriptor_is_refused_before_anything_runs(cli, tmp_path):
+    with open("/dev/null", "rb") as null:
+        done = cli("run", "--status-fd", str(null.fileno()), "n1", "touch", str(tmp_path / "ran"),
+                   pass_fds=[null.fileno()])
+    assert done.code == 125 and "--status-fd" in done.errors, done
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_a_status_that_cannot_be_written_at_the_end_is_said_and_the_code_is_kept(cli, code):
+    done = cli("run", "--status-file", "/dev/full", "n1", "sh", "-c", f"echo ran; exit {code}")
+    assert (done.code, done.text) == (code, "ran\n"), done
+    assert "/dev/full" in done.errors and "status was not written" in done.errors, done
+
+
+def test_checking_the_status_file_leaves_nothing_behind(cli, tmp_path):
+    done = cli("run", "--status-file", str(tmp_path / "status"), "n1", "ls", "-A", str(tmp_path))
+    assert (done.code, done.text) == (0, ""), done
+    assert os.listdir(tmp_path) == ["status"]
+    assert json.loads((tmp_path / "status").read_text())["code"] == 0
