@@ -74,10 +74,13 @@ void print_notice(const Globals& globals, std::string_view text) {
   if (!globals.quiet) write_all(STDERR_FILENO, "rexec: " + std::string(text) + "\n");
 }
 
+int write_out(std::string_view text) { return write_all(STDOUT_FILENO, text) ? 0 : errno; }
+
 int print_out(std::string_view text) {
-  if (write_all(STDOUT_FILENO, text)) return 0;
-  if (errno != EPIPE) {
-    write_all(STDERR_FILENO, std::string("rexec: stdout: ") + std::strerror(errno) + "\n");
+  const int error = write_out(text);
+  if (error == 0) return 0;
+  if (error != EPIPE) {
+    write_all(STDERR_FILENO, std::string("rexec: stdout: ") + std::strerror(error) + "\n");
   }
   return 1;
 }

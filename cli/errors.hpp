@@ -22,6 +22,8 @@ int fail_with(const Globals& globals, const Error& error);
 void print_notice(const Globals& globals, std::string_view text);
 // All of it to stdout; 0, or 1 when nobody takes it (a full disk is said on stderr).
 int print_out(std::string_view text);
+// The same without a word: 0 or errno.
+int write_out(std::string_view text);
 
 // Whether colours and other niceties of a terminal are wanted on this descriptor.
 bool wants_color(const Globals& globals, int fd);

@@ -108,8 +108,19 @@ void Follower::print_detached(const std::string& run) {
     ids = json_text(listing.objects[0]) + "\n";
   else if (is_json || format == Format::kWide)
     ids = format_listing(listing, format);
-  print_out(ids);
+  if (const int error = write_out(ids); error != 0) tell_unprinted(listing.names, error);
   remember_more(options_.globals, Remembered::kJobs, listing.names);
+}
+
+// Where nobody learns the id, the job is as good as lost; but it was accepted, so no 125.
+void Follower::tell_unprinted(const std::vector<std::string>& ids, int error) {
+  unprinted_ = true;
+  std::string list;
+  for (const std::string& id : ids) list += " " + printable(id);
+  output_.complain({Code::kIo,
+                    std::string("stdout: ") + std::strerror(error) +
+                        "; accepted and started nevertheless:" + list,
+                    "see: rexec job show" + list.substr(0, list.find(' ', 1))});
 }
 
 void Follower::started(std::size_t job) { output_.started(job); }
@@ -233,7 +244,7 @@ std::string Follower::what_becomes_of_it(const std::string& way_back) const {
 }
 
 int Follower::exit_code(const client::RunResult& result) {
-  if (options_.plan.mode == "detached" && !result.error) return 0;
+  if (options_.plan.mode == "detached" && !result.error) return unprinted_ ? 1 : 0;
   if (options_.quiet_end && !result.error) return 0;
   std::vector<int> codes = codes_;
   const std::size_t missing = jobs_.size() - std::min(jobs_.size(), codes.size());

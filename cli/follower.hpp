@@ -56,6 +56,7 @@ class Follower final : public client::Observer {
   void tell_how_to_come_back();
   std::string what_becomes_of_it(const std::string& way_back) const;
   void print_detached(const std::string& run);
+  void tell_unprinted(const std::vector<std::string>& ids, int error);
   std::string about(const Job& job) const;  // "node: " among several
   int exit_code(const client::RunResult& result);
 
@@ -74,6 +75,7 @@ class Follower final : public client::Observer {
   bool left_ = false;
   bool out_closed_ = false;
   bool err_closed_ = false;
+  bool unprinted_ = false;  // the ids of detached jobs
 };
 
 }  // namespace rexec::cli

@@ -39,3 +39,21 @@ def test_checking_the_status_file_leaves_nothing_behind(cli, tmp_path):
     assert (done.code, done.text) == (0, ""), done
     assert os.listdir(tmp_path) == ["status"]
     assert json.loads((tmp_path / "status").read_text())["code"] == 0
+
+
+@pytest.mark.parametrize("argv", [("submit",), ("run", "-d"), ("-q", "submit"), ("submit", "--json")])
+def test_an_id_that_cannot_be_printed_is_said_on_stderr_and_is_no_success(cli, argv):
+    before = set(cli("ps", "-a", "-o", "name").ok().text.split())
+    with open("/dev/full", "wb") as full:
+        done = cli(*argv, "n1", "true", stdout=full)
+    made = set(cli("ps", "-a", "-o", "name").ok().text.split()) - before
+    assert done.code == 1 and len(made) == 1, done
+    assert made.pop() in done.errors and "No space left" in done.errors, done
+
+
+def test_an_id_that_nobody_reads_is_said_too(cli):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = cli("submit", "n1", "true", stdout=writer)
+    os.close(writer)
+    assert done.code == 1 and "j-" in done.errors, done
