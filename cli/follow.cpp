@@ -141,8 +141,11 @@ net::Task<> drive(client::Run& run, Follower& follower, SignalDesk& desk, Ended&
                   asio::io_context& context) {
   const client::RunResult result = co_await run.run();
   follower.set_run(nullptr);
+  const auto drained = [&] { return follower.backlog() == 0 || desk.has_gone(); };
+  // Only outputs that have taken everything can say whether it was written.
+  while (!drained()) co_await follower.changed().wait();
   ended.code = follower.finish(result, desk.is_pressed() && desk.has_gone());
-  while (follower.backlog() > 0 && !desk.has_gone()) co_await follower.changed().wait();
+  while (!drained()) co_await follower.changed().wait();
   ended.by_interrupt = desk.dies_of_interrupt();
   context.stop();
 }

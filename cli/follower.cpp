@@ -152,7 +152,8 @@ void Follower::ended(std::size_t job, const wire::Map& record) {
     whole["complete"] = true;
     code = exit_of_record(whole);
   }
-  codes_.push_back(code);
+  done.code = code;
+  order_.push_back(job);
   if (!options_.quiet_end) tell_end(done);
 }
 
@@ -246,7 +247,8 @@ std::string Follower::what_becomes_of_it(const std::string& way_back) const {
 int Follower::exit_code(const client::RunResult& result) {
   if (options_.plan.mode == "detached" && !result.error) return unprinted_ ? 1 : 0;
   if (options_.quiet_end && !result.error) return 0;
-  std::vector<int> codes = codes_;
+  std::vector<int> codes;
+  for (const std::size_t job : order_) codes.push_back(jobs_[job].code);
   const std::size_t missing = jobs_.size() - std::min(jobs_.size(), codes.size());
   const int code_of_missing = failure_ ? exit_of_failure(failure_->code) : kExitLost;
   if (jobs_.empty() || (left_ && missing > 0)) return code_of_missing;
@@ -254,9 +256,33 @@ int Follower::exit_code(const client::RunResult& result) {
   return exit_of_several(codes, options_.rule);
 }
 
+int Follower::output_failure() const {
+  const int out = output_.failure(wire::Channel::kOut);
+  return out != 0 ? out : output_.failure(wire::Channel::kErr);
+}
+
+void Follower::judge_outputs() {
+  const int error = output_failure();
+  if (error == 0) return;
+  output_.say(std::string("the output could not be written: ") + std::strerror(error));
+  const auto is_lost = [this](std::uint64_t bytes, wire::Channel channel) {
+    return bytes > 0 && output_.failure(output_.way_of(channel)) != 0;
+  };
+  for (Job& job : jobs_) {
+    const bool out = is_lost(job.out - job.info.out, wire::Channel::kOut);
+    const bool err = is_lost(job.err - job.info.err, wire::Channel::kErr);
+    if (!job.record || !(out || err)) continue;
+    (*job.record)["complete"] = false;
+    if (wire::text_or(*job.record, "reason").empty()) {
+      (*job.record)["reason"] = "output_not_written";
+    }
+    job.code = exit_of_record(*job.record);
+  }
+}
+
 int Follower::finish(const client::RunResult& result, bool interrupted) {
   link_news_.cancel();
-  const bool some_missing = codes_.size() < jobs_.size() && options_.plan.mode != "detached";
+  const bool some_missing = order_.size() < jobs_.size() && options_.plan.mode != "detached";
   if (result.error) {
     failure_ = result.error;
     // A definite refusal keeps its code; where nobody answered any more, the job may run.
@@ -274,15 +300,14 @@ int Follower::finish(const client::RunResult& result, bool interrupted) {
   if (some_missing && may_go_on) tell_how_to_come_back();
   if (some_missing && options_.terminal == Terminal::kRaw)
     output_.control(terminal_reset_sequence());
+  judge_outputs();
   int code = exit_code(result);
-  if (const int error = output_.failure(); error != 0 && error != EBADF) {
-    output_.say(std::string("the output could not be written: ") + std::strerror(error));
-    if (code == 0) code = kExitIncomplete;
-  }
+  if (code == 0 && output_failure() != 0) code = kExitIncomplete;
+  const auto succeeded = [this](std::size_t job) { return jobs_[job].code == 0; };
   output_.summary({{"run", run_id_},
                    {"nodes", jobs_.size()},
                    {"code", code},
-                   {"ok", std::count(codes_.begin(), codes_.end(), 0)}});
+                   {"ok", std::count_if(order_.begin(), order_.end(), succeeded)}});
   return code;
 }
 

@@ -49,6 +49,7 @@ class Follower final : public client::Observer {
     std::uint64_t out = 0;  // offset of the next byte
     std::uint64_t err = 0;
     std::optional<wire::Map> record;
+    int code = kExitLost;  // of the record
   };
   void on_sink_change();
   void tell_end(const Job& job);
@@ -59,6 +60,9 @@ class Follower final : public client::Observer {
   void tell_unprinted(const std::vector<std::string>& ids, int error);
   std::string about(const Job& job) const;  // "node: " among several
   int exit_code(const client::RunResult& result);
+  // After the last byte: jobs whose output was not written whole, and what is said about it.
+  void judge_outputs();
+  int output_failure() const;
 
   const FollowOptions& options_;
   client::Run* run_ = nullptr;
@@ -67,7 +71,7 @@ class Follower final : public client::Observer {
   Output output_;
   Escape escape_;
   std::vector<Job> jobs_;
-  std::vector<int> codes_;  // in the order in which the jobs ended
+  std::vector<std::size_t> order_;  // in which the jobs ended
   std::optional<Error> failure_;
   std::string run_id_;
   bool link_down_ = false;

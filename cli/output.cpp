@@ -137,11 +137,10 @@ bool Output::is_closed(wire::Channel channel) const {
   return channel == wire::Channel::kErr ? err_.closed() : out_.closed();
 }
 
-int Output::failure() const {
-  for (const client::Sink* sink : {&out_, &err_}) {
-    if (sink->closed() && sink->failure() != EPIPE) return sink->failure();
-  }
-  return 0;
+int Output::failure(wire::Channel channel) const {
+  const client::Sink& sink = channel == wire::Channel::kErr ? err_ : out_;
+  const bool is_one = sink.closed() && sink.failure() != EPIPE && sink.failure() != EBADF;
+  return is_one ? sink.failure() : 0;
 }
 
 }  // namespace rexec::cli

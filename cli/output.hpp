@@ -48,8 +48,13 @@ class Output {
 
   std::size_t backlog() const;
   bool is_closed(wire::Channel channel) const;
-  // Why an output was closed, when it is not that nobody reads: errno, or 0.
-  int failure() const;
+  // Why an output was closed, when it is not that nobody reads or that it never was open: errno,
+  // or 0.
+  int failure(wire::Channel channel) const;
+  // Where bytes of that channel of a job go.
+  wire::Channel way_of(wire::Channel channel) const {
+    return by_events_ ? wire::Channel::kOut : channel;
+  }
 
  private:
   struct Job {

@@ -57,3 +57,30 @@ def test_an_id_that_nobody_reads_is_said_too(cli):
     done = cli("submit", "n1", "true", stdout=writer)
     os.close(writer)
     assert done.code == 1 and "j-" in done.errors, done
+
+
+def full_run(cli, *argv, verb="run"):
+    with open("/dev/full", "wb") as full:
+        return cli.run(*argv, verb=verb, stdout=full)
+
+
+@pytest.mark.parametrize("command", [
+    ("seq", "1", "100000"),
+    ("sh", "-c", "trap '' PIPE; seq 1 100000 2>&-; exit 0"),
+    ("echo", "short")])
+def test_output_that_could_not_be_written_is_incomplete_in_the_status_too(cli, command):
+    done = full_run(cli, "n1", *command)
+    assert done.code == 122 and "No space left" in done.errors, done
+    assert done.status["complete"] is False, done
+    assert done.status["reason"] == "output_not_written", done
+
+
+def test_a_job_without_output_is_complete_on_a_full_disk(cli):
+    done = full_run(cli, "n1", "sh", "-c", "echo oops >&2; exit 3")
+    assert (done.code, done.errors, done.status["complete"]) == (3, "oops\n", True), done
+
+
+def test_of_several_nodes_those_that_wrote_are_incomplete(cli):
+    done = full_run(cli, "n1,n2", "sh", "-c", "test $REXEC_NODE = n2 || echo out")
+    whole = {status["node"]: status["complete"] for status in done.statuses}
+    assert (done.code, whole) == (123, {"n1": False, "n2": True}), done
