@@ -18,10 +18,8 @@ Result<void> read(const Invocation& invocation, FollowOptions& into) {
   into.status.file = args.value("status-file");
   const Result<void> status = check_status_target(into.status);
   if (!status) return status;
-  Result<client::JobInfo> job = find_job(invocation.globals, args.word(0));
+  Result<client::JobInfo> job = find_job(invocation.globals, args.word(0), where);
   if (!job) return std::unexpected(job.error());
-  job->out = where.out;
-  job->err = where.err;
   into.plan.jobs = {std::move(*job)};
   if (args.has("stdin") || args.has("tty")) into.plan.stdin_fd = STDIN_FILENO;
   if (args.has("tty") && ::isatty(STDIN_FILENO) == 1) into.terminal = Terminal::kRaw;

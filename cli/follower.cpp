@@ -4,6 +4,7 @@
 
 #include "cli/cache.hpp"
 #include "cli/errors.hpp"
+#include "cli/job_lookup.hpp"
 #include "cli/listing.hpp"
 #include "cli/terminal.hpp"
 #include "src/base/text.hpp"
@@ -142,6 +143,7 @@ void Follower::gap(std::size_t job, wire::Channel channel, std::uint64_t from, s
 
 void Follower::ended(std::size_t job, const wire::Map& record) {
   Job& done = jobs_[job];
+  if (const auto beyond = beyond_end(done.info, record)) return refuse(job, *beyond);
   done.record = record;
   output_.ended(job, record);
   int code = exit_of_record(record);
@@ -155,6 +157,17 @@ void Follower::ended(std::size_t job, const wire::Map& record) {
   done.code = code;
   order_.push_back(job);
   if (!options_.quiet_end) tell_end(done);
+}
+
+// It ran, but nothing of what was asked for is there.
+void Follower::refuse(std::size_t job, const Error& error) {
+  Job& done = jobs_[job];
+  done.record = status_of_failure({done.info.node, done.info.job, 0, 0}, error);
+  done.code = exit_of_record(*done.record);
+  order_.push_back(job);
+  beyond_end_ = true;
+  output_.ended(job, *done.record);
+  output_.complain(error);
 }
 
 std::string Follower::about(const Job& job) const {
@@ -246,7 +259,7 @@ std::string Follower::what_becomes_of_it(const std::string& way_back) const {
 
 int Follower::exit_code(const client::RunResult& result) {
   if (options_.plan.mode == "detached" && !result.error) return unprinted_ ? 1 : 0;
-  if (options_.quiet_end && !result.error) return 0;
+  if (options_.quiet_end && !result.error && !beyond_end_) return 0;
   std::vector<int> codes;
   for (const std::size_t job : order_) codes.push_back(jobs_[job].code);
   const std::size_t missing = jobs_.size() - std::min(jobs_.size(), codes.size());

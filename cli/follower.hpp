@@ -52,6 +52,7 @@ class Follower final : public client::Observer {
     int code = kExitLost;  // of the record
   };
   void on_sink_change();
+  void refuse(std::size_t job, const Error& error);
   void tell_end(const Job& job);
   Error why_not_started(const Job& job) const;
   void tell_how_to_come_back();
@@ -79,7 +80,8 @@ class Follower final : public client::Observer {
   bool left_ = false;
   bool out_closed_ = false;
   bool err_closed_ = false;
-  bool unprinted_ = false;  // the ids of detached jobs
+  bool beyond_end_ = false;  // a position that the user gave was never reached
+  bool unprinted_ = false;   // the ids of detached jobs
 };
 
 }  // namespace rexec::cli

@@ -7,7 +7,8 @@
 
 namespace rexec::cli {
 
-Result<client::JobInfo> find_job(const Globals& globals, const std::string& prefix) {
+Result<client::JobInfo> find_job(const Globals& globals, const std::string& prefix,
+                                 const client::JobInfo& from) {
   const Result<wire::Map> job = call(globals, "job.resolve", {{"prefix", prefix}});
   if (!job) return std::unexpected(job.error());
   client::JobInfo info;
@@ -15,7 +16,29 @@ Result<client::JobInfo> find_job(const Globals& globals, const std::string& pref
   info.node = wire::text_or(*job, "node");
   info.ticket = wire::text_or(*job, "ticket");
   info.attempt = static_cast<std::uint32_t>(wire::u64_or(*job, "attempt", 1));
+  info.out = from.out;
+  info.err = from.err;
+  const auto beyond = beyond_end(info, wire::child_or_empty(*job, "record"));
+  if (beyond) return std::unexpected(*beyond);
   return info;
+}
+
+std::optional<Error> beyond_end(const client::JobInfo& from, const wire::Map& record) {
+  const std::string outcome = wire::text_or(record, "outcome");
+  // A job that never ran, or got lost, has counts that say nothing.
+  if (outcome != "exited" && outcome != "signaled" && outcome != "timeout" && outcome != "stopped")
+    return std::nullopt;
+  const wire::Map& bytes = wire::child_or_empty(record, "bytes");
+  for (const auto& [side, begin] : {std::pair{"out", from.out}, std::pair{"err", from.err}}) {
+    const std::uint64_t end = wire::u64_or(bytes, side, begin);
+    if (begin <= end) continue;
+    return Error{Code::kUsage,
+                 std::string("--from: ") + side + "=" + std::to_string(begin) +
+                     " is beyond the end, " + printable(from.job) + " wrote " +
+                     std::to_string(end) + " bytes of std" + side,
+                 "see: rexec logs " + printable(from.job)};
+  }
+  return std::nullopt;
 }
 
 Result<void> read_from(const std::string& text, client::JobInfo& into) {

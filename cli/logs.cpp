@@ -11,10 +11,8 @@ Result<void> read(const Invocation& invocation, FollowOptions& into) {
   client::JobInfo where;
   const Result<void> from = read_from(args.value("from"), where);
   if (!from) return from;
-  Result<client::JobInfo> job = find_job(invocation.globals, args.word(0));
+  Result<client::JobInfo> job = find_job(invocation.globals, args.word(0), where);
   if (!job) return std::unexpected(job.error());
-  job->out = where.out;
-  job->err = where.err;
   into.plan.jobs = {std::move(*job)};
   into.plan.hold = client::Hold::kNo;
   into.reader_only = true;

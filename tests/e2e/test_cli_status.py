@@ -84,3 +84,49 @@ def test_of_several_nodes_those_that_wrote_are_incomplete(cli):
     done = full_run(cli, "n1,n2", "sh", "-c", "test $REXEC_NODE = n2 || echo out")
     whole = {status["node"]: status["complete"] for status in done.statuses}
     assert (done.code, whole) == (123, {"n1": False, "n2": True}), done
+
+
+@pytest.mark.parametrize("verb", [("attach",), ("logs",), ("logs", "-f")])
+def test_a_position_beyond_the_end_is_a_usage_error_and_the_same_everywhere(cli, verb):
+    job = cli.submit("n1", "sh", "-c", "echo four; echo e >&2; exit 7")
+    cli("wait", job)
+    for where in ("99", "out=6", "err=3", "out=0,err=3"):
+        done = cli(*verb, "--from", where, job)
+        assert (done.code, done.out) == (125, b""), done
+        assert "--from" in done.errors and "incomplete" not in done.errors, done
+        text = "5 bytes of stdout" if "err" not in where else "2 bytes of stderr"
+        assert text in done.errors and "see: rexec logs" in done.errors, done
+    end = cli(*verb, "--from", "out=5,err=2", job)
+    assert (end.code, end.out, end.err) == (0 if verb == ("logs",) else 7, b"", b""), end
+
+
+def test_attach_beyond_the_end_is_in_its_status(cli):
+    job = cli.submit("n1", "echo", "four")
+    cli("wait", job)
+    done = cli.run("--from", "99", job, verb="attach")
+    assert done.code == done.status["code"] == 125, done
+    assert (done.status["node"], done.status["reason"]) == (job, "usage")
+
+
+@pytest.mark.parametrize("verb", [("attach",), ("logs", "-f")])
+def test_a_position_that_is_not_reached_yet_is_waited_for(cli, tmp_path, verb):
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    job = cli.submit("n1", "sh", "-c", f"echo 0123456789; read x <{go}; echo abcdef; exit 4")
+    follower = cli.popen(*verb, "--from", "15", job)
+    with open(go, "w") as told:  # opens when the job reads
+        told.write("\n")
+    out, err = follower.communicate(timeout=30)
+    assert (follower.returncode, out, err) == (4, b"ef\n", b"")
+
+
+@pytest.mark.parametrize("verb", [("attach",), ("logs", "-f")])
+def test_a_position_that_is_never_reached_is_an_error_at_the_end(cli, tmp_path, verb):
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    job = cli.submit("n1", "sh", "-c", f"echo 0123456789; read x <{go}")
+    follower = cli.popen(*verb, "--from", "15", job)
+    with open(go, "w") as told:
+        told.write("\n")
+    out, err = follower.communicate(timeout=30)
+    assert (follower.returncode, out) == (125, b"") and b"11 bytes of stdout" in err, err
