@@ -1,11 +1,9 @@
 #include "src/controller/server.hpp"
 
-#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <csignal>
 
 #include "src/base/log.hpp"
@@ -16,6 +14,7 @@
 #include "src/controller/housekeeping.hpp"
 #include "src/controller/setup.hpp"
 #include "src/net/listener.hpp"
+#include "src/store/data_lock.hpp"
 
 namespace rexec::controller {
 namespace {
@@ -123,16 +122,10 @@ Result<wire::Map> local_status(const std::string& data_dir) {
                 {"addresses", config->addresses},
                 {"data", data_dir},
                 {"running", false}};
-  const int fd = ::open((data_dir + "/controller.lock").c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return out;
-  char pid[32] = {};
-  const ssize_t n = ::pread(fd, pid, sizeof pid - 1, 0);
-  ::close(fd);
-  int number = 0;
-  if (n > 0) std::from_chars(pid, pid + n, number);
-  if (number <= 0) return out;
-  out["pid"] = number;
-  out["running"] = ::kill(number, 0) == 0 || errno == EPERM;
+  const Result<pid_t> holder = store::DataLock::holder(data_dir);
+  if (!holder) return std::unexpected(holder.error());
+  if (*holder > 0) out["pid"] = *holder;
+  out["running"] = *holder != 0;
   return out;
 }
 

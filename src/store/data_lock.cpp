@@ -5,15 +5,15 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <utility>
-
-#include "src/base/text.hpp"
 
 namespace rexec::store {
 namespace {
@@ -21,12 +21,29 @@ namespace {
 // From linux/magic.h. Their locks are not those that WAL needs.
 constexpr std::array<unsigned, 4> kNetworkFileSystems = {0x6969, 0x517b, 0xff534d42, 0xfe534d42};
 
-std::string holder_of(int fd) {
+// Somebody who asks holder() has the lock for an instant.
+constexpr int kTries = 20;
+constexpr timespec kPause{0, 5'000'000};
+
+pid_t read_pid(int fd) {
   char text[32] = {};
   const ssize_t size = pread(fd, text, sizeof text - 1, 0);
-  std::string pid(text, size > 0 ? static_cast<std::size_t>(size) : 0);
-  while (!pid.empty() && pid.back() == '\n') pid.pop_back();
-  return pid.empty() ? "another process" : "the process " + printable(pid);
+  pid_t pid = 0;
+  if (size > 0) std::from_chars(text, text + size, pid);
+  return pid > 0 ? pid : -1;
+}
+
+std::string holder_of(int fd) {
+  const pid_t pid = read_pid(fd);
+  return pid < 0 ? "another process" : "the process " + std::to_string(pid);
+}
+
+bool take(int fd) {
+  for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; ++i) {
+    if (errno != EWOULDBLOCK || i == kTries) return false;
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &kPause, nullptr);
+  }
+  return true;
 }
 
 Result<void> write_pid(int fd, const std::string& path) {
@@ -45,7 +62,7 @@ Result<DataLock> DataLock::acquire(const std::string& directory) {
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return fail_errno("cannot open " + path, errno);
   DataLock lock(fd);
-  if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+  if (take(fd)) {
     if (auto written = write_pid(fd, path); !written) return std::unexpected(written.error());
     return lock;
   }
@@ -55,6 +72,17 @@ Result<DataLock> DataLock::acquire(const std::string& directory) {
   }
   return fail(Code::kBusy, holder_of(fd) + " uses the data directory " + directory,
               "end that one first, or choose another --data");
+}
+
+Result<pid_t> DataLock::holder(const std::string& directory) {
+  const std::string path = directory + "/controller.lock";
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0 && errno == ENOENT) return 0;
+  if (fd < 0) return fail_errno("cannot open " + path, errno);
+  const DataLock asked(fd);
+  if (flock(fd, LOCK_SH | LOCK_NB) == 0) return 0;
+  if (errno != EWOULDBLOCK) return fail_errno("cannot ask for the lock " + path, errno);
+  return read_pid(fd);
 }
 
 DataLock::DataLock(DataLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}

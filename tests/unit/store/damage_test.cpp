@@ -11,6 +11,7 @@
 #include "src/base/file.hpp"
 #include "src/store/backup.hpp"
 #include "src/store/connection.hpp"
+#include "src/store/data_lock.hpp"
 #include "src/store/schema.hpp"
 #include "tests/unit/store/fixture.hpp"
 
@@ -144,6 +145,16 @@ TEST_CASE("directory: a second process is told who has it") {  // FAULTS C13
   CHECK(second.error().message.find(std::to_string(getpid())) != std::string::npos);
   store.reset();
   CHECK(Store::open(options_for(directory.path)));
+}
+
+TEST_CASE("directory: who has it is what the lock says, not the pid in it") {  // FAULTS C13
+  const TempDir directory;
+  CHECK(DataLock::holder(directory.path) == 0);
+  auto store = open_store(directory.path);
+  CHECK(DataLock::holder(directory.path) == getpid());
+  store.reset();
+  CHECK(DataLock::holder(directory.path) == 0);
+  CHECK_FALSE(DataLock::holder(directory / "controller.lock"));
 }
 
 TEST_CASE("directory: one that others can write is refused") {  // FAULTS S16
