@@ -4,6 +4,7 @@
 #include "cli/data_dir.hpp"
 #include "cli/errors.hpp"
 #include "cli/listing.hpp"
+#include "src/base/text.hpp"
 
 namespace rexec::cli {
 namespace {
@@ -15,11 +16,25 @@ Result<int> ready_fd(const Args& args) {
   return static_cast<int>(*fd);
 }
 
+// The agent takes the lock itself; this is for the words and the exit code. What else is wrong with
+// the directory it says better too.
+Result<void> check_free(const std::string& data) {
+  const Result<wire::Map> found = agent::local_status(data);
+  if (!found || !wire::bool_or(*found, "running", false)) return {};
+  return fail(Code::kBusy,
+              "another agent (pid " + std::to_string(wire::u64_or(*found, "pid", 0)) + ") uses " +
+                  printable(data),
+              "see: rexec agent status --data " + shell_quoted(data) +
+                  "\nend that one first, or choose another --data");
+}
+
 int run(const Invocation& invocation) {
   const Result<std::string> data = data_dir(invocation.args, Daemon::kAgent);
   const Result<int> ready = ready_fd(invocation.args);
   if (!data) return fail_with(invocation.globals, data.error());
   if (!ready) return fail_with(invocation.globals, ready.error());
+  const Result<void> free = check_free(*data);
+  if (!free) return fail_with(invocation.globals, free.error());
   agent::RunOptions options;
   options.data_dir = *data;
   options.ready_fd = *ready;

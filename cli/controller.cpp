@@ -1,8 +1,10 @@
 // `rexec controller init|run|status`: the controller on this machine.
 #include "cli/data_dir.hpp"
 #include "cli/errors.hpp"
+#include "cli/exit_status.hpp"
 #include "cli/listing.hpp"
 #include "cli/sign_in.hpp"
+#include "src/base/text.hpp"
 #include "src/controller/server.hpp"
 
 namespace rexec::cli {
@@ -32,7 +34,7 @@ int tell(const Globals& globals, const controller::InitResult& made, const std::
   }
   print_notice(globals, "controller \"" + made.cluster + "\" is set up; your context is \"" +
                             context + "\"");
-  print_notice(globals, "start it: rexec controller run --data " + data);
+  print_notice(globals, "start it: rexec controller run --data " + shell_quoted(data));
   print_notice(globals, "then paste this on a first node:");
   return print_out("rexec join " + made.node_token + "\n");
 }
@@ -70,7 +72,8 @@ int run(const Invocation& invocation) {
     if (!fd) return fail_with(invocation.globals, fd.error());
     options.ready_fd = static_cast<int>(*fd);
   }
-  return controller::serve(options);
+  const Result<void> served = controller::serve(options);
+  return served ? 0 : exit_of_error(served.error().code);
 }
 
 int status(const Invocation& invocation) {

@@ -110,7 +110,7 @@ void check_daemon(Daemon daemon, std::vector<Check>& checks) {
   } else {
     checks.push_back({name, Health::kDegraded, "does not run",
                       std::string("start it: rexec ") + (is_agent ? "agent" : "controller") +
-                          " run --data " + *data});
+                          " run --data " + shell_quoted(*data)});
   }
   checks.push_back(check_disk(name + "'s disk", *data));
 }

@@ -106,7 +106,8 @@ Result<client::Enrolment> enrol_and_save(const client::EnrolOptions& options, co
 int start(const Invocation& invocation, const std::string& data) {
   const bool may_start = ::geteuid() == 0 && has_systemd() && !invocation.args.has("no-start");
   if (!may_start) {
-    print_notice(invocation.globals, "start the agent: rexec agent run --data " + data);
+    print_notice(invocation.globals,
+                 "start the agent: rexec agent run --data " + shell_quoted(data));
     return 0;
   }
   const Result<void> started = start_agent_unit(data);

@@ -20,6 +20,8 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
 // "did you mean: x?" or empty: ready as the first line of a hint.
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);
 std::vector<std::string> split(std::string_view text, char at);
+// As one word of a POSIX shell, for a hint that people paste: quoted when it has to be.
+std::string shell_quoted(std::string_view text);
 // 1536 -> "1.5 KiB".
 std::string format_size(unsigned long long bytes);
 

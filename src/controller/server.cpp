@@ -19,9 +19,9 @@
 namespace rexec::controller {
 namespace {
 
-int report(const Error& error) {
+std::unexpected<Error> report(const Error& error) {
   log_error(error.message, {{"next", error.hint}});
-  return 1;
+  return std::unexpected(error);
 }
 
 void harden() {
@@ -56,7 +56,7 @@ void welcome(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string
 
 }  // namespace
 
-int serve(const ServeOptions& options) {
+Result<void> serve(const ServeOptions& options) {
   log_open("controller", LogLevel::kInfo, options.json_log ? LogFormat::kJson : LogFormat::kText);
   harden();
   auto config = load_server_config(options.data_dir);
@@ -111,7 +111,7 @@ int serve(const ServeOptions& options) {
   while (hub.session_count() > 0 && BootClock::now() < give_up) context.run_one_for(Millis{20});
   (*store)->stop();
   context.poll();
-  return 0;
+  return {};
 }
 
 Result<wire::Map> local_status(const std::string& data_dir) {

@@ -38,8 +38,8 @@ struct ServeOptions {
   int ready_fd = -1;
   bool json_log = false;
 };
-// Runs until TERM or INT; the exit status. One line on ready_fd when it listens.
-int serve(const ServeOptions& options);
+// Runs until TERM or INT. One line on ready_fd when it listens. An error was logged already.
+Result<void> serve(const ServeOptions& options);
 
 // {running, pid, listen, cluster, …} from the directory alone, without a network.
 Result<wire::Map> local_status(const std::string& data_dir);

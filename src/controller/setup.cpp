@@ -8,6 +8,7 @@
 #include "src/base/config.hpp"
 #include "src/base/file.hpp"
 #include "src/base/ids.hpp"
+#include "src/base/text.hpp"
 #include "src/controller/server.hpp"
 #include "src/net/listener.hpp"
 #include "src/pki/csr.hpp"
@@ -141,7 +142,7 @@ Result<ServerConfig> load_server_config(const std::string& data_dir) {
   if (!map) {
     if (map.error().code == Code::kIo)
       return fail(Code::kConfig, map.error().message,
-                  "set it up first: rexec controller init --data " + data_dir);
+                  "set it up first: rexec controller init --data " + shell_quoted(data_dir));
     return std::unexpected(map.error());
   }
   auto keys = check_keys(*map, path, {"cluster", "listen", "addresses", "keep_jobs"});
@@ -213,7 +214,7 @@ Result<net::Credentials> own_credentials(const std::string& data_dir,
 Result<InitResult> init(const InitOptions& options) {
   if (::access((options.data_dir + "/controller.toml").c_str(), F_OK) == 0)
     return fail(Code::kConflict, options.data_dir + " is a controller's directory already",
-                "start it: rexec controller run --data " + options.data_dir);
+                "start it: rexec controller run --data " + shell_quoted(options.data_dir));
   auto config = plan_config(options);
   if (!config) return std::unexpected(config.error());
   auto made = make_directories(options.data_dir, 0700);

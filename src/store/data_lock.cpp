@@ -15,6 +15,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "src/base/text.hpp"
+
 namespace rexec::store {
 namespace {
 
@@ -71,7 +73,8 @@ Result<DataLock> DataLock::acquire(const std::string& directory) {
                 "put the data directory on a local file system");
   }
   return fail(Code::kBusy, holder_of(fd) + " uses the data directory " + directory,
-              "end that one first, or choose another --data");
+              "see: rexec controller status --data " + shell_quoted(directory) +
+                  "; end that one first, or choose another --data");
 }
 
 Result<pid_t> DataLock::holder(const std::string& directory) {
@@ -102,7 +105,7 @@ Result<void> check_data_directory(const std::string& directory) {
     char mode[8];
     std::snprintf(mode, sizeof mode, "%04o", status.st_mode & 07777U);
     return fail(Code::kStore, directory + " can be written by others (mode " + mode + ")",
-                "chmod 700 " + directory);
+                "chmod 700 " + shell_quoted(directory));
   }
   if (std::ranges::count(kNetworkFileSystems, static_cast<unsigned>(system.f_type)) > 0) {
     return fail(Code::kStore, directory + " is on a network file system, whose locks do not hold",

@@ -51,3 +51,22 @@ def test_who_asks_is_not_in_the_way_of_a_start(cluster):
     for asked in asking:
         asked.communicate(timeout=30)
         assert asked.returncode in (0, 1)
+
+
+def test_a_directory_in_use_is_a_conflict_that_names_the_holder_and_what_to_do(cluster):
+    for name, daemon in (("controller", cluster.controller), ("agent", cluster.nodes["n1"])):
+        for words in ((name, "run"), (name,)):
+            done = cluster.cli(*words, "--data", str(daemon.data))
+            assert (done.code, done.out) == (6, b""), done
+            assert str(daemon.pid) in done.errors, done
+            assert f"rexec {name} status --data {daemon.data}" in done.errors, done
+    assert cluster.cli.run("n1", "true").code == 0
+
+
+def test_other_failures_of_a_start_have_their_codes_too(cluster, tmp_path):
+    for name in ("controller", "agent"):
+        assert cluster.cli(name, "run", "--data", str(tmp_path / "none")).code in (1, 2)
+    cluster.controller.stop()
+    config = cluster.controller.data / "controller.toml"
+    config.write_text(config.read_text() + "\nnonsense = 1\n")
+    assert cluster.cli("controller", "run", "--data", str(cluster.controller.data)).code == 2

@@ -59,6 +59,15 @@ TEST_CASE("text: split keeps empty parts") {
   CHECK(split("", ',') == std::vector<std::string>{""});
 }
 
+TEST_CASE("text: a word for a shell is quoted only when it has to be") {
+  CHECK(shell_quoted("/var/lib/rexec-1/key.der") == "/var/lib/rexec-1/key.der");
+  CHECK(shell_quoted("") == "''");
+  CHECK(shell_quoted("/a b/$c") == "'/a b/$c'");
+  CHECK(shell_quoted("it's") == "'it'\\''s'");
+  CHECK(shell_quoted("~x") == "'~x'");
+  CHECK(shell_quoted("grün") == "'grün'");
+}
+
 TEST_CASE("text: sizes are binary and round up to the next unit rather than show 1024") {
   CHECK(format_size(0) == "0 B");
   CHECK(format_size(1023) == "1023 B");
