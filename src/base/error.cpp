@@ -49,8 +49,8 @@ Next: type more characters; the hint lists the jobs that fit.)"},
 The node is known, but its agent is not connected to the controller: the machine is down, its
 network is, or the agent is stopped. Nothing was started there.
 
-  rexec node show NODE             when it was last seen, and why its connection ended
-  rexec run --wait-online=5m …     waits for it
+  rexec node show NODE     when it was last seen
+  rexec node wait NODE     returns when it is back
   on the node: rexec agent status, rexec doctor)"},
     {Code::kControllerDown, "controller_down", R"(
 Nobody answers at any of the controller's addresses: it is not running, the address is wrong, or a
@@ -65,11 +65,11 @@ your key and certificate for it.
 Next: ask an administrator for a token (`rexec token new --user YOU`) and type `rexec login rx1_…`.
 With several contexts choose one: --context NAME or `rexec context use NAME`.)"},
     {Code::kDenied, "denied", R"(
-You are signed in, and no role of yours allows this verb on these nodes as that user. What no role
-allows is denied, and a deny wins over every allow. The attempt is in the audit log.
+You are signed in, and your role does not allow this: to change nodes, tokens and users one has to
+be an administrator. Or the token or certificate that was shown is for another name or another use.
 
 Nothing was started on any node of the target, including those you may use.
-  rexec whoami         your roles and what they allow)"},
+  rexec whoami         who you are and your role)"},
     {Code::kRevoked, "revoked", R"(
 The certificate was revoked: an administrator removed this user or node. The refusal is immediate,
 also for connections that were open.
@@ -89,7 +89,7 @@ The token was used with another key, has expired or was revoked. A token admits 
 trying again from the same machine with the same key is always safe.
 
 Next: ask for a new one (`rexec token new`). If you did not use it yourself, somebody else did: tell
-the administrator, who finds the use in `rexec audit ls`.)"},
+the administrator, who finds who used it in `rexec token ls -o wide`.)"},
     {Code::kPinMismatch, "pin_mismatch", R"(
 The certificate authority that answered is not the one that the token or context names. Either the
 address now belongs to another controller, or somebody is in between. Nothing secret was sent.
@@ -129,10 +129,11 @@ The program exists on the node and cannot be executed: no x permission, a direct
 mounted noexec, or a binary for another processor. The exit code is 126, as in a shell.
 Next: `rexec run NODE -- ls -l FILE` and `rexec run NODE -- file FILE`.)"},
     {Code::kRefusedByNode, "refused_by_node", R"(
-The node itself refused: its owner's veto file forbids this user or command, or the node cannot do
-what the job asks, for example run as another user when the agent is not root. The controller cannot
-override a node. Nothing was started there.
-Next: `rexec node show NODE` lists its abilities; on the node, see /etc/rexec/veto.toml.)"},
+The node itself refused: it does not allow jobs as that user, or it cannot do what the job asks, for
+example run as another user when the agent is not root. The controller cannot override a node.
+Nothing was started there.
+Next: `rexec node show NODE` names the user of its jobs (run_as); on the node, agent.toml in the
+agent's directory says whom it allows (allow_users).)"},
     {Code::kLinkLost, "link_lost", R"(
 The link to the controller or node was away for longer than --reconnect. This says nothing about
 the job: it goes on, or is stopped, as its --on-disconnect says, and its output is kept on the node.
@@ -142,15 +143,15 @@ the job: it goes on, or is stopped, as its --on-disconnect says, and its output 
     {Code::kOutcomeUnknown, "outcome_unknown", R"(
 The node cannot say how the job ended: it rebooted, or the process that watched the job was killed
 with it. The job was started once and is not started again; whether it finished is not known.
-Next: look at its output (`rexec logs JOB`) and decide; `rexec rerun JOB` starts it anew.)"},
+Next: look at its output (`rexec logs JOB`) and decide whether to run it anew.)"},
     {Code::kIncomplete, "incomplete", R"(
-The command ended, but part of its output is missing here or its digest differs: the spool reached
-its limit, its disk was full or failed. What is missing is counted in the job's status.
+The command ended, but part of its output is missing here or its digest differs: a disk was full or
+failed, on the node or here. What is missing is counted in the job's status.
 The command's own exit code is in `rexec job show JOB`.
-Next: `rexec logs JOB` while the node still keeps the rest; --overflow block never drops.)"},
+Next: `rexec logs JOB` while the node still keeps the rest.)"},
     {Code::kTimeout, "timeout", R"(
-A deadline passed: --timeout, --queue-timeout, --idle-timeout or --connect-timeout. The message says
-which. A running command got TERM, the --grace time, and then KILL, with all its children.
+A deadline passed: --timeout or --connect-timeout. The message says which.
+A running command got TERM, the --grace time, and then KILL, with all its children.
 The wall limit is enforced on the node, so it holds also without a connection.)"},
     {Code::kIo, "io", R"(
 The operating system refused: a file or directory is missing or not permitted, a disk is full or
@@ -160,8 +161,7 @@ broken, or a connection failed. The message names the path or address and the sy
 The controller's state database is damaged, locked, or was written by a newer rexec. It was left as
 it is. Nothing is repaired silently.
 
-  rexec controller check --data DIR        says what is wrong
-  rexec controller restore                 goes back to a backup
+Next: the message says what is wrong. Damaged: put back a copy of the controller's directory.
 Written by a newer rexec: run that version again; there is no downgrade.)"},
     {Code::kBusy, "busy", R"(
 Another rexec process holds this data directory. Two of them would destroy each other's state.

@@ -8,9 +8,8 @@ namespace rexec::store {
 Error damaged(const std::string& path, const std::string& why) {
   const std::size_t slash = path.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash);
-  return Error{
-      Code::kStore, path + " is damaged: " + printable(why),
-      "nothing was changed; put back a copy: rexec controller restore BACKUP --data " + directory};
+  return Error{Code::kStore, path + " is damaged: " + printable(why),
+               "nothing was changed; put back a copy of " + printable(directory)};
 }
 
 }  // namespace rexec::store

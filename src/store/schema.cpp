@@ -67,8 +67,8 @@ Result<int> check_schema(Database& db, std::span<const char* const> migrations) 
   if (version < 0 || static_cast<std::size_t>(version) > migrations.size()) {
     return fail(Code::kStore,
                 db.path() + " was written by a newer rexec: " + newer(version, migrations.size()),
-                "start the newer rexec, or put back a copy from before the upgrade:\n"
-                "rexec controller restore BACKUP");
+                "start the newer rexec, or put back the copy from before the upgrade: " +
+                    db.path() + ".schema-N");
   }
   return version;
 }

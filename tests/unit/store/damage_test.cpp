@@ -60,7 +60,7 @@ TEST_CASE("damage: a missing or empty database is refused, not made anew") {  //
   const auto empty = start(directory.path);
   REQUIRE_FALSE(empty);
   CHECK(empty.error().code == Code::kStore);
-  CHECK(empty.error().hint.find("rexec controller restore") != std::string::npos);
+  CHECK(empty.error().hint.find("put back a copy of " + directory.path) != std::string::npos);
 }
 
 TEST_CASE("damage: a flipped byte anywhere but in free space is refused by name") {  // FAULTS S6
@@ -83,7 +83,7 @@ TEST_CASE("damage: a flipped byte anywhere but in free space is refused by name"
       REQUIRE(result.error().code == Code::kStore);
       const std::string all = result.error().message + result.error().hint;
       REQUIRE(all.find(path) != std::string::npos);
-      REQUIRE(all.find("controller restore") != std::string::npos);
+      REQUIRE(all.find("put back a copy of") != std::string::npos);
       ++refused;
     }
     std::ofstream(path, std::ios::binary) << good;
