@@ -277,13 +277,17 @@ void ClientSession::job_ls(const wire::Map& args, const Respond& respond) {
   const bool all = wire::bool_or(args, "all", false);
   const std::string node = wire::text_or(args, "node");
   const bool admin = hub_.is_admin(identity_.id);
+  // A node that was removed is still known by its jobs.
+  bool is_known = node.empty() || hub_.registry().find_by_name(node) != nullptr;
   wire::Map list = wire::Map::array();
   for (const Job* job : hub_.jobs().newest(hub_.jobs().size())) {
     if (list.size() >= limit) break;
     if (job->owner.text != identity_.id && !admin) continue;
-    if ((!all && job->is_final()) || (!node.empty() && job->node_name != node)) continue;
-    list.push_back(job_to_map(*job));
+    if (!node.empty() && job->node_name != node) continue;
+    is_known = true;
+    if (all || !job->is_final()) list.push_back(job_to_map(*job));
   }
+  if (!is_known) return respond(unknown_node(hub_, node));
   respond(wire::Map{{"jobs", std::move(list)}});
 }
 

@@ -169,6 +169,20 @@ def test_a_job_for_a_node_that_comes_back_is_not_started_twice(make_cluster, tmp
     assert file.read_text() == "x\n" * 6
 
 
+def test_the_list_of_an_unknown_node_is_not_found(cluster):
+    for verb in (("ps",), ("ps", "-a"), ("job", "ls")):
+        assert cluster.cli(*verb, "--node", "n1").ok().text == ""
+        done = cluster.cli(*verb, "--node", "n11")
+        assert (done.code, done.out) == (3, b""), done
+        assert "did you mean: n1?" in done.errors and "rexec node ls" in done.errors, done
+        assert cluster.cli(*verb, "--node", "zz,n1").code == 3
+    job = cluster.cli.submit("n1", "true")
+    cluster.cli("wait", job).ok()
+    cluster.cli("node", "rm", "n1").ok()
+    assert cluster.cli("ps", "-a", "--node", "n1", "-o", "name").ok().text == job + "\n"
+    assert cluster.cli("ps", "--node", "n1").ok().text == ""
+
+
 def test_somebody_elses_job_is_as_if_it_did_not_exist(make_cluster):  # FAULTS A21
     cluster = make_cluster(nodes=1)
     job = cluster.cli.submit("n1", "echo", "private")
