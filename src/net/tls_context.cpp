@@ -86,6 +86,7 @@ int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const 
 }  // namespace
 
 TlsContext::State::State(Party party) : is_server(party == Party::kServer) {
+  pki::prepare_openssl();
   OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
   context = SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
   SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);

@@ -212,7 +212,8 @@ TEST_CASE("certificate: anything but one canonical URI is refused") {  // FAULTS
 
 TEST_CASE("certificate: RSA keys, other curves and SHA-1 signatures are refused") {  // FAULTS L18
   const Cluster cluster;
-  const PkeyPtr rsa(EVP_RSA_gen(1024));
+  const PkeyPtr rsa = forge::rsa_key();
+  REQUIRE(rsa);
   const PkeyPtr p384(EVP_EC_gen("P-384"));
   forge::Recipe recipe = node_recipe();
   recipe.subject_key = rsa.get();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <openssl/asn1.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -24,6 +25,12 @@ struct Recipe {
   const EVP_MD* digest = EVP_sha256();
   EVP_PKEY* subject_key = nullptr;  // defaults to a fresh P-256 key
 };
+
+// An RSA key as another program would make it: this process's libcrypto has no such algorithm.
+inline PkeyPtr rsa_key() {
+  static OSSL_LIB_CTX* const stock = OSSL_LIB_CTX_new();
+  return PkeyPtr(EVP_PKEY_Q_keygen(stock, nullptr, "RSA", std::size_t{1024}));
+}
 
 inline void extend(X509* certificate, int nid, const std::string& value) {
   if (value.empty()) return;

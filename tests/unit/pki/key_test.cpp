@@ -12,6 +12,7 @@
 #include "src/pki/certificate.hpp"
 #include "src/pki/csr.hpp"
 #include "tests/unit/base/temp_dir.hpp"
+#include "tests/unit/pki/forge.hpp"
 
 using namespace rexec;
 using namespace rexec::pki;
@@ -109,7 +110,8 @@ TEST_CASE("csr: every changed byte, cut or addition is refused") {
 TEST_CASE("csr: another's signature, other keys and SHA-1 are refused") {  // FAULTS L18
   const Key key = Key::generate();
   const Key other = Key::generate();
-  const PkeyPtr rsa(EVP_RSA_gen(1024));
+  const PkeyPtr rsa = forge::rsa_key();
+  REQUIRE(rsa);
   CHECK(parse_csr(as_bytes(request_of(key.get(), key.get(), EVP_sha256()))));
   CHECK_FALSE(parse_csr(as_bytes(request_of(key.get(), other.get(), EVP_sha256()))));
   CHECK_FALSE(parse_csr(as_bytes(request_of(rsa.get(), rsa.get(), EVP_sha256()))));
