@@ -7,6 +7,7 @@
 
 #include "cli/errors.hpp"
 #include "cli/help.hpp"
+#include "cli/run_flags.hpp"
 #include "cli/verbs.hpp"
 #include "src/base/text.hpp"
 
@@ -104,6 +105,17 @@ Result<void> check_words(const Verb& verb, const std::string& name, const Args& 
               usage);
 }
 
+// A verb that has a status JSON tells of its command line there too.
+int refuse(const Verb& verb, const Args& args, const Globals& globals, const Error& error) {
+  FollowOptions options;
+  options.globals = globals;
+  options.plan.targets = args.word(0);
+  static_cast<void>(read_status(args, options.status));
+  if (options.status.wanted()) return fail_run(options, error);
+  print_error(globals, error);
+  return verb.usage_exit;
+}
+
 // Nothing but flags, or a noun without its sub-command.
 int without_verb(const Chosen& chosen, const Args& args) {
   if (args.has("version")) {
@@ -131,22 +143,17 @@ int dispatch(Argv argv) {
   const Verb none{};
   const Verb& verb = chosen->verb == nullptr ? none : *chosen->verb;
   const Grammar grammar{global_flags(), verb.flags, verb.words, see};
-  Result<Args> args = parse_flags(grammar, chosen->rest);
-  if (!args) {
-    print_error(guess_globals(argv), args.error());
-    return verb.usage_exit;
-  }
-  if (is_noun) return without_verb(*chosen, *args);
-  if (args->has("help")) return print_out(verb_help(verb, chosen->name));
-  if (args->has("version")) return version_verb.run({version_verb, "version", *args, Globals{}});
-  const Result<Globals> globals = read_globals(*args);
-  const Result<void> words = globals ? check_words(verb, chosen->name, *args)
-                                     : Result<void>(std::unexpected(globals.error()));
-  if (!words) {
-    print_error(globals ? *globals : guess_globals(argv), words.error());
-    return verb.usage_exit;
-  }
-  return verb.run({verb, chosen->name, std::move(*args), *globals});
+  Parsed parsed = parse_all_flags(grammar, chosen->rest);
+  Args& args = parsed.args;
+  if (parsed.error) return refuse(verb, args, guess_globals(argv), *parsed.error);
+  if (is_noun) return without_verb(*chosen, args);
+  if (args.has("help")) return print_out(verb_help(verb, chosen->name));
+  if (args.has("version")) return version_verb.run({version_verb, "version", args, Globals{}});
+  const Result<Globals> globals = read_globals(args);
+  if (!globals) return refuse(verb, args, guess_globals(argv), globals.error());
+  const Result<void> words = check_words(verb, chosen->name, args);
+  if (!words) return refuse(verb, args, *globals, words.error());
+  return verb.run({verb, chosen->name, std::move(args), *globals});
 }
 
 }  // namespace rexec::cli

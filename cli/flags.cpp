@@ -32,13 +32,14 @@ class Parser {
   Parser(const Grammar& grammar, std::span<const char* const> argv)
       : grammar_(grammar), argv_(argv) {}
 
-  Result<Args> run() {
+  Parsed run() {
+    std::optional<Error> error;
     while (at_ < argv_.size()) {
       const std::string_view word = argv_[at_++];
-      Result<void> taken = take(word);
-      if (!taken) return std::unexpected(taken.error());
+      const Result<void> taken = take(word);
+      if (!taken && !error) error = taken.error();
     }
-    return std::move(args_);
+    return {std::move(args_), std::move(error)};
   }
 
  private:
@@ -154,8 +155,14 @@ const Flag* find_flag(std::span<const Flag> flags, char letter) {
   return nullptr;
 }
 
-Result<Args> parse_flags(const Grammar& grammar, std::span<const char* const> argv) {
+Parsed parse_all_flags(const Grammar& grammar, std::span<const char* const> argv) {
   return Parser(grammar, argv).run();
+}
+
+Result<Args> parse_flags(const Grammar& grammar, std::span<const char* const> argv) {
+  Parsed parsed = parse_all_flags(grammar, argv);
+  if (parsed.error) return std::unexpected(std::move(*parsed.error));
+  return std::move(parsed.args);
 }
 
 const std::string_view* Args::find(std::string_view name) const {

@@ -4,6 +4,7 @@
 // cannot stop at TARGET. It knows no verb; verbs.hpp does.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -71,7 +72,12 @@ struct Grammar {
 };
 
 // kUsage: an unknown flag (with did-you-mean), a missing or superfluous value, one of a later
-// version.
+// version. `args` has what was understood nevertheless, for whoever must tell of the error.
+struct Parsed {
+  Args args;
+  std::optional<Error> error;
+};
+Parsed parse_all_flags(const Grammar& grammar, std::span<const char* const> argv);
 Result<Args> parse_flags(const Grammar& grammar, std::span<const char* const> argv);
 
 // The row for "--name" without dashes, or nullptr.

@@ -86,6 +86,8 @@ enum class Manner { kForeground, kDetached, kShell };
 Result<job::JobSpec> read_spec(const Args& args, Manner manner);
 // How --on-disconnect is written, the default of this manner included.
 std::string disconnect_rule(const Args& args, Manner manner);
+// --status-file and --status-fd, once it is known that they can be written; else nothing of them.
+Result<void> read_status(const Args& args, StatusTarget& into);
 // Fills `into` as far as it gets: the status target first, so that a failure can be told there.
 Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions& into);
 

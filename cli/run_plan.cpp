@@ -14,6 +14,8 @@ std::string request_of_key(const std::string& key) {
   return to_hex(ByteSpan(digest).first(16));
 }
 
+}  // namespace
+
 Result<void> read_status(const Args& args, StatusTarget& into) {
   into.file = args.value("status-file");
   if (args.has("status-fd")) {
@@ -25,6 +27,8 @@ Result<void> read_status(const Args& args, StatusTarget& into) {
   if (!good) into = {};
   return good;
 }
+
+namespace {
 
 Result<void> read_rules(const Args& args, FollowOptions& into) {
   into.prefix = args.has("no-prefix") ? Prefix::kNever : Prefix::kAuto;

@@ -123,3 +123,13 @@ TEST_CASE("flags: numbers, durations and choices are checked where they are read
   CHECK(*parse({"--timeout", "9"})->number("timeout", 0, 9) == 9);
   CHECK(parse({"--timeout", ""})->number("timeout", 0, 9).error().code == Code::kUsage);
 }
+
+TEST_CASE("flags: what is understood beside an error is kept, for whoever tells of the error") {
+  const std::vector<const char*> words{"--foo", "--timeout=5", "-x", "n", "ls", "--timeout", "7"};
+  const Parsed parsed =
+      parse_all_flags({kGlobals, kFlags, Words::kCommand, "rexec run --help"}, words);
+  REQUIRE(parsed.error);
+  CHECK(parsed.error->message == "unknown flag \"--foo\"");
+  CHECK(parsed.args.value("timeout") == "5");
+  CHECK(parsed.args.words() == Strings{"n", "ls", "--timeout", "7"});
+}
