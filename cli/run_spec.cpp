@@ -36,7 +36,13 @@ Result<void> read_environment(const Args& args, job::JobSpec& spec) {
     if (!parsed) return std::unexpected(parsed.error());
     spec.env.insert(spec.env.end(), parsed->begin(), parsed->end());
   }
-  for (const std::string& text : args.values("env")) add_variable(text, spec.env);
+  for (const std::string& text : args.values("env")) {
+    if (text.empty() || text[0] == '=') {
+      return fail(Code::kUsage, "--env: \"" + printable(text) + "\" names no variable",
+                  "write K=V, or K to pass it on from here");
+    }
+    add_variable(text, spec.env);
+  }
   // The last of a name wins, as in a shell; the spec holds each once.
   Environment unique;
   for (auto at = spec.env.rbegin(); at != spec.env.rend(); ++at) {

@@ -18,8 +18,15 @@ Result<wire::Map> read_new(const Args& args) {
   if (args.has("role") && !args.has("user")) {
     return fail(Code::kUsage, "--role is for a token of a user: --user NAME");
   }
+  if (args.has("user") && args.value("user").empty()) {
+    return fail(Code::kUsage, "--user: an empty name", "for a person: rexec token new --user NAME");
+  }
   const Result<Millis> ttl = args.duration("ttl", std::chrono::minutes(30));
   if (!ttl) return std::unexpected(ttl.error());
+  if (*ttl < std::chrono::seconds(1)) {
+    return fail(Code::kUsage, "--ttl: a token that lives less than a second lets nobody in",
+                "for example: rexec token new --ttl 30m");
+  }
   const Result<std::string> role = args.choice("role", "user|admin", "user");
   if (!role) return std::unexpected(role.error());
   const Result<std::map<std::string, std::string>> labels = parse_labels(args.values("label"));

@@ -6,6 +6,24 @@ import pathlib
 import pytest
 
 
+# ---- refused
+
+@pytest.mark.parametrize("value", ["", "=x", "="])
+def test_a_variable_without_a_name_is_refused(cli, tmp_path, value):
+    done = cli("run", "-e", value, "n1", "touch", str(tmp_path / "ran"))
+    assert done.code == 125 and "--env" in done.errors and "K=V" in done.errors, done
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("flags", [("--user", ""), ("--ttl", "0"),
+                                   ("--user", "ann", "--ttl", "0s"), ("--ttl", "10ms")])
+def test_a_token_for_nobody_or_for_no_time_is_refused(cli, flags):
+    before = len(cli("token", "ls", "-o", "name").ok().text.split())
+    done = cli("token", "new", *flags)
+    assert (done.code, done.out) == (2, b"") and flags[-2] in done.errors, done
+    assert len(cli("token", "ls", "-o", "name").ok().text.split()) == before
+
+
 # ---- the status of a command line that is wrong
 
 @pytest.mark.parametrize("argv", [
