@@ -6,6 +6,7 @@
 #include "src/base/text.hpp"
 #include "src/client/connect.hpp"
 #include "src/pki/certificate.hpp"
+#include "src/pki/key.hpp"
 
 namespace rexec::cli {
 namespace {
@@ -16,6 +17,19 @@ constexpr std::int64_t kSkewTooMuch = 240'000;
 
 Check bad(std::string name, const Error& error) {
   return {std::move(name), Health::kBad, error.message, error.hint};
+}
+
+Check check_key(const net::Credentials& credentials) {
+  Check check{"key", Health::kGood, "only you can read it", {}};
+  const auto key = pki::Key::parse(credentials.key);
+  const auto certificate = pki::parse_certificate(credentials.certificate);
+  const bool fits =
+      key && certificate && pki::spki_hash(key->get()) == pki::spki_hash(certificate->get());
+  if (fits || (key && !certificate)) return check;
+  check.health = Health::kBad;
+  check.finding = key ? "it is not the key of the certificate" : key.error().message;
+  check.mend = "sign in again: rexec login rx1_…";
+  return check;
 }
 
 Check check_certificate(const net::Credentials& credentials) {
@@ -117,7 +131,7 @@ std::vector<Check> check_client(const Globals& globals) {
     checks.push_back(bad("key", credentials.error()));
     return checks;
   }
-  checks.push_back({"key", Health::kGood, "only you can read it", {}});
+  checks.push_back(check_key(*credentials));
   checks.push_back(check_certificate(*credentials));
   check_way(globals, checks);
   return checks;

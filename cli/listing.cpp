@@ -21,8 +21,8 @@ std::size_t width(std::string_view text) {
 // A narrow table cuts long cells; wide ones show all.
 constexpr std::size_t kLongestCell = 60;
 
-std::string shorten(std::string text, Format format) {
-  if (format == Format::kWide || width(text) <= kLongestCell) return text;
+std::string shorten(std::string text, Cells cells) {
+  if (cells == Cells::kWhole || width(text) <= kLongestCell) return text;
   std::size_t bytes = 0;
   for (std::size_t seen = 0; bytes < text.size(); ++bytes) {
     if ((static_cast<unsigned char>(text[bytes]) & 0xC0) != 0x80 && ++seen == kLongestCell) break;
@@ -30,13 +30,13 @@ std::string shorten(std::string text, Format format) {
   return text.substr(0, bytes) + "…";
 }
 
-std::string format_table(const Listing& listing, Format format) {
+std::string format_table(const Listing& listing, Format format, Cells cells) {
   std::vector<std::vector<std::string>> lines(listing.rows.size() + 1);
   for (std::size_t i = 0; i < listing.headings.size(); ++i) {
     if (listing.headings[i].column == Column::kWide && format != Format::kWide) continue;
     lines[0].emplace_back(listing.headings[i].title);
     for (std::size_t row = 0; row < listing.rows.size(); ++row) {
-      lines[row + 1].push_back(shorten(printable(listing.rows[row][i]), format));
+      lines[row + 1].push_back(shorten(printable(listing.rows[row][i]), cells));
     }
   }
   std::vector<std::size_t> widths(lines[0].size(), 0);
@@ -80,12 +80,13 @@ void Listing::add(std::vector<std::string> cells, std::string name, wire::Map ob
   objects.push_back(std::move(object));
 }
 
-std::string format_listing(const Listing& listing, Format format) {
+std::string format_listing(const Listing& listing, Format format, Cells cells) {
   std::string text;
   switch (format) {
     case Format::kTable:
     case Format::kWide:
-      return listing.rows.empty() ? std::string() : format_table(listing, format);
+      if (listing.rows.empty()) return {};
+      return format_table(listing, format, format == Format::kWide ? Cells::kWhole : cells);
     case Format::kJson:
       return json_text(wire::Map(listing.objects)) + "\n";
     case Format::kJsonl:
@@ -110,7 +111,8 @@ int print_listing(const Globals& globals, const Listing& listing) {
   if (is_table && listing.rows.empty() && !listing.nothing.empty()) {
     print_notice(globals, listing.nothing);
   }
-  return print_out(format_listing(listing, globals.format));
+  const Cells cells = ::isatty(STDOUT_FILENO) == 1 ? Cells::kCut : Cells::kWhole;
+  return print_out(format_listing(listing, globals.format, cells));
 }
 
 int print_object(const Globals& globals, const wire::Map& object) {

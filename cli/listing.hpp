@@ -27,7 +27,9 @@ struct Listing {
   void add(std::vector<std::string> cells, std::string name, wire::Map object);
 };
 
-std::string format_listing(const Listing& listing, Format format);
+// Whether a table may cut long cells: one that a person looks at, not one that goes to a pipe.
+enum class Cells { kCut, kWhole };
+std::string format_listing(const Listing& listing, Format format, Cells cells = Cells::kCut);
 // One object: "key: value" lines, nested keys with a dot, or JSON.
 std::string format_object(const wire::Map& object, Format format);
 

@@ -24,6 +24,31 @@ def test_a_token_for_nobody_or_for_no_time_is_refused(cli, flags):
     assert len(cli("token", "ls", "-o", "name").ok().text.split()) == before
 
 
+# ---- doctor, explain
+
+@pytest.mark.parametrize("content", [b"", b"garbage", None])
+def test_doctor_finds_a_damaged_key(make_cluster, content):
+    cluster = make_cluster(nodes=0)
+    if content is None:
+        content = (cluster.new_user("ann").context_dir() / "key.der").read_bytes()
+    (cluster.cli.context_dir() / "key.der").write_bytes(content)
+    done = cluster.cli("doctor", "--json")
+    key = {row["check"]: row for row in done.json()}["key"]
+    assert done.code == 2 and key["health"] == "failed", key
+    assert "rexec login" in key["mend"], key
+
+
+def test_a_table_in_a_pipe_is_whole(cli):
+    text = cli("explain").ok().text
+    assert "…" not in text
+    assert all(len(line.split()) > 3 for line in text.splitlines())
+    words = [f"word{number}" for number in range(15)]
+    job = cli.submit("n1", "echo", *words)
+    cli("wait", job).ok()
+    assert " ".join(words) in next(line for line in cli("ps", "-a").ok().text.splitlines()
+                                   if line.startswith(job))
+
+
 # ---- the status of a command line that is wrong
 
 @pytest.mark.parametrize("argv", [
