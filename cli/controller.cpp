@@ -17,6 +17,7 @@ Result<void> keep_admin(const Globals& globals, const controller::InitOptions& o
   entry.addresses = made.addresses;
   entry.cluster = made.cluster;
   entry.user = options.admin;
+  entry.data = options.data_dir;
   return sign_in(globals, std::move(entry), {made.ca, made.admin_certificate, made.admin_key});
 }
 

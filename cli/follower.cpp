@@ -42,6 +42,16 @@ std::string failure_words(const wire::Map& record, const std::string& otherwise)
   return otherwise + (reason.empty() ? "" : " (" + printable(reason) + ")");
 }
 
+// After a node's refusal; of several nodes the first would be told from its neighbours' only.
+std::string next_step(Code code, const std::string& node) {
+  const std::string page = "see: rexec explain " + std::string(code_name(code));
+  if (code == Code::kNotFoundExec)
+    return "what a shell knows needs one: rexec run --sh 'TEXT' " + node + "\n" + page;
+  if (code == Code::kRefusedByNode || code == Code::kDenied)
+    return "see: rexec node show " + node + "\n" + page;
+  return code == Code::kInternal ? "" : page;
+}
+
 }  // namespace
 
 Error Follower::why_not_started(const Job& job) const {
@@ -56,7 +66,18 @@ Error Follower::why_not_started(const Job& job) const {
                      : code == 126         ? Code::kNotExecutable
                      : code == kExitDenied ? Code::kDenied
                                            : code_from_name(reason);
-  return {cause, about(job) + failure_words(*job.record, "the job was not started"), {}};
+  return {cause,
+          printable(job.info.node) + ": " + failure_words(*job.record, "the job was not started"),
+          jobs_.size() == 1 ? next_step(cause, printable(job.info.node)) : ""};
+}
+
+// A refusal may come on the job's stream, before its record.
+Error Follower::of_node(Error error) const {
+  if (error.code != Code::kRefusedByNode || jobs_.size() != 1) return error;
+  const std::string node = printable(jobs_[0].info.node);
+  error.message = node + ": " + error.message;
+  if (error.hint.empty()) error.hint = next_step(error.code, node);
+  return error;
 }
 
 Follower::Follower(asio::io_context& context, const FollowOptions& options)
@@ -300,7 +321,7 @@ int Follower::finish(const client::RunResult& result, bool interrupted) {
     failure_ = result.error;
     // A definite refusal keeps its code; where nobody answered any more, the job may run.
     if (result.lost && !is_definite(failure_->code)) failure_->code = Code::kLinkLost;
-    if (some_missing || jobs_.empty()) output_.complain(*failure_);
+    if (some_missing || jobs_.empty()) output_.complain(of_node(*failure_));
   } else if (result.lost) {
     failure_ = Error{Code::kLinkLost, left_ ? "the user left the job running" : "disconnected", {}};
     if (jobs_.empty() && !interrupted) {

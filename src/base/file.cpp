@@ -75,8 +75,8 @@ Result<void> fill(const std::string& path, std::string_view content, mode_t mode
   const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   const File file(::open(path.c_str(), flags, mode & 0600));
   if (file.get() < 0) return fail_errno(path, errno);
-  const bool written = ::fchmod(file.get(), mode) == 0 && write_all(file.get(), content) &&
-                       ::fsync(file.get()) == 0;
+  const bool written =
+      ::fchmod(file.get(), mode) == 0 && write_all(file.get(), content) && ::fsync(file.get()) == 0;
   if (!written) return fail_errno(path, errno);
   return {};
 }
@@ -105,16 +105,17 @@ Result<void> write_file(const std::string& path, std::string_view content, mode_
 Result<std::string> read_secret_file(const std::string& path, std::size_t max_bytes) {
   const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (file.get() < 0) return fail_errno(path, errno);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.get(), &info) != 0) return fail_errno(path, errno);
   const std::string shown = printable(path);
   if ((info.st_mode & 077) != 0) {
-    return fail(Code::kKeyExposed, shown + " can be read by others, so it is no secret any more",
-                "chmod 600 " + shown + "\nif others may have read it, join or sign in again");
+    return fail(
+        Code::kKeyExposed, shown + " can be read by others, so it is no secret any more",
+        "chmod 600 " + shell_quoted(path) + "\nif others may have read it, join or sign in again");
   }
   if (info.st_uid != ::geteuid() && info.st_uid != 0) {
-    return fail(Code::kKeyExposed, shown + " belongs to another user (uid " +
-                                       std::to_string(info.st_uid) + ")",
+    return fail(Code::kKeyExposed,
+                shown + " belongs to another user (uid " + std::to_string(info.st_uid) + ")",
                 "chown it to uid " + std::to_string(::geteuid()));
   }
   return read_all(file.get(), path, max_bytes);
@@ -129,7 +130,7 @@ Result<void> make_directories(const std::string& path, mode_t mode) {
       if (::chmod(part.c_str(), mode) != 0) return fail_errno(part, errno);
     } else {
       const int err = errno;
-      struct stat info {};
+      struct stat info{};
       const bool exists = ::stat(part.c_str(), &info) == 0;
       if (!exists) return fail_errno(part, err);
       if (!S_ISDIR(info.st_mode)) return fail_errno(part, ENOTDIR);

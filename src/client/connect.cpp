@@ -9,6 +9,7 @@
 
 #include "src/base/file.hpp"
 #include "src/base/ids.hpp"
+#include "src/base/text.hpp"
 #include "src/base/version.hpp"
 #include "src/client/persist.hpp"
 #include "src/pki/csr.hpp"
@@ -31,6 +32,13 @@ Result<void> check_own(const std::optional<pki::Identity>& own, const std::strin
   if (valid) return {};
   return fail(Code::kExpired, "your certificate for \"" + context + "\": " + valid.error().message,
               "sign in again: rexec login rx1_…");
+}
+
+// The dialler does not know that the controller is one of this machine.
+Error point_home(Error error, const std::string& data) {
+  if (error.code == Code::kControllerDown && !data.empty() && ::access(data.c_str(), F_OK) == 0)
+    error.hint = "is it running? rexec controller status --data " + shell_quoted(data);
+  return error;
 }
 
 // When the certificate is to be renewed, beside the time of the file that this was read from: to
@@ -153,7 +161,7 @@ net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial_directly(net:
   net::DialOptions dial_options{state.context.addresses, std::min(state.timeout, most),
                                 state.ticket, patience};
   auto transport = co_await net::dial(*state.tls, std::move(dial_options));
-  if (!transport) co_return std::unexpected(transport.error());
+  if (!transport) co_return std::unexpected(point_home(transport.error(), state.context.data));
   // A ticket that did not resume is of a controller that has restarted: make way for a new one.
   if (!(*transport)->resumed()) ::unlink((state.directory + "/ticket").c_str());
   co_return std::move(*transport);

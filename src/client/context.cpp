@@ -60,6 +60,13 @@ Result<Persist> parse_persist(const std::string& file, const std::string& word) 
               "it may be on, off or auto");
 }
 
+// Of a file that somebody named and that is not there; the usual one is simply not there yet.
+std::string missing_file(const Paths& paths) {
+  std::error_code ignored;
+  if (paths.named_by.empty() || std::filesystem::exists(paths.config_file, ignored)) return {};
+  return ": there is no " + printable(paths.config_file) + " (" + paths.named_by + ")";
+}
+
 }  // namespace
 
 Result<Paths> find_paths(const std::string& config_override) {
@@ -68,10 +75,10 @@ Result<Paths> find_paths(const std::string& config_override) {
   auto cache = xdg("XDG_CACHE_HOME", ".cache");
   for (const auto* part : {&config, &data, &cache})
     if (!*part) return std::unexpected(part->error());
-  Paths paths{*config + "/config.toml", *data, *cache};
+  Paths paths{*config + "/config.toml", *data, *cache, {}};
   const std::string from_env = env_or_empty("REXEC_CONFIG");
-  if (!from_env.empty()) paths.config_file = from_env;
-  if (!config_override.empty()) paths.config_file = config_override;
+  if (!from_env.empty()) paths.config_file = from_env, paths.named_by = "REXEC_CONFIG";
+  if (!config_override.empty()) paths.config_file = config_override, paths.named_by = "--config";
   return paths;
 }
 
@@ -84,7 +91,7 @@ Result<ContextFile> ContextFile::load(const Paths& paths) {
   if (!map) return std::unexpected(map.error());
   const auto keys = check_keys(*map, paths.config_file,
                                {"current", "contexts.*.addresses", "contexts.*.cluster",
-                                "contexts.*.user", "contexts.*.persist"});
+                                "contexts.*.user", "contexts.*.persist", "contexts.*.data"});
   if (!keys) return std::unexpected(keys.error());
   const std::string& name = paths.config_file;
   auto read = read_text(*map, name, "current", file.current_);
@@ -96,12 +103,13 @@ Result<ContextFile> ContextFile::load(const Paths& paths) {
     if (addresses == nullptr || addresses->empty())
       return fail(Code::kConfig, paths.config_file + ":" + std::to_string(entry.line) +
                                      ": addresses is not a list of HOST:PORT");
-    ContextEntry context{parts[1], *addresses, {}, {}, Persist::kAuto};
+    ContextEntry context{parts[1], *addresses, {}, {}, Persist::kAuto, {}};
     const std::string prefix = "contexts." + parts[1];
     std::string persist;
     read = read_text(*map, name, prefix + ".cluster", context.cluster);
     if (read) read = read_text(*map, name, prefix + ".user", context.user);
     if (read) read = read_text(*map, name, prefix + ".persist", persist);
+    if (read) read = read_text(*map, name, prefix + ".data", context.data);
     if (!read) return std::unexpected(read.error());
     auto mode = parse_persist(name, persist);
     if (!mode) return std::unexpected(mode.error());
@@ -120,6 +128,7 @@ Result<void> ContextFile::save() const {
       text += (i == 0 ? "" : ", ") + toml_quote(entry.addresses[i]);
     text += "]\ncluster = " + toml_quote(entry.cluster) + "\nuser = " + toml_quote(entry.user) +
             "\npersist = " + toml_quote(persist_name(entry.persist)) + "\n";
+    if (!entry.data.empty()) text += "data = " + toml_quote(entry.data) + "\n";
   }
   const auto slash = paths_.config_file.rfind('/');
   if (slash != std::string::npos && slash > 0) {
@@ -133,7 +142,7 @@ Result<ContextEntry> ContextFile::choose(const std::string& name) const {
   const std::string from_env = env_or_empty("REXEC_CONTEXT");
   const std::string wanted = !name.empty() ? name : !from_env.empty() ? from_env : current_;
   if (entries_.empty() || wanted.empty())
-    return fail(Code::kNotSignedIn, "not signed in to any controller",
+    return fail(Code::kNotSignedIn, "not signed in to any controller" + missing_file(paths_),
                 "sign in with a token from its administrator: rexec login rx1_…\ntry rexec on this "
                 "machine: rexec demo");
   const auto at = entries_.find(wanted);

@@ -15,6 +15,7 @@ struct Paths {
   std::string config_file;  // $REXEC_CONFIG or $XDG_CONFIG_HOME/rexec/config.toml
   std::string data_dir;     // $XDG_DATA_HOME/rexec
   std::string cache_dir;    // $XDG_CACHE_HOME/rexec
+  std::string named_by;     // "--config" or "REXEC_CONFIG" when that is what names config_file
 };
 // kConfig when neither the variable nor HOME is set; `config_override` is --config.
 Result<Paths> find_paths(const std::string& config_override);
@@ -27,6 +28,7 @@ struct ContextEntry {
   std::string cluster;
   std::string user;
   Persist persist = Persist::kAuto;
+  std::string data;  // the controller's directory, for whoever made it on this machine
 };
 
 class ContextFile {

@@ -31,9 +31,13 @@ std::string host_name(const wire::Map& args) {
 
 // The store says what is wrong; what to do about it depends on whom the token is for.
 Error with_next_step(Error error, const store::TokenRow& token, const std::string& wish) {
-  if (token.kind != pki::TokenKind::kNode) return error;
   const bool is_open = token.name.empty();
   const std::string name = wish.empty() ? token.name : wish;
+  if (token.kind == pki::TokenKind::kUser) {
+    if (error.code == Code::kDenied && !is_open && name != token.name)
+      error.hint = "sign in without --name, or ask for one: rexec token new --user " + name;
+    return error;
+  }
   if (error.code == Code::kConflict) {
     error.hint = (is_open ? "choose another: rexec join --name NAME …"
                           : "choose another: rexec token new --node NAME") +

@@ -71,7 +71,8 @@ void insert_token(Database& db, const TokenRow& token) {
 
 void revoke_token(Database& db, const std::string& id, WallTime now) {
   auto token = find_token(db, id);
-  if (!token || token->revoked) reject(Code::kUnknownObject, "no token " + id);
+  if (!token || token->revoked)
+    reject(Code::kUnknownObject, "no token " + id, "see: rexec token ls");
   token->revoked = now;
   put_token(db, *token);
 }

@@ -2,8 +2,82 @@
 import json
 import os
 import pathlib
+import shlex
+import subprocess
 
 import pytest
+
+from support.cli import Cli
+
+
+# ---- hints
+
+def test_what_a_node_refuses_names_the_node_and_what_to_do(cli):
+    done = cli("run", "n1", "nosuchcmd")
+    assert done.code == 127 and "rexec: n1: nosuchcmd: No such file" in done.errors, done
+    assert "--sh" in done.errors and "rexec explain not_found_exec" in done.errors, done
+    done = cli("run", "n2", "/etc")
+    assert done.code == 126 and "n2: /etc: " in done.errors, done
+    assert "rexec explain not_executable" in done.errors, done
+    done = cli("run", "-u", "nosuch", "n1", "true")
+    assert done.code == 120 and "rexec: n1: " in done.errors and "nosuch" in done.errors, done
+    assert "see: rexec node show n1" in done.errors, done
+
+
+def test_of_several_nodes_each_is_named_once_without_a_hint(cli):
+    done = cli("run", "n1,n2", "nosuchcmd")
+    lines = sorted(done.errors.splitlines())
+    assert lines == [f"rexec: {node}: nosuchcmd: No such file or directory" for node in ("n1", "n2")]
+
+
+def test_an_unknown_token_has_a_next_command(cli):
+    done = cli("token", "revoke", "t-x")
+    assert done.code == 3 and "see: rexec token ls" in done.errors, done
+
+
+def test_a_person_s_token_for_another_name_has_a_next_command(cluster, tmp_path):
+    token = cluster.cli("token", "new", "--user", "ann").ok().text.strip()
+    done = Cli(tmp_path / "ann")("login", "--name", "bob", token)
+    assert done.code == 4 and "rexec token new --user bob" in done.errors, done
+
+
+def test_a_controller_of_this_machine_that_is_down_is_asked_with_its_directory(cluster):
+    cluster.controller.stop()
+    data = cluster.controller.data
+    for verb in (("node", "ls"), ("run", "n1", "true")):
+        done = cluster.cli(*verb)
+        line = next(line for line in done.errors.splitlines() if "controller status" in line)
+        command = line[line.index("rexec "):]
+        assert shlex.split(command) == ["rexec", "controller", "status", "--data", str(data)], done
+        assert cluster.cli(*shlex.split(command)[1:]).code == 1
+
+
+def test_who_has_no_such_directory_is_sent_to_the_controller_s_machine(cluster):
+    ann = cluster.new_user("ann")
+    cluster.controller.stop()
+    done = ann("node", "ls")
+    assert done.code == 5 and "on its machine: rexec controller status" in done.errors, done
+
+
+def test_the_chmod_of_an_exposed_key_can_be_pasted(make_cluster, tmp_path):
+    home = tmp_path / "a home with 'quotes'"
+    cluster = make_cluster(nodes=0)
+    ann = Cli(home)
+    ann("login", cluster.cli("token", "new", "--user", "ann").ok().text.strip()).ok()
+    (ann.context_dir() / "key.der").chmod(0o644)
+    done = ann("node", "ls")
+    line = next(line for line in done.errors.splitlines() if line.strip().startswith("chmod "))
+    subprocess.run(["sh", "-c", line.strip()], check=True)
+    ann("node", "ls").ok()
+
+
+def test_a_configuration_that_was_named_and_is_not_there_is_named(cli, tmp_path):
+    missing = tmp_path / "nope"
+    for done in (cli("--config", str(missing), "node", "ls"),
+                 cli("node", "ls", env={**cli.env, "REXEC_CONFIG": str(missing)})):
+        assert done.code == 4 and str(missing) in done.errors, done
+    stranger = Cli(tmp_path / "stranger")
+    assert "config.toml" not in stranger("node", "ls").errors
 
 
 # ---- refused
