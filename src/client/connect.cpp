@@ -142,7 +142,11 @@ net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial_directly(net:
     auto credentials = load_credentials(state.directory);
     if (!credentials) co_return std::unexpected(credentials.error());
     state.credentials = std::move(*credentials);
-    auto tls = net::TlsContext::client(state.credentials);
+    state.ticket = read_ticket(state.directory + "/ticket");
+    const bool fresh = is_noted_as_fresh(state.directory);
+    auto tls = net::TlsContext::client(state.credentials, fresh && !state.ticket.empty()
+                                                              ? net::Load::kWhenNeeded
+                                                              : net::Load::kNow);
     if (!tls)
       co_return fail(Code::kNotSignedIn,
                      "the credentials of context \"" + state.context.name +
@@ -151,7 +155,6 @@ net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial_directly(net:
     const auto own = check_own(tls->own(), state.context.name);
     if (!own) co_return std::unexpected(own.error());
     state.tls = std::move(*tls);
-    state.ticket = read_ticket(state.directory + "/ticket");
     state.tls->on_ticket([&state](std::string ticket) {
       state.ticket = std::move(ticket);
       if (std::exchange(state.ticket_saved, true)) return;

@@ -109,7 +109,9 @@ Task<std::unique_ptr<TlsTransport>> greet(TlsContext& tls, int fd, std::string t
   const bool greeted = co_await shake_hands(*transport, limit, why, late);
   if (greeted) co_return transport;
   if (const auto& refusal = transport->refusal())
-    round.code = refusal->code == Code::kExpired ? Code::kExpired : Code::kPinMismatch;
+    round.code = refusal->code == Code::kExpired || refusal->code == Code::kNotSignedIn
+                     ? refusal->code
+                     : Code::kPinMismatch;
   else if (!late && transport->failure_kind() == Failure::kCut)
     round.was_cut = true;
   round.note(address, why);
@@ -154,6 +156,8 @@ std::unexpected<Error> explain(const Round& round) {
   if (round.code == Code::kExpired)
     return fail(round.code, "the controller cannot be trusted (" + round.reasons + ")",
                 "if the clocks are right: on the controller's machine, rexec controller status");
+  if (round.code == Code::kNotSignedIn)
+    return fail(round.code, round.reasons, "sign in again: rexec login rx1_…");
   if (round.code == Code::kPinMismatch)
     return fail(
         round.code,

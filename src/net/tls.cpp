@@ -14,6 +14,7 @@
 #include "src/base/check.hpp"
 #include "src/net/tls_failure.hpp"
 #include "src/net/tls_state.hpp"
+#include "src/net/tls_ticket.hpp"
 
 namespace rexec::net {
 TlsTransport::TlsTransport(SSL* ssl, int fd)
@@ -44,14 +45,18 @@ std::unique_ptr<TlsTransport> TlsTransport::connect(TlsContext& context, int fd,
                                                     const std::string& ticket) {
   std::unique_ptr<TlsTransport> transport(new TlsTransport(SSL_new(context.state_->context), fd));
   SSL_set_connect_state(transport->ssl_);
-  if (!ticket.empty()) {
-    auto at = reinterpret_cast<const unsigned char*>(ticket.data());
-    SSL_SESSION* session = d2i_SSL_SESSION(nullptr, &at, static_cast<long>(ticket.size()));
-    if (session != nullptr) SSL_set_session(transport->ssl_, session);
-    SSL_SESSION_free(session);
-    ERR_clear_error();
-  }
+  transport->offer(ticket, context.state_->ca_id);
   return transport;
+}
+
+void TlsTransport::offer(const std::string& bytes, const pki::Digest& ca) {
+  const auto ticket = decode_ticket(bytes);
+  if (!ticket || ticket->ca != ca) return;
+  auto at = reinterpret_cast<const unsigned char*>(ticket->session.data());
+  SSL_SESSION* session = d2i_SSL_SESSION(nullptr, &at, static_cast<long>(ticket->session.size()));
+  if (session != nullptr && SSL_set_session(ssl_, session) == 1) notes_->peer = ticket->peer;
+  SSL_SESSION_free(session);
+  ERR_clear_error();
 }
 
 IoResult TlsTransport::explain(int result) {
@@ -96,29 +101,35 @@ bool TlsTransport::read_peer() {
     failure_ = "the peer does not speak rexec/1";
     return false;
   }
-  X509* certificate = SSL_get0_peer_certificate(ssl_);
-  if (certificate == nullptr) {
-    if (SSL_is_server(ssl_) == 1) return true;
-    failure_ = "the peer has no certificate";
-    return false;
-  }
-  // A resumed session has skipped the check that a full handshake makes.
-  const TlsContext::State* state = TlsContext::State::of(ssl_);
-  check(state != nullptr, "the context outlives the handshake");
-  const auto identity = resumed() && state->ca ? pki::verify_leaf(certificate, state->ca.get(),
-                                                                  wall_now(), state->accept)
-                                               : pki::parse_identity(certificate);
+  if (SSL_is_server(ssl_) == 1 && SSL_get0_peer_certificate(ssl_) == nullptr) return true;
+  auto identity = identify_peer();
+  if (identity && SSL_is_server(ssl_) == 0 && identity->role != pki::Role::kController)
+    identity = fail(Code::kDenied, "the peer's certificate is not a controller's");
   if (!identity) {
     notes_->refusal = identity.error();
     failure_ = identity.error().message;
     return false;
   }
-  if (SSL_is_server(ssl_) == 0 && identity->role != pki::Role::kController) {
-    failure_ = "the peer's certificate is not a controller's";
-    return false;
-  }
   peer_ = *identity;
+  notes_->peer = *identity;
   return true;
+}
+
+// A resumed session has skipped the check that a full handshake makes.
+Result<pki::Identity> TlsTransport::identify_peer() const {
+  const TlsContext::State* state = TlsContext::State::of(ssl_);
+  check(state != nullptr, "the context outlives the handshake");
+  if (resumed() && !state->is_server) {
+    check(notes_->peer.has_value(), "only a ticket resumes a session");
+    const auto valid = pki::check_validity(*notes_->peer, wall_now(), state->accept);
+    if (!valid) return std::unexpected(valid.error());
+    return *notes_->peer;
+  }
+  const X509* certificate = SSL_get0_peer_certificate(ssl_);
+  if (certificate == nullptr) return fail(Code::kDenied, "the peer has no certificate");
+  if (resumed() && state->ca)
+    return pki::verify_leaf(certificate, state->ca.get(), wall_now(), state->accept);
+  return pki::parse_identity(certificate);
 }
 
 std::string TlsTransport::peer_ca_der() const {

@@ -1,8 +1,9 @@
 // TLS 1.3 on a socket: contexts for the three parties and a Transport over one connection. Which
 // certificates are good is decided here (chain to the cluster's CA, one rexec URI, P-256); what
 // their holder may do is not. Expiry and revocation are left to the session, because an expired
-// node may still renew itself; a resumed session carries its certificate too, so the same checks
-// apply to it. Only tls*.cpp include <openssl/ssl.h>.
+// node may still renew itself; of a resumed session the peer is known as well, and checked by its
+// dates: by the certificate in the server's ticket, by the client's own note of it. Only tls*.cpp
+// include <openssl/ssl.h>.
 #pragma once
 
 #include <functional>
@@ -13,6 +14,7 @@
 #include "src/net/tls_output.hpp"
 #include "src/net/transport.hpp"
 #include "src/pki/certificate.hpp"
+#include "src/pki/digest.hpp"
 
 typedef struct ssl_st SSL;
 typedef struct ssl_ctx_st SSL_CTX;
@@ -26,6 +28,10 @@ struct Credentials {
   std::string certificate;
   std::string key;
 };
+
+// kWhenNeeded: a session that resumes from a ticket never parses them; damage then shows in the
+// handshake, as kNotSignedIn.
+enum class Load { kNow, kWhenNeeded };
 
 class TlsTransport;
 struct TlsNotes;    // tls_state.hpp
@@ -43,15 +49,17 @@ class TlsContext {
   // handshake.
   static Result<TlsContext> server(const Credentials& credentials);
   // The peer must be the controller of the CA's cluster.
-  static Result<TlsContext> client(const Credentials& credentials);
+  static Result<TlsContext> client(const Credentials& credentials, Load load = Load::kNow);
   // For join and login: any chain whose CA key has this SHA-256 (32 raw bytes); the CA is then
   // peer_ca_der().
   static Result<TlsContext> stranger(const std::string& ca_pin);
 
-  // What the own certificate claims; nothing for a stranger or an unreadable name.
+  // What the own certificate claims; nothing for a stranger, an unreadable name, or before it was
+  // needed.
   const std::optional<pki::Identity>& own() const;
 
-  // Serialised session tickets for resumption: the newest one is handed to `keep` (client side).
+  // What connect() resumes a session from (tls_ticket.hpp): the newest is handed to `keep`, on the
+  // client's side.
   void on_ticket(std::function<void(std::string)> keep);
 
  private:
@@ -100,7 +108,9 @@ class TlsTransport final : public Transport {
   Io fail_with(std::string why);
   TlsMoment moment() const;
   void note(TlsFailure failure);
+  void offer(const std::string& ticket, const pki::Digest& ca);
   bool read_peer();
+  Result<pki::Identity> identify_peer() const;
 
   SSL* ssl_;
   int fd_;

@@ -3,7 +3,10 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include <utility>
+
 #include "src/net/tls_state.hpp"
+#include "src/net/tls_ticket.hpp"
 #include "src/pki/openssl.hpp"
 
 namespace rexec::net {
@@ -28,7 +31,9 @@ Result<const X509*> find_pinned(const STACK_OF(X509) * sent, const std::string& 
   return fail(Code::kPinMismatch, "the controller's CA is not the pinned one");
 }
 
-Result<void> check_peer(const TlsContext::State& state, X509_STORE_CTX* store) {
+Result<void> check_peer(TlsContext::State& state, X509_STORE_CTX* store) {
+  const auto loaded = state.load();
+  if (!loaded) return std::unexpected(loaded.error());
   const X509* ca = state.ca.get();
   if (ca == nullptr) {
     auto pinned = find_pinned(X509_STORE_CTX_get0_untrusted(store), state.pin);
@@ -56,6 +61,21 @@ int verify_peer(X509_STORE_CTX* store, void*) {
   X509_STORE_CTX_set_error(store,
                            expired ? X509_V_ERR_CERT_HAS_EXPIRED : X509_V_ERR_CERT_UNTRUSTED);
   return 0;
+}
+
+// A full handshake after all, of a context whose credentials were left alone until now.
+int give_certificate(SSL* ssl, void*) {
+  TlsContext::State* state = TlsContext::State::of(ssl);
+  if (state == nullptr) return 0;
+  const auto loaded = state->load();
+  if (!loaded) {
+    TlsContext::State::notes(ssl).refusal = loaded.error();
+    return 0;
+  }
+  return SSL_use_certificate(ssl, SSL_CTX_get0_certificate(state->context)) == 1 &&
+                 SSL_use_PrivateKey(ssl, SSL_CTX_get0_privatekey(state->context)) == 1
+             ? 1
+             : 0;
 }
 
 // Each KeyUpdate costs us a key derivation and the peer 20 bytes.
@@ -112,6 +132,16 @@ TlsContext::State::State(Party party) : is_server(party == Party::kServer) {
   }
 }
 
+Result<void> TlsContext::State::load() {
+  if (!pending) return {};
+  const Credentials credentials = *std::exchange(pending, std::nullopt);
+  auto used = use(credentials);
+  if (!used)
+    return fail(Code::kNotSignedIn, "the own credentials are damaged: " + used.error().message,
+                "sign in again: rexec login rx1_…");
+  return {};
+}
+
 Result<void> TlsContext::State::use(const Credentials& credentials) {
   auto parsed = pki::parse_certificate(credentials.ca);
   if (!parsed) return std::unexpected(parsed.error());
@@ -147,8 +177,14 @@ Result<TlsContext> TlsContext::server(const Credentials& credentials) {
   return TlsContext(std::move(state));
 }
 
-Result<TlsContext> TlsContext::client(const Credentials& credentials) {
+Result<TlsContext> TlsContext::client(const Credentials& credentials, Load load) {
   auto state = std::make_unique<State>(State::Party::kClient);
+  state->ca_id = pki::sha256(as_bytes(credentials.ca));
+  if (load == Load::kWhenNeeded) {
+    state->pending = credentials;
+    SSL_CTX_set_cert_cb(state->context, give_certificate, nullptr);
+    return TlsContext(std::move(state));
+  }
   auto used = state->use(credentials);
   if (!used) return std::unexpected(used.error());
   return TlsContext(std::move(state));
@@ -168,11 +204,10 @@ void TlsContext::on_ticket(std::function<void(std::string)> keep) {
                                  SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(state_->context, [](SSL* ssl, SSL_SESSION* session) {
     const State* state = State::of(ssl);
-    unsigned char* der = nullptr;
-    const int size = state == nullptr ? 0 : i2d_SSL_SESSION(session, &der);
-    if (size > 0)
-      state->keep_ticket({reinterpret_cast<char*>(der), static_cast<std::size_t>(size)});
-    OPENSSL_free(der);
+    const auto& peer = State::notes(ssl).peer;
+    if (state == nullptr || !peer) return 0;
+    std::string der = encode_session(session);
+    if (!der.empty()) state->keep_ticket(encode_ticket({state->ca_id, *peer, std::move(der)}));
     return 0;
   });
 }

@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 
 #include "src/net/tls.hpp"
+#include "src/pki/digest.hpp"
 
 namespace rexec::net {
 
@@ -14,6 +15,7 @@ inline constexpr unsigned char kAlpn[] = {7, 'r', 'e', 'x', 'e', 'c', '/', '1'};
 // What OpenSSL's callbacks have to say about one connection.
 struct TlsNotes {
   std::optional<Error> refusal;
+  std::optional<pki::Identity> peer;  // once the handshake is over; first whom a ticket names
   unsigned key_updates = 0;
   BootTime key_updates_since{};
 };
@@ -22,9 +24,11 @@ struct TlsContext::State {
   enum class Party { kServer, kClient };
   SSL_CTX* context = nullptr;
   bool is_server = false;
-  std::optional<pki::Identity> own;  // what the own certificate claims
-  pki::X509Ptr ca;                   // none in a stranger's context, which has
-  std::string pin;                   // the SHA-256 of its key
+  std::optional<Credentials> pending;  // not parsed yet
+  pki::Digest ca_id{};                 // SHA-256 of the CA's certificate, on the client's side
+  std::optional<pki::Identity> own;    // what the own certificate claims
+  pki::X509Ptr ca;                     // none in a stranger's context, which has
+  std::string pin;                     // the SHA-256 of its key
   pki::Accept accept = pki::Accept::kValidOnly;
   std::function<void(std::string)> keep_ticket;
 
@@ -36,8 +40,10 @@ struct TlsContext::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   Result<void> use(const Credentials& credentials);
+  // Uses what is pending, once; kNotSignedIn when it is damaged.
+  Result<void> load();
   // Nothing once the context is gone.
-  static const State* of(const SSL* ssl) {
+  static State* of(const SSL* ssl) {
     return static_cast<State*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
   }
   static TlsNotes& notes(const SSL* ssl) { return *static_cast<TlsNotes*>(SSL_get_app_data(ssl)); }
