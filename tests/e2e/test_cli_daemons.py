@@ -1,4 +1,4 @@
-"""What `controller` and `agent` say about a data directory without a network: who has it, if anybody."""
+"""What `controller` and `agent` say of a data directory without a network: who has it, if anybody."""
 import os
 import signal
 

@@ -27,7 +27,8 @@ def test_what_a_node_refuses_names_the_node_and_what_to_do(cli):
 def test_of_several_nodes_each_is_named_once_without_a_hint(cli):
     done = cli("run", "n1,n2", "nosuchcmd")
     lines = sorted(done.errors.splitlines())
-    assert lines == [f"rexec: {node}: nosuchcmd: No such file or directory" for node in ("n1", "n2")]
+    assert lines == [f"rexec: {node}: nosuchcmd: No such file or directory"
+                     for node in ("n1", "n2")]
 
 
 def test_an_unknown_token_has_a_next_command(cli):
