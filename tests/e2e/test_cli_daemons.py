@@ -1,4 +1,4 @@
-"""What `controller` and `agent` say of a data directory without a network: who has it, if anybody."""
+"""What `controller` and `agent` say of a data directory without a network: who has it, if any."""
 import os
 import signal
 
