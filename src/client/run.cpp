@@ -93,6 +93,7 @@ net::Task<> Run::Impl::pause() {
 // can have the submit: then one dial decides, within --connect-timeout.
 net::Task<bool> Run::Impl::connect() {
   while (!done()) {
+    if (ever_connected_ && late()) co_return false;
     const auto patience = ever_connected_ ? net::Patience::kOneRound : net::Patience::kAfterCut;
     const Millis most = ever_connected_ ? patience_left() : Millis::max();
     auto transport = co_await connector_.dial(patience, most);
