@@ -16,6 +16,7 @@ namespace event = wire::event;
 namespace {
 
 constexpr Millis kRestAfter{5'000};
+constexpr Millis kReportAgain{5'000};
 
 // This run of this agent on this machine: the spawner that started us. The same for every
 // connection it makes; another one for a copy of the data directory elsewhere.
@@ -35,6 +36,7 @@ Session::Session(asio::io_context& context, std::string data_dir, AgentConfig co
       ended_(context.get_executor()),
       renewal_(context.get_executor()),
       rest_(context.get_executor()),
+      outbox_(context.get_executor()),
       random_(std::random_device{}()),
       backoff_(random_()) {}
 
@@ -112,7 +114,9 @@ void Session::request(std::string_view verb, wire::Map args, Answer answer) {
 
 void Session::reconcile() {
   std::vector<wire::Map> jobs;
+  told_.clear();
   for (const auto& job : book_->unreported()) {
+    told_[job->key()] = job->started_ms();
     wire::Map entry{{"job", job->key().job.text},
                     {"attempt", job->key().attempt},
                     {"state", job->ended() ? "final" : "running"},
@@ -157,7 +161,29 @@ void Session::became_online() {
   log_info("online", {{"node", config_.name}, {"cluster", config_.cluster}});
   schedule_renewal();
   rest_soon();
+  report_changes();
   events_.on_online();
+}
+
+// What became of jobs while the controller was answering: started, ended or found since.
+void Session::report_changes() {
+  const auto told = std::exchange(told_, {});
+  for (const auto& job : book_->unreported()) {
+    const auto at = told.find(job->key());
+    if (job->ended())
+      report(*job, "final");
+    else if (at == told.end() || at->second != job->started_ms())
+      report(*job, "running");
+  }
+}
+
+// The controller could not take an outcome (its disk is full): it stays here until it can.
+void Session::report_again_later() {
+  outbox_.arm(kReportAgain, [this] {
+    if (!online_) return;  // the next reconcile() tells all
+    for (const auto& job : book_->unreported())
+      if (job->ended()) report(*job, "final");
+  });
 }
 
 // A node that has had nothing to do for a while is small.
@@ -187,10 +213,13 @@ void Session::report(const LocalJob& job, std::string_view state) {
   if (is_final) args["record"] = wire::Map::parse(job.record(), nullptr, false);
   request("job.report", std::move(args),
           [this, key = job.key(), is_final](const Result<wire::Map>& answer) {
-            if (!answer)
-              return log_error("the controller did not take a report",
-                               {{"job", key.job.text}, {"why", answer.error().message}});
-            if (is_final) book_->acknowledged(key);
+            if (answer) {
+              if (is_final) book_->acknowledged(key);
+              return;
+            }
+            log_error("the controller did not take a report",
+                      {{"job", key.job.text}, {"why", answer.error().message}});
+            if (is_final && answer.error().code != Code::kUnknownJob) report_again_later();
           });
 }
 

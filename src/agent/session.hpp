@@ -51,6 +51,8 @@ class Session final : public net::SessionHandler {
   void reconcile();
   void reconcile_page(std::vector<wire::Map> jobs, std::size_t from);
   void became_online();
+  void report_changes();
+  void report_again_later();
   void report(const LocalJob& job, std::string_view state);
   void lost(const Error& error);
   void opened(wire::StreamId stream, const std::string& kind, const wire::Map& args);
@@ -77,13 +79,15 @@ class Session final : public net::SessionHandler {
   net::Notifier ended_;
   net::Timer renewal_;
   net::Timer rest_;
+  net::Timer outbox_;
   std::mt19937_64 random_;
   net::Backoff backoff_;
   std::unordered_map<wire::RequestId, Answer> answers_;
   std::unordered_map<wire::StreamId, Starting> starting_;
   std::unordered_map<wire::StreamId, std::shared_ptr<Reader>> readers_;
   std::map<AttemptKey, std::vector<std::shared_ptr<Reader>>>
-      early_;  // attached before their start was complete
+      early_;                                 // attached before their start was complete
+  std::map<AttemptKey, std::uint64_t> told_;  // by the reconcile under way: when each started
   Error last_error_;
   bool online_ = false;
   bool stopping_ = false;

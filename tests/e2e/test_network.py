@@ -10,7 +10,7 @@ import pytest
 
 from support import processes
 from support.daemons import Node
-from support.proxy import CUT, Proxy
+from support.proxy import CARRY_ON, CUT, Proxy
 from support.running import Running
 
 
@@ -49,6 +49,33 @@ def test_stdin_survives_cuts_of_the_nodes_link(far):
         proxy.at(proxy.up + offset, lambda: CUT)
     done = cluster.cli.run("--reconnect", "100s", "-i", "n1", "cat", input=data, timeout=100)
     assert (done.code, done.out == data) == (0, True), done
+
+
+@pytest.mark.limit(200)
+def test_a_job_that_ends_while_its_node_is_being_greeted_is_reported(make_cluster, tmp_path, quick):
+    """Wherever the greeting is when the job ends: a controller must hear of it (FAULTS I1)."""
+    cluster = make_cluster(nodes=0)
+    proxy = cluster.proxy(counts="down")
+    node = cluster.add_node("n1", through=proxy)
+    node.stop()
+    before = proxy.down
+    node.start()
+    cluster.wait_online("n1")
+    greeting = proxy.down - before
+    for offset in range(1, greeting, 200 if quick else 40):
+        gate = tmp_path / f"gate{offset}"
+        job = cluster.cli.submit("n1", "sh", "-c", f"until [ -e {gate} ]; do sleep 0.01; done")
+        processes.wait_until(lambda: cluster.job_processes(job), "the job runs")
+
+        def end_the_job():
+            gate.touch()
+            processes.wait_until(lambda: not cluster.job_processes(job), "the job has ended")
+            processes.wait_until((node.data / "jobs" / f"{job}.1" / "exit").exists, "is recorded")
+            return CARRY_ON
+
+        proxy.at(proxy.down + offset, end_the_job)
+        proxy.cut()
+        assert cluster.cli("wait", job, timeout=20).code == 0, (offset, greeting)
 
 
 def test_a_node_that_is_cut_off_is_offline_and_comes_back_by_itself(far):
