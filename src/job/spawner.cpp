@@ -14,6 +14,7 @@
 
 #include "src/base/file.hpp"
 #include "src/base/log.hpp"
+#include "src/base/text.hpp"
 #include "src/job/attempts.hpp"
 #include "src/job/net_process.hpp"
 #include "src/os/memory.hpp"
@@ -34,7 +35,8 @@ Result<void> check_private(int fd, const std::string& path) {
   struct stat status{};
   if (::fstat(fd, &status) != 0) return fail_errno(path, errno);
   if ((status.st_mode & 022) != 0)
-    return fail(Code::kConfig, path + " can be written to by others", "chmod go-w " + path);
+    return fail(Code::kConfig, path + " can be written to by others",
+                "chmod go-w " + shell_quoted(path));
   if (status.st_uid != ::geteuid() && ::geteuid() != 0)
     return fail(Code::kConfig, path + " belongs to another user");
   return {};

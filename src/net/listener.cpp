@@ -139,7 +139,7 @@ void Listener::stop() {
 
 void Listener::accept_next() {
   acceptor_.async_accept([this, alive = std::weak_ptr(alive_)](const asio::error_code& error,
-                                                              asio::ip::tcp::socket socket) {
+                                                               asio::ip::tcp::socket socket) {
     if (alive.expired() || !acceptor_.is_open()) return;
     if (!error) {
       begin(std::move(socket));

@@ -35,7 +35,7 @@ def test_a_retention_that_is_no_duration_is_refused_with_its_place(make_cluster)
     config = cluster.controller.data / "controller.toml"
     config.write_text(config.read_text() + 'keep_jobs = "soon"\n')
     done = cluster.cli("controller", "run", "--data", str(cluster.controller.data))
-    assert done.code == 1 and "keep_jobs" in done.errors and "soon" in done.errors, done
+    assert done.code == 2 and "keep_jobs" in done.errors and "soon" in done.errors, done
 
 
 @pytest.fixture
