@@ -144,6 +144,7 @@ class Keeper {
     serve();
   }
   void serve() {
+    if (take_new_certificate()) warm_.reset();  // it speaks for the old one
     drain_pongs();
     while (!waiting_.empty() && warm_ && pongs_due_ == 0) {
       lend(std::move(waiting_.front()), std::move(warm_));
@@ -182,17 +183,23 @@ class Keeper {
     take_new_certificate();
     net::spawn(context_.get_executor(), dial());
   }
-  // A client that found the certificate past half of its life has renewed it.
-  void take_new_certificate() {
+  // A client has renewed the certificate, or signed in anew: perhaps as another user.
+  bool take_new_certificate() {
     struct stat info{};
     const std::string path = connector_.context_directory() + "/cert.der";
-    if (::stat(path.c_str(), &info) != 0 || info.st_ino == std::exchange(certificate_, info.st_ino))
-      return;
+    const Version now = ::stat(path.c_str(), &info) == 0
+                            ? Version{info.st_ino, info.st_mtim.tv_sec, info.st_mtim.tv_nsec}
+                            : Version{};
+    if (now == certificate_) return false;
+    certificate_ = now;
     if (auto fresh = Connector::load(options_)) connector_ = std::move(*fresh);
+    return true;
   }
   net::Task<> dial() {
+    const Version made_with = certificate_;
     auto transport = co_await connector_.dial_directly(net::Patience::kOneRound);
     dialling_ = false;
+    if (take_new_certificate() || certificate_ != made_with) co_return refill();
     if (!transport) {
       waiting_
           .clear();  // closed without the first byte: the clients dial by themselves and learn why
@@ -246,7 +253,13 @@ class Keeper {
   asio::io_context& context_;
   ConnectOptions options_;
   Connector connector_;
-  ino_t certificate_ = 0;  // the file's inode when the connector read it
+  struct Version {
+    ino_t inode = 0;
+    time_t seconds = 0;
+    long nanos = 0;
+    bool operator==(const Version&) const = default;
+  };
+  Version certificate_;  // the file's, when the connector read it
   asio::posix::stream_descriptor listener_;
   net::Timer beat_;
   net::Timer idle_timer_;

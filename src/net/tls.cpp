@@ -45,13 +45,13 @@ std::unique_ptr<TlsTransport> TlsTransport::connect(TlsContext& context, int fd,
                                                     const std::string& ticket) {
   std::unique_ptr<TlsTransport> transport(new TlsTransport(SSL_new(context.state_->context), fd));
   SSL_set_connect_state(transport->ssl_);
-  transport->offer(ticket, context.state_->ca_id);
+  transport->offer(ticket, context.state_->made_with);
   return transport;
 }
 
-void TlsTransport::offer(const std::string& bytes, const pki::Digest& ca) {
+void TlsTransport::offer(const std::string& bytes, const pki::Digest& made_with) {
   const auto ticket = decode_ticket(bytes);
-  if (!ticket || ticket->ca != ca) return;
+  if (!ticket || ticket->made_with != made_with) return;
   auto at = reinterpret_cast<const unsigned char*>(ticket->session.data());
   SSL_SESSION* session = d2i_SSL_SESSION(nullptr, &at, static_cast<long>(ticket->session.size()));
   if (session != nullptr && SSL_set_session(ssl_, session) == 1) notes_->peer = ticket->peer;

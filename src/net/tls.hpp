@@ -108,7 +108,7 @@ class TlsTransport final : public Transport {
   Io fail_with(std::string why);
   TlsMoment moment() const;
   void note(TlsFailure failure);
-  void offer(const std::string& ticket, const pki::Digest& ca);
+  void offer(const std::string& ticket, const pki::Digest& made_with);
   bool read_peer();
   Result<pki::Identity> identify_peer() const;
 

@@ -179,7 +179,7 @@ Result<TlsContext> TlsContext::server(const Credentials& credentials) {
 
 Result<TlsContext> TlsContext::client(const Credentials& credentials, Load load) {
   auto state = std::make_unique<State>(State::Party::kClient);
-  state->ca_id = pki::sha256(as_bytes(credentials.ca));
+  state->made_with = certificates_id(credentials.ca, credentials.certificate);
   if (load == Load::kWhenNeeded) {
     state->pending = credentials;
     SSL_CTX_set_cert_cb(state->context, give_certificate, nullptr);
@@ -207,7 +207,7 @@ void TlsContext::on_ticket(std::function<void(std::string)> keep) {
     const auto& peer = State::notes(ssl).peer;
     if (state == nullptr || !peer) return 0;
     std::string der = encode_session(session);
-    if (!der.empty()) state->keep_ticket(encode_ticket({state->ca_id, *peer, std::move(der)}));
+    if (!der.empty()) state->keep_ticket(encode_ticket({state->made_with, *peer, std::move(der)}));
     return 0;
   });
 }

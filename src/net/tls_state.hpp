@@ -25,7 +25,7 @@ struct TlsContext::State {
   SSL_CTX* context = nullptr;
   bool is_server = false;
   std::optional<Credentials> pending;  // not parsed yet
-  pki::Digest ca_id{};                 // SHA-256 of the CA's certificate, on the client's side
+  pki::Digest made_with{};             // certificates_id(), on the client's side
   std::optional<pki::Identity> own;    // what the own certificate claims
   pki::X509Ptr ca;                     // none in a stranger's context, which has
   std::string pin;                     // the SHA-256 of its key

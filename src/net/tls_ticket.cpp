@@ -11,7 +11,7 @@
 namespace rexec::net {
 namespace {
 
-constexpr std::uint64_t kVersion = 1;
+constexpr std::uint64_t kVersion = 2;
 constexpr int kPeerTag = 3;  // of SSL_SESSION's optional fields, each explicitly tagged
 
 struct Element {
@@ -48,10 +48,16 @@ std::string sequence_of(std::string_view inside) {
 
 }  // namespace
 
+pki::Digest certificates_id(std::string_view ca, std::string_view own) {
+  const pki::Digest first = pki::sha256(as_bytes(ca));
+  const pki::Digest second = pki::sha256(as_bytes(own));
+  return pki::sha256({first, second});
+}
+
 std::string encode_ticket(const TlsTicket& ticket) {
   const pki::Identity& peer = ticket.peer;
   return wire::pack({{"v", kVersion},
-                     {"ca", wire::bin(as_text(ticket.ca))},
+                     {"made_with", wire::bin(as_text(ticket.made_with))},
                      {"peer", pki::identity_uri(peer.role, peer.cluster, peer.id)},
                      {"serial", peer.serial},
                      {"from", peer.not_before.time_since_epoch().count()},
@@ -62,11 +68,11 @@ std::string encode_ticket(const TlsTicket& ticket) {
 std::optional<TlsTicket> decode_ticket(std::string_view bytes) {
   const auto map = wire::parse_map(as_bytes(bytes));
   if (!map || wire::u64_or(*map, "v", 0) != kVersion) return {};
-  const std::string ca = wire::bin_or(*map, "ca");
+  const std::string made_with = wire::bin_or(*map, "made_with");
   auto peer = pki::parse_identity_uri(wire::text_or(*map, "peer"));
   TlsTicket ticket;
-  if (!peer || ca.size() != ticket.ca.size()) return {};
-  std::copy(ca.begin(), ca.end(), ticket.ca.begin());
+  if (!peer || made_with.size() != ticket.made_with.size()) return {};
+  std::copy(made_with.begin(), made_with.end(), ticket.made_with.begin());
   ticket.peer = std::move(*peer);
   ticket.peer.serial = wire::text_or(*map, "serial");
   ticket.peer.not_before = WallTime{Millis{wire::i64_or(*map, "from", 0)}};

@@ -207,6 +207,27 @@ def test_login_makes_a_context_with_private_keys(cluster):
     assert ann.run("n1", "true").code == 0
 
 
+@pytest.mark.parametrize("persist", ["on", "off"])
+def test_a_login_into_a_context_ends_what_it_was_before(cluster, persist):
+    """Neither a session's ticket nor a kept connection may act as the former user."""
+    ann = cluster.new_user("ann", "--role", "admin")
+    ann("context", "persist", persist).ok()
+    for _ in range(3):
+        assert ann("whoami", "--json").ok().json()["user"] == "ann"
+    ann("login", cluster.token("--user", "bob")).ok()
+    for _ in range(3):
+        who = ann("whoami", "--json").ok().json()
+        assert (who["user"], who["role"]) == ("bob", "user")
+        assert ann("token", "new", "--user", "eve").code == 4
+    cluster.cli("user", "revoke", "bob", "-y").ok()
+    assert ann("whoami").code == 4
+    ann("login", cluster.token("--user", "carl")).ok()
+    for _ in range(3):
+        assert ann("whoami", "--json").ok().json()["user"] == "carl"
+        assert ann.run("n1", "true").code == 0
+    ann("context", "persist", "off").ok()
+
+
 def test_a_user_may_not_administer(cluster):
     ann = cluster.new_user("ann")
     for argv in (["token", "new", "--user", "eve"], ["token", "ls"], ["user", "revoke", "admin", "-y"],

@@ -90,15 +90,21 @@ TEST_CASE("tls: a ticket does not outlive the certificate it was given for") {  
   CHECK(second.client->refusal()->code == Code::kExpired);
 }
 
-TEST_CASE("tls: a ticket is of the CA that its controller was verified by, or not offered") {
+TEST_CASE("tls: a ticket is only offered with the certificates that it was made with") {
   Met met;
   auto ticket = decode_ticket(met.ticket);
   REQUIRE(ticket.has_value());
-  ticket->ca[0] ^= 1;
+  ticket->made_with[0] ^= 1;
   Duct second(met.client, met.server, encode_ticket(*ticket));
   second.shake_hands();
   REQUIRE(second.both_done());
   CHECK_FALSE(second.client->resumed());
+  TlsContext other = met.cluster.client(Role::kUser, "u-ba9876543210");
+  Duct third(other, met.server, met.ticket);
+  third.shake_hands();
+  REQUIRE(third.both_done());
+  CHECK_FALSE(third.client->resumed());
+  CHECK(third.server->peer()->id == "u-ba9876543210");
 }
 
 TEST_CASE("tls: a ticket whose peer is no controller is not believed") {
@@ -137,7 +143,7 @@ TEST_CASE("tls: a ticket is small: it holds no certificate, and goes on from tic
 
 TEST_CASE("tls: credentials that are not needed are not read, and are when they are") {
   Met met;
-  const Credentials damaged{met.user.ca, "no certificate", "no key"};
+  const Credentials damaged{met.user.ca, met.user.certificate, "no key"};
   TlsContext hasty = Cluster::use(TlsContext::client(damaged, Load::kWhenNeeded));
   Duct resumed(hasty, met.server, met.ticket);
   resumed.shake_hands();
