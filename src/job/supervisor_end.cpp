@@ -110,6 +110,7 @@ void Supervisor::advance() {
     loop_.cancel(kill_timer_);
     set_drain_deadline();
   }
+  if (plan_.children == Children::kWait && !empty) return;  // they need not hold the output open
   // The dead are not held back: no end waits for a reader.
   if (empty && !output_.all_closed()) output_.writers_gone();
   if (!finished_ && output_.all_closed()) finish();

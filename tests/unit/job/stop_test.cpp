@@ -109,6 +109,32 @@ TEST_CASE("stop: after the natural end it changes nothing") {
   CHECK(nothing_left(job.key));
 }
 
+TEST_CASE("children: wait is for those too that hold no output, and a stop or timeout ends them") {
+  Rig rig;
+  rig.boot();
+  const std::string file = rig.dir().path() + "/last";
+  JobSpec spec =
+      shell("(sleep 0.2; setsid sh -c 'sleep 0.2; echo x >" + file + "') >/dev/null 2>&1 & exit 3");
+  spec.children = Children::kWait;
+  EndRecord end = rig.start(spec).wait_end();
+  CHECK(end.code == 3);
+  CHECK(::access(file.c_str(), F_OK) == 0);
+
+  spec = shell("sleep 100 >/dev/null 2>&1 & exit 3");
+  spec.children = Children::kWait;
+  JobView job = rig.start(spec);
+  while (!job.exited) REQUIRE(job.step());
+  job.send(link::Stop{1000});
+  CHECK(job.wait_end().code == 3);
+  CHECK(nothing_left(job.key));
+
+  spec.timeout_ms = 100;
+  JobView late = rig.start(spec);
+  end = late.wait_end();
+  CHECK(end.outcome == Outcome::kTimeout);
+  CHECK(nothing_left(late.key));
+}
+
 TEST_CASE("children: kill ends what outlives the command and counts it") {
   Rig rig;
   rig.boot();
