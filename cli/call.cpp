@@ -6,7 +6,7 @@
 #include "cli/exit_status.hpp"
 #include "cli/listing.hpp"
 #include "src/base/text.hpp"
-#include "src/client/connect.hpp"
+#include "src/client/calls.hpp"
 
 namespace rexec::cli {
 
@@ -17,24 +17,23 @@ Result<wire::Map> call(const Globals& globals, const std::string& verb, wire::Ma
 int call_for_each(const Globals& globals, const std::string& verb, const std::string& key,
                   const std::vector<std::string>& objects, const std::string& done,
                   const wire::Map& more) {
+  std::vector<wire::Map> asked(objects.size(), more);
+  for (std::size_t i = 0; i < objects.size(); ++i) asked[i][key] = objects[i];
+  const bool is_json = globals.format == Format::kJson || globals.format == Format::kJsonl;
   std::size_t failed = 0;
   int code = 0;
-  for (const std::string& object : objects) {
-    wire::Map args = more;
-    args[key] = object;
-    const Result<wire::Map> answer = call(globals, verb, std::move(args));
+  const auto show = [&](std::size_t index, const Result<wire::Map>& answer) {
     if (!answer) {
       ++failed;
       code = fail_with(globals, answer.error());
-      continue;
-    }
-    const bool is_json = globals.format == Format::kJson || globals.format == Format::kJsonl;
-    if (is_json) {
+    } else if (is_json) {
       print_object(globals, *answer);
     } else if (!done.empty() && !globals.quiet) {
-      print_out(done + " " + printable(object) + "\n");
+      print_out(done + " " + printable(objects[index]) + "\n");
     }
-  }
+  };
+  const auto called = client::call_many({globals.config, globals.context}, verb, asked, show);
+  if (!called) return fail_with(globals, called.error());
   return failed > 0 && failed < objects.size() ? kExitPartly : code;
 }
 

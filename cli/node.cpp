@@ -58,7 +58,8 @@ int run_rm(const Invocation& invocation) {
   for (const std::string& name : invocation.args.words()) names += " " + printable(name);
   if (!confirm(invocation.globals, "remove" + names + "? Their certificates are revoked."))
     return 1;
-  return call_for_each(invocation.globals, "node.rm", "name", invocation.args.words(), "removed");
+  return call_for_each(invocation.globals, "node.rm", "name", invocation.args.words(), "removed",
+                       {{"force", invocation.args.has("force")}});
 }
 
 int run_wait(const Invocation& invocation) {
@@ -77,6 +78,9 @@ int run_wait(const Invocation& invocation) {
 constexpr Flag kWaitFlags[] = {
     {.name = "timeout", .value = "D", .help = "give up after D (default 1m)"},
 };
+constexpr Flag kRmFlags[] = {
+    {.name = "force", .help = "also while jobs run there: they are lost"},
+};
 constinit const Verb kLs{.name = "ls",
                          .summary = "the nodes and their state",
                          .synopsis = "[TARGET]",
@@ -92,7 +96,8 @@ constinit const Verb kShow{.name = "show",
                            .completes = "@node"};
 constinit const Verb kRm{.name = "rm",
                          .summary = "remove nodes and revoke their certificates",
-                         .synopsis = "NODE…",
+                         .synopsis = "[flags] NODE…",
+                         .flags = kRmFlags,
                          .least = 1,
                          .most = SIZE_MAX,
                          .run = run_rm,

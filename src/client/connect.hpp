@@ -45,9 +45,4 @@ class Connector {
   std::unique_ptr<State> state_;
 };
 
-// Connects, makes one call on an io_context of its own, disconnects. For the simple verbs. A
-// question that changes nothing is put once more when the connection broke before its answer; of
-// another one it is then not known whether it was done, and the hint says so.
-Result<wire::Map> call_once(const ConnectOptions& options, const std::string& verb, wire::Map args);
-
 }  // namespace rexec::client

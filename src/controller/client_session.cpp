@@ -210,12 +210,23 @@ void ClientSession::accepted(wire::StreamId stream, const Upload& upload,
   }
 }
 
+// A job whose node was removed: there is no output any more, and nobody to wait for.
+bool ClientSession::attach_lost(wire::StreamId stream, const Job& job) {
+  if (!job.is_final() || hub_.registry().find(job.node) != nullptr) return false;
+  wire::Session& session = driver_->session();
+  session.send_event(stream, {{"t", "end"}, {"record", *job.record}});
+  session.end(stream);
+  driver_->flush_soon();
+  return true;
+}
+
 void ClientSession::open_attach(wire::StreamId stream, const wire::Map& args) {
   const std::string id = wire::text_or(args, "job");
   auto job = policy_.see(identity_.id, id);
   JobId key;
   NodeId node;
   if (job) {
+    if (attach_lost(stream, **job)) return;
     key = (*job)->key.job;
     node = (*job)->node;
   } else {
@@ -245,6 +256,7 @@ void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args, con
     return session.reset(
         stream,
         {Code::kUnknownJob, "neither the controller nor the node knows job " + id.text, {}});
+  if (attach_lost(stream, *job)) return;
   Node* node = hub_.registry().find(job->node);
   if (node == nullptr || node->link == nullptr)
     return session.reset(stream,

@@ -38,6 +38,7 @@ class ClientSession final : public net::SessionHandler,
   void opened(wire::StreamId stream, const std::string& kind, const wire::Map& args);
   void open_submit(wire::StreamId stream, const wire::Map& args);
   void open_attach(wire::StreamId stream, const wire::Map& args);
+  bool attach_lost(wire::StreamId stream, const Job& job);
   void attach_now(wire::StreamId stream, const wire::Map& args, const JobId& job);
   void spec_data(wire::StreamId stream, ByteSpan bytes);
   void submit_complete(wire::StreamId stream);

@@ -109,6 +109,15 @@ void ClientSession::node_rm(const wire::Map& args, const Respond& respond) {
   const Node* node = hub_.registry().find_by_name(name);
   if (node == nullptr) return respond(unknown_node(hub_, name));
   const NodeId id = node->id;
+  const auto unfinished = hub_.jobs().unfinished_on(id);
+  if (!unfinished.empty() && !wire::bool_or(args, "force", false))
+    return respond(fail(
+        Code::kConflict,
+        std::to_string(unfinished.size()) + (unfinished.size() == 1 ? " job has" : " jobs have") +
+            " not ended on node \"" + name + "\", the first is " + unfinished.front()->key.job.text,
+        "see: rexec ps --node " + name + "\nstop them: rexec stop " +
+            unfinished.front()->key.job.text +
+            "\nor give them up, they are lost then: rexec node rm --force " + name));
   hub_.post(
       [id, name, who = actor()](store::Database& db) {
         store::remove_node(db, id, wall_now());

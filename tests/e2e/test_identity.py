@@ -207,6 +207,30 @@ def test_login_makes_a_context_with_private_keys(cluster):
     assert ann.run("n1", "true").code == 0
 
 
+def test_a_node_with_jobs_is_not_removed_by_accident(make_cluster):
+    cluster = make_cluster(nodes=2)
+    cli = cluster.cli
+    job = cli.submit("n1", "sleep", "1000")
+    processes.wait_until(lambda: cluster.job_processes(job), "the job runs")
+    refused = cli("node", "rm", "-y", "n1")
+    assert refused.code == 6 and job in refused.errors and "--force" in refused.errors, refused
+    watching = cli.popen("run", "n1", "perl", "-e", "$|=1; print qq(up\n); sleep 1000")
+    assert watching.stdout.readline() == b"up\n"
+    done = cli("node", "rm", "-y", "--force", "n1", "n2")
+    assert done.code == 0, done
+    # Nobody waits for what can never come.
+    _, errors = watching.communicate(timeout=20)
+    assert watching.returncode == 121, errors
+    assert cli("wait", job, timeout=20).code == 121
+    shown = cli("job", "show", job, "--json").ok().json()
+    assert (shown["state"], shown["record"]["reason"]) == ("lost", "node_removed"), shown
+    for verb in ("attach", "logs"):
+        done = cli(verb, job, timeout=20)
+        assert done.code in (0, 121), done
+    for pid in cluster.job_processes(job):
+        processes.kill(pid)
+
+
 @pytest.mark.parametrize("persist", ["on", "off"])
 def test_a_login_into_a_context_ends_what_it_was_before(cluster, persist):
     """Neither a session's ticket nor a kept connection may act as the former user."""

@@ -92,3 +92,21 @@ def test_a_timeout_ends_a_held_job_whose_client_stands_still(cluster, children):
         stalled.running.out.resume()
         assert stalled.running.finish().code == 124
         assert stalled.running.out.count == record["bytes"]["out"]
+
+
+def test_many_are_stopped_side_by_side(cluster, tmp_path):
+    """All of them have had their TERM while the first has not ended yet."""
+    jobs = []
+    for number in range(10):
+        script = f"trap 'touch {tmp_path}/{number}' TERM; while :; do sleep 0.02; done"
+        jobs.append(cluster.cli.submit("n1", "sh", "-c", script))
+        processes.wait_until(lambda: cluster.job_processes(jobs[-1]), "it runs")
+    stop = cluster.cli.popen("stop", "--grace", "60s", *jobs, "j-zzzz")
+    processes.wait_until(lambda: len(list(tmp_path.iterdir())) == 10, "each has heard of it")
+    assert stop.poll() is None
+    for job in jobs:
+        for pid in cluster.job_processes(job):
+            processes.kill(pid)
+    out, errors = stop.communicate(timeout=30)
+    assert stop.returncode == 7 and b"j-zzzz" in errors, errors
+    assert sorted(out.decode().split()) == sorted([*jobs, *["stopped"] * 10])

@@ -1,0 +1,24 @@
+// Questions to the controller for verbs that need no more than an answer. Each opens a connection
+// of its own, on an io_context of its own, and closes it; runs and attachments are run.hpp's.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "src/client/connect.hpp"
+
+namespace rexec::client {
+
+// Connects, makes one call on an io_context of its own, disconnects. For the simple verbs. A
+// question that changes nothing is put once more when the connection broke before its answer; of
+// another one it is then not known whether it was done, and the hint says so.
+Result<wire::Map> call_once(const ConnectOptions& options, const std::string& verb, wire::Map args);
+
+// The same for many objects over one connection, side by side: `on_answer` has each answer as it
+// comes. An error when nobody could be asked. Nothing is put twice.
+using OnAnswer = std::function<void(std::size_t index, const Result<wire::Map>& answer)>;
+Result<void> call_many(const ConnectOptions& options, const std::string& verb,
+                       const std::vector<wire::Map>& args, const OnAnswer& on_answer);
+
+}  // namespace rexec::client
