@@ -144,6 +144,10 @@ net::Task<> drive(client::Run& run, Follower& follower, SignalDesk& desk, Ended&
   const auto drained = [&] { return follower.backlog() == 0 || desk.has_gone(); };
   // Only outputs that have taken everything can say whether it was written.
   while (!drained()) co_await follower.changed().wait();
+  follower.leave_screen();
+  while (!drained()) co_await follower.changed().wait();
+  RawTerminal::restore();
+  follower.words().set_terminal(Terminal::kCooked);
   ended.code = follower.finish(result, desk.is_pressed() && desk.has_gone());
   while (!drained()) co_await follower.changed().wait();
   ended.by_interrupt = desk.dies_of_interrupt();

@@ -321,6 +321,12 @@ int Follower::finish(const client::RunResult& result, bool interrupted) {
     failure_ = result.error;
     // A definite refusal keeps its code; where nobody answered any more, the job may run.
     if (result.lost && !is_definite(failure_->code)) failure_->code = Code::kLinkLost;
+void Follower::leave_screen() {
+  const bool some_missing = order_.size() < jobs_.size() && options_.plan.mode != "detached";
+  if (!some_missing || options_.terminal != Terminal::kRaw) return;
+  output_.control(terminal_reset_sequence());
+}
+
     if (some_missing || jobs_.empty()) output_.complain(of_node(*failure_));
   } else if (result.lost) {
     failure_ = Error{Code::kLinkLost, left_ ? "the user left the job running" : "disconnected", {}};
@@ -332,8 +338,6 @@ int Follower::finish(const client::RunResult& result, bool interrupted) {
       result.error && is_definite(failure_->code) && failure_->code != Code::kLinkLost;
   const bool may_go_on = result.lost && !interrupted && !options_.reader_only && !is_refused;
   if (some_missing && may_go_on) tell_how_to_come_back();
-  if (some_missing && options_.terminal == Terminal::kRaw)
-    output_.control(terminal_reset_sequence());
   judge_outputs();
   int code = exit_code(result);
   if (code == 0 && output_failure() != 0) code = kExitIncomplete;

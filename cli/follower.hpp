@@ -38,6 +38,9 @@ class Follower final : public client::Observer {
   bool has_left() const { return left_; }
 
   // Says what is to be said about the end; the exit code.
+  // A full-screen program that is left, or lost, has the terminal's other screen: what is said there
+  // goes with it. Before finish(), and written out before it.
+  void leave_screen();
   int finish(const client::RunResult& result, bool interrupted);
   // True when Ctrl-C is what ended a job.
   bool ended_by_interrupt() const;

@@ -100,6 +100,19 @@ def test_enter_tilde_dot_leaves_and_the_job_goes_on(cli):
     assert (ended.code, ended.restored) == (0, ""), ended.screen
 
 
+def test_leaving_a_full_screen_program_shows_the_way_back_on_the_terminals_own_screen(cli):
+    with Terminal(cli, "run", "-t", "n1", "sh", "-c",
+                  r"printf '\033[?1049h'; echo $REXEC_JOB; exec cat") as t:
+        t.expect(r"(j-\w{12})")
+        job = t.match[1].decode()
+        t.send("\r~.")
+        ended = t.ended()
+    assert (ended.code, ended.restored) == (121, ""), ended.screen
+    leaves, tells = ended.screen.find("\x1b[?1049l"), ended.screen.find(f"attach -t {job}")
+    assert 0 <= leaves < tells, ended.screen
+    cli("stop", job).ok()
+
+
 def test_a_tilde_in_the_middle_of_a_line_is_typed(cli):
     with Terminal(cli, "run", "-t", "n1", "cat") as t:
         t.send("a~.b\r")
