@@ -1,5 +1,7 @@
 #include "src/controller/fanout.hpp"
 
+#include <algorithm>
+
 #include "src/base/text.hpp"
 #include "src/job/spec.hpp"
 #include "src/pki/digest.hpp"
@@ -74,6 +76,21 @@ Result<Job*> obtain(Hub& hub, const Plan& plan, const Node& node) {
   return known;
 }
 
+// A key is for one set of nodes: on another node it would start a second job. Growing is allowed (a
+// label got a node more), and what ran on a node that was removed is no reason to refuse.
+Result<void> check_same_nodes(Hub& hub, const Submit& submit, const std::vector<Node*>& nodes) {
+  for (const Job* job : hub.jobs().of_request(submit.owner, submit.request)) {
+    const auto is_its = [job](const Node* node) { return node->id == job->node; };
+    if (std::any_of(nodes.begin(), nodes.end(), is_its)) continue;
+    if (hub.registry().find(job->node) == nullptr) continue;
+    return fail(Code::kConflict,
+                "this request id was used for another target (job " + job->key.job.text +
+                    " on node \"" + job->node_name + "\")",
+                "use another --idempotency-key");
+  }
+  return {};
+}
+
 void store_then(Hub& hub, const Plan& plan, const std::vector<Job*>& jobs,
                 std::move_only_function<void(Result<void>)> done) {
   std::vector<store::JobRow> rows;
@@ -100,6 +117,8 @@ void fan_out(Hub& hub, const Submit& submit, std::move_only_function<void(Result
   if (!spec) return done(std::unexpected(spec.error()));
   auto nodes = hub.registry().select(submit.targets);
   if (!nodes) return done(std::unexpected(nodes.error()));
+  if (auto same = check_same_nodes(hub, submit, *nodes); !same)
+    return done(std::unexpected(same.error()));
   Plan plan{submit,
             summary_of(*spec),
             to_hex(pki::sha256(as_bytes(submit.spec))),

@@ -67,13 +67,29 @@ JobId derive_job_id(const UserId& user, const std::string& request, const NodeId
   return {"j-" + to_base32({digest, 8}).substr(0, 12)};
 }
 
+namespace {
+
+std::string request_key(const UserId& owner, const std::string& request) {
+  return owner.text + '\0' + request;
+}
+
+}  // namespace
+
 Job& JobTable::add(Job job) {
   const JobId id = job.key.job;
   auto& slot = jobs_[id];
   check(slot == nullptr, "a job id is added once");
   slot = std::make_unique<Job>(std::move(job));
   order_.push_back(id);
+  by_request_.emplace(request_key(slot->owner, slot->request), id);
   return *slot;
+}
+
+std::vector<Job*> JobTable::of_request(const UserId& owner, const std::string& request) {
+  std::vector<Job*> out;
+  const auto [begin, end] = by_request_.equal_range(request_key(owner, request));
+  for (auto at = begin; at != end; ++at) out.push_back(find(at->second));
+  return out;
 }
 
 Job* JobTable::find(const JobId& id) {
@@ -105,6 +121,7 @@ void JobTable::remove(const std::vector<JobId>& ids) {
   if (ids.empty()) return;
   for (const JobId& id : ids) jobs_.erase(id);
   std::erase_if(order_, [this](const JobId& id) { return !jobs_.contains(id); });
+  std::erase_if(by_request_, [this](const auto& entry) { return !jobs_.contains(entry.second); });
 }
 
 std::vector<Job*> JobTable::newest(std::size_t limit) {

@@ -57,6 +57,8 @@ class JobTable {
  public:
   Job& add(Job job);
   Job* find(const JobId& id);
+  // All that one owner's request made, wherever.
+  std::vector<Job*> of_request(const UserId& owner, const std::string& request);
   // A whole id, or a unique prefix of at least 4 characters (with or without "j-"): kUnknownJob,
   // kAmbiguousJob.
   Result<Job*> resolve(const std::string& prefix);
@@ -75,6 +77,7 @@ class JobTable {
  private:
   std::unordered_map<JobId, std::unique_ptr<Job>> jobs_;
   std::deque<JobId> order_;  // oldest first
+  std::unordered_multimap<std::string, JobId> by_request_;
 };
 
 }  // namespace rexec::controller

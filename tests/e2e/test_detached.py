@@ -126,6 +126,20 @@ def test_an_idempotency_key_starts_once(cli, tmp_path):
     assert other.code == 125 and "key" in other.errors, other
 
 
+def test_an_idempotency_key_is_not_used_on_another_node(cli, tmp_path):
+    def start(key, target):
+        return cli("submit", "--idempotency-key", f"{key} {tmp_path}", target, "true")
+
+    first = start("one", "n1").ok().text.strip()
+    elsewhere = start("one", "n2")
+    assert elsewhere.code == 125 and first in elsewhere.errors, elsewhere
+    assert "n1" in elsewhere.errors and "--idempotency-key" in elsewhere.errors, elsewhere
+    assert start("another", "n2").ok().text.strip() != first
+    several = start("several", "n1,n2").ok().text
+    assert start("several", "n2,n1").ok().text == several  # the same nodes: the same jobs
+    assert start("several", "n1").code == 125
+
+
 def test_a_detached_job_survives_everything(make_cluster, tmp_path):
     cluster = make_cluster(nodes=1)
     cli, node = cluster.cli, cluster.nodes["n1"]

@@ -28,6 +28,25 @@ TEST_CASE("jobs: the same request on the same node is the same job, anything els
   CHECK(derive_job_id({"u-1r"}, "equest", {"n-1"}) != id);
 }
 
+TEST_CASE("jobs: those of one request are found by their owner alone, until they are removed") {
+  JobTable table;
+  for (const auto& [id, owner] : {std::pair{"j-abcd00000001", "u-1"},
+                                  {"j-abcd00000002", "u-1"},
+                                  {"j-abcd00000003", "u-2"},
+                                  {"j-abcd00000004", "u-1"}}) {
+    Job job = make(id);
+    job.owner = {owner};
+    job.request = id == std::string("j-abcd00000004") ? "other" : "request";
+    table.add(std::move(job));
+  }
+  CHECK(table.of_request({"u-1"}, "request").size() == 2);
+  CHECK(table.of_request({"u-2"}, "request").size() == 1);
+  CHECK(table.of_request({"u-3"}, "request").empty());
+  table.remove({{"j-abcd00000001"}});
+  REQUIRE(table.of_request({"u-1"}, "request").size() == 1);
+  CHECK(table.of_request({"u-1"}, "request").front()->key.job.text == "j-abcd00000002");
+}
+
 TEST_CASE("jobs: a prefix of four characters finds its job, an ambiguous one says so") {
   JobTable table;
   table.add(make("j-abcd00000001"));
