@@ -230,6 +230,13 @@ void Follower::tell_end(const Job& job) {
   }
 }
 
+void Follower::held(std::size_t job, const std::string& why) {
+  const std::string node = printable(jobs_[job].info.node);
+  output_.say(why.empty() ? node + " keeps output again, the job goes on"
+                          : "the job waits: " + node + " cannot keep its output (" +
+                                printable(why) + "); it goes on when there is room");
+}
+
 void Follower::link(bool up, const std::string& why) {
   link_down_ = !up;
   for (std::size_t i = 0; i < jobs_.size(); ++i) {
@@ -314,6 +321,12 @@ void Follower::judge_outputs() {
   }
 }
 
+void Follower::leave_screen() {
+  const bool some_missing = order_.size() < jobs_.size() && options_.plan.mode != "detached";
+  if (!some_missing || options_.terminal != Terminal::kRaw) return;
+  output_.control(terminal_reset_sequence());
+}
+
 int Follower::finish(const client::RunResult& result, bool interrupted) {
   link_news_.cancel();
   const bool some_missing = order_.size() < jobs_.size() && options_.plan.mode != "detached";
@@ -321,12 +334,6 @@ int Follower::finish(const client::RunResult& result, bool interrupted) {
     failure_ = result.error;
     // A definite refusal keeps its code; where nobody answered any more, the job may run.
     if (result.lost && !is_definite(failure_->code)) failure_->code = Code::kLinkLost;
-void Follower::leave_screen() {
-  const bool some_missing = order_.size() < jobs_.size() && options_.plan.mode != "detached";
-  if (!some_missing || options_.terminal != Terminal::kRaw) return;
-  output_.control(terminal_reset_sequence());
-}
-
     if (some_missing || jobs_.empty()) output_.complain(of_node(*failure_));
   } else if (result.lost) {
     failure_ = Error{Code::kLinkLost, left_ ? "the user left the job running" : "disconnected", {}};

@@ -23,6 +23,7 @@ class Follower final : public client::Observer {
   void output(std::size_t job, wire::Channel channel, ByteSpan bytes) override;
   void gap(std::size_t job, wire::Channel channel, std::uint64_t from, std::uint64_t to) override;
   void ended(std::size_t job, const wire::Map& record) override;
+  void held(std::size_t job, const std::string& why) override;
   void link(bool up, const std::string& why) override;
   std::size_t backlog() const override { return output_.backlog(); }
   void typed(std::string& bytes) override;
@@ -37,10 +38,10 @@ class Follower final : public client::Observer {
   void leave();
   bool has_left() const { return left_; }
 
-  // Says what is to be said about the end; the exit code.
   // A full-screen program that is left, or lost, has the terminal's other screen: what is said there
   // goes with it. Before finish(), and written out before it.
   void leave_screen();
+  // Says what is to be said about the end; the exit code.
   int finish(const client::RunResult& result, bool interrupted);
   // True when Ctrl-C is what ended a job.
   bool ended_by_interrupt() const;

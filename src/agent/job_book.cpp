@@ -8,8 +8,10 @@ namespace rexec::agent {
 
 namespace link = job::link;
 
-JobBook::JobBook(const net::Executor& executor, os::UniqueFd spawner, Events events)
+JobBook::JobBook(const net::Executor& executor, os::UniqueFd spawner, std::string node,
+                 Events events)
     : executor_(executor),
+      node_(std::move(node)),
       events_(std::move(events)),
       spawner_(
           executor, std::move(spawner),
@@ -121,14 +123,16 @@ void JobBook::handle(const link::Finished& finished, std::vector<os::UniqueFd> f
   release(finished.key);
 }
 
+// Before ShimChannel: whoever asked is told. After it the job was accepted, and its end is told as
+// any other's.
 void JobBook::handle(const link::Refused& refused) {
-  answer(refused.key, nullptr, {code_from_name(refused.code), refused.message, {}});
-  const auto at = jobs_.find(refused.key);
-  if (at == jobs_.end() || at->second->ended()) return;
-  if (!at->second->readable())
-    jobs_.erase(at);
-  else if (!at->second->connected() && code_from_name(refused.code) == Code::kBusy)
-    send(link::Open{refused.key});  // the spawner has tried for seconds; the job is still ours
+  const Error error{code_from_name(refused.code), refused.message, {}};
+  answer(refused.key, nullptr, error);
+  const auto job = find(refused.key);
+  if (!job || job->ended()) return;
+  if (error.code != Code::kBusy) return job->use_refusal(error, node_);
+  // The spawner has tried for seconds; the job is still ours.
+  if (!job->connected()) send(link::Open{refused.key});
 }
 
 }  // namespace rexec::agent

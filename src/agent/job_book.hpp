@@ -23,7 +23,8 @@ class JobBook {
   // nullptr with the error when the attempt cannot be had.
   using OnJob = std::function<void(std::shared_ptr<LocalJob>, const Error&)>;
 
-  JobBook(const net::Executor& executor, os::UniqueFd spawner, Events events);
+  // `node`: this node's name, for records that no shim writes.
+  JobBook(const net::Executor& executor, os::UniqueFd spawner, std::string node, Events events);
 
   void start(const job::link::Start& start, const std::string& spec, OnJob on_job);
   // Finds it here, or asks the spawner.
@@ -47,6 +48,7 @@ class JobBook {
   void send(const job::link::ToSpawner& message, std::vector<os::UniqueFd> fds = {});
 
   net::Executor executor_;
+  std::string node_;
   Events events_;
   std::map<AttemptKey, std::shared_ptr<LocalJob>> jobs_;
   std::multimap<AttemptKey, OnJob> waiting_;

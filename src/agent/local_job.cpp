@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "src/base/log.hpp"
+#include "src/base/text.hpp"
+#include "src/job/digest.hpp"
+#include "src/job/record.hpp"
 
 namespace rexec::agent {
 
@@ -62,6 +65,30 @@ void LocalJob::use_finished(const link::Finished& finished, std::vector<os::Uniq
   pump_readers();
 }
 
+void LocalJob::use_refusal(const Error& error, const std::string& node) {
+  const bool veto = error.code == Code::kRefusedByNode || error.code == Code::kDenied;
+  const bool began = pid_ != 0 || error.code == Code::kUnknownJob;
+  const std::string nothing = job::StreamDigest(job::Sha256::kOff).xxh128();
+  job::EndRecord record;
+  record.node = node;
+  record.key = key_;
+  record.outcome = began  ? job::Outcome::kLost
+                   : veto ? job::Outcome::kDenied
+                          : job::Outcome::kNotStarted;
+  record.code = began ? 121 : veto ? 120 : 125;
+  record.complete = !began;
+  record.xxh128 = {nothing, nothing};
+  record.reason = code_name(error.code);
+  record.message = printable(error.message);
+  record.ended_ms = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
+  shim_.reset();
+  spool_size_ = ~std::uint64_t{0} >> 1;
+  record_ = job::to_json(record);
+  become_readable();
+  events_.on_ended(*this);
+  pump_readers();
+}
+
 void LocalJob::send(const link::ToShim& message) {
   if (shim_)
     shim_->send(link::encode(message));
@@ -111,10 +138,20 @@ void LocalJob::on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds) {
     handle(*started);
   else if (auto* end = std::get_if<link::End>(&*message))
     handle(*end);
-  else if (auto* held = std::get_if<link::Held>(&*message); held != nullptr && held->error != 0)
+  else if (auto* held = std::get_if<link::Held>(&*message))
+    handle(*held);
+}
+
+void LocalJob::handle(const link::Held& held) {
+  const char* words = ::strerrordesc_np(static_cast<int>(held.error));
+  const std::string why = held.error == 0    ? ""
+                          : words == nullptr ? "error " + std::to_string(held.error)
+                                             : words;
+  if (why == std::exchange(held_why_, why)) return;
+  for (const auto& reader : readers_) reader->held(why);
+  if (!why.empty())
     log_warn("a job is held back: its output cannot be written",
-             {{"job", key_.job.text},
-              {"why", std::string(::strerrordesc_np(static_cast<int>(held->error)))}});
+             {{"job", key_.job.text}, {"why", why}});
 }
 
 void LocalJob::on_closed() {
@@ -199,6 +236,7 @@ void LocalJob::add_reader(std::shared_ptr<Reader> reader) {
   if (readable_) {
     give_spool(*reader);
     reader->attach(shared_from_this());
+    if (!held_why_.empty()) reader->held(held_why_);
   }
   tell_readers();
 }

@@ -29,6 +29,9 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   // From the spawner.
   void use_channel(const job::link::ShimChannel& channel, os::UniqueFd socket);
   void use_finished(const job::link::Finished& finished, std::vector<os::UniqueFd> segments);
+  // Accepted, and then not to be had: it never ran, or its directory is gone. `node` is for the
+  // record.
+  void use_refusal(const Error& error, const std::string& node);
 
   void add_reader(std::shared_ptr<Reader> reader);
   // kLeft: the reader's user said that the job may go on alone.
@@ -68,6 +71,7 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   void handle(const job::link::StdinAck& ack);
   void handle(const job::link::Started& started);
   void handle(const job::link::End& end);
+  void handle(const job::link::Held& held);
   void become_readable();
   void give_spool(Reader& reader);
   void pump_readers();
@@ -78,7 +82,8 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   Events events_;
   job::link::Meta meta_;
   std::unique_ptr<MessageSocket> shim_;
-  bool met_ = false;  // its State came over this connection
+  std::string held_why_;  // the job waits because its spool cannot be written
+  bool met_ = false;      // its State came over this connection
   std::optional<job::link::Stop> kept_stop_;
   std::vector<job::link::ToShim> kept_;
   std::vector<std::shared_ptr<const job::SpoolSegment>> segments_;

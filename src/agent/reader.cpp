@@ -134,6 +134,12 @@ std::uint64_t Reader::safe_offset(job::Channel channel) const {
   return std::max(began, at > wire::kInitialWindow ? at - wire::kInitialWindow : 0);
 }
 
+void Reader::held(const std::string& why) {
+  if (!job_ || finished_) return;
+  driver_->session().send_event(stream_, {{"t", "held"}, {"why", why}});
+  driver_->flush_soon();
+}
+
 void Reader::on_stdin(ByteSpan bytes) {
   if (!options_.wants_stdin) return;
   stdin_queue_.emplace_back(as_text(bytes));

@@ -38,6 +38,8 @@ class Reader {
   void on_stdin(ByteSpan bytes);
   void on_stdin_end();
   void on_signal(const wire::Map& map);
+  // The job waits because its output cannot be kept; empty: it goes on.
+  void held(const std::string& why);
   void stdin_acknowledged(std::uint64_t offset, std::uint64_t limit);
   // Over a new connection, with where the job's stdin is by now.
   void shim_is_back(std::uint64_t in_offset, std::uint64_t in_limit);

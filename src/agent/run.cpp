@@ -109,7 +109,7 @@ int run_net(const NetOptions& options) {
   book_events.on_ended = [&](LocalJob& job) { session.job_ended(job); };
   book_events.on_synced = [&] { net::spawn(context.get_executor(), session.run()); };
   book_events.on_spawner_gone = [&] { context.stop(); };
-  JobBook book(context.get_executor(), os::UniqueFd(job::kNetSpawnerFd), book_events);
+  JobBook book(context.get_executor(), os::UniqueFd(job::kNetSpawnerFd), config->name, book_events);
   session.use(book);
   asio::signal_set signals(context, SIGTERM, SIGINT);
   signals.async_wait([&](const asio::error_code& error, int) {

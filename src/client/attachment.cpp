@@ -114,6 +114,8 @@ void Attachment::on_event(const wire::Map& map) {
     handle_gap(map);
   } else if (type == "started") {
     if (!std::exchange(started_, true)) observer_.started(index_);
+  } else if (type == "held") {
+    observer_.held(index_, wire::text_or(map, "why"));
   } else if (type == "end") {
     handle_end(wire::child_or_empty(map, "record"));
   }

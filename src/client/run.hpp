@@ -27,6 +27,10 @@ class Observer {
   // `record` is the end record; its "complete" is false when the digests or counts differ from what
   // was received.
   virtual void ended(std::size_t job, const wire::Map& record) = 0;
+  // The node's disk is full, or the like: the job waits. Empty: it goes on.
+  virtual void held(std::size_t job, const std::string& why) {
+    static_cast<void>(job), static_cast<void>(why);
+  }
   // The link went or came back; for a line on stderr, at most once each.
   virtual void link(bool up, const std::string& why) = 0;
   // Bytes taken but not yet written out: from 256 KiB on no more are asked for. Call Run::drained()

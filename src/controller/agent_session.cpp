@@ -199,6 +199,15 @@ void AgentSession::start(Job& job) {
   pump(stream);
 }
 
+void AgentSession::withdraw(const AttemptKey& key) {
+  for (auto at = uploads_.begin(); at != uploads_.end(); ++at) {
+    if (at->second.key != key) continue;
+    driver_->session().reset(at->first, {Code::kConflict, "stopped before it began", {}});
+    uploads_.erase(at);
+    return driver_->flush_soon();
+  }
+}
+
 void AgentSession::pump(wire::StreamId stream) {
   const auto at = uploads_.find(stream);
   if (at == uploads_.end()) return;

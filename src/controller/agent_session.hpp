@@ -21,6 +21,8 @@ class AgentSession final : public net::SessionHandler,
 
   // Sends the job's spec; the node refuses a second start by itself.
   void start(Job& job);
+  // Of a start whose spec is still on its way: it ends there.
+  void withdraw(const AttemptKey& key);
   // Links a client's stream to a new attach stream here.
   void attach(const Job& job, wire::Map args, Router& client, wire::StreamId client_stream);
   // `answered` may be called with kLinkLost.

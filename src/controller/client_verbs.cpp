@@ -331,6 +331,15 @@ void ClientSession::job_stop(const wire::Map& args, const Respond& respond) {
       "job.stop", {{"job", job.key.job.text}, {"attempt", job.key.attempt}, {"grace_ms", grace}},
       [this, self = shared_from_this(), id = job.key.job,
        respond](const Result<wire::Map>& answer) {
+        Job* job = hub_.jobs().find(id);
+        // The node knows nothing of it and is told nothing more: it will never start.
+        if (!answer && answer.error().code == Code::kUnknownJob && job != nullptr &&
+            !job->is_final() && job->state != JobState::kRunning) {
+          if (Node* holder = hub_.registry().find(job->node); holder != nullptr && holder->link)
+            holder->link->withdraw(job->key);
+          hub_.finished(*job, record_without_run(*job, "stopped", 143, "stop"), {});
+          return respond(job_to_map(*job));
+        }
         if (!answer) return respond(answer);
         if (Job* now = hub_.jobs().find(id))
           return hub_.when_final(*now, [respond](const Job& ended) { respond(job_to_map(ended)); });

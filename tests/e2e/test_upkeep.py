@@ -99,3 +99,58 @@ def test_a_full_disk_refuses_new_jobs_loses_none_and_recovers_by_itself(small_di
     cluster.wait_online("n1")
     states = {row["job"]: row["state"] for row in cluster.cli("ps", "-a", "-n", "200", "--json").ok().json()}
     assert set(known) == set(states) and states[running] == "stopped", states
+
+
+@pytest.fixture
+def small_node(make_cluster):
+    """A cluster whose node n1 keeps its jobs on a file system of 24 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: mounts a small file system")
+    cluster = make_cluster(nodes=0)
+    node = cluster.join("n1")
+    jobs = node.data / "jobs"
+    jobs.mkdir(mode=0o700, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "tmpfs", jobs], check=True)
+    try:
+        node.start()
+        cluster.wait_online("n1")
+        yield cluster
+        node.stop()
+    finally:
+        subprocess.run(["umount", "-l", jobs], check=True)
+
+
+def test_a_node_with_a_full_disk_says_so_and_never_runs_later_what_it_refused(small_node, tmp_path):
+    cluster, cli = small_node, small_node.cli
+    node = cluster.nodes["n1"]
+    filler = node.data / "jobs" / "filler"
+    fill(filler)
+    script = f"echo x >>{tmp_path}/ran"
+    done = cli.run("n1", "sh", "-c", script)
+    assert (done.code, done.status["outcome"]) == (125, "not_started"), done
+    assert "No space left on device" in done.errors and "n1" in done.errors, done
+    job = cli.submit("n1", "sh", "-c", script)
+    assert cli("wait", job, timeout=20).code == 125
+    cli("stop", job).ok()
+    filler.unlink()
+    node.restart()
+    cluster.wait_online("n1")
+    cluster.controller.restart()
+    cluster.wait_online("n1")
+    assert cli.run("n1", "echo", "well").text == "well\n"
+    assert not (tmp_path / "ran").exists()
+    assert cli("job", "show", job, "--json").ok().json()["state"] == "not_started"
+
+
+def test_a_job_whose_output_finds_no_room_waits_says_so_and_loses_nothing(small_node):
+    cluster = small_node
+    filler = cluster.nodes["n1"].data / "jobs" / "filler"
+    filler.write_bytes(b"\0" * (20 << 20))
+    run = cluster.cli.popen("run", "n1", "seq", "1", "1500000", stdout=subprocess.PIPE)
+    first = run.stderr.readline()
+    assert b"the job waits: n1 cannot keep its output (No space left on device)" in first, first
+    filler.unlink()
+    out, errors = run.communicate(timeout=60)
+    expected = b"".join(b"%d\n" % i for i in range(1, 1500001))
+    assert run.returncode == 0 and out == expected, (len(out), errors)
+    assert b"goes on" in errors
