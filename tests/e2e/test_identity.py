@@ -196,6 +196,27 @@ def test_a_name_that_is_taken_is_refused_unless_the_token_replaces(make_cluster)
 
 # ---- people
 
+def test_the_same_token_twice_on_one_machine_gives_the_same_certificate(cluster):
+    ann, token = Cli(cluster.root / "ann"), cluster.token("--user", "ann")
+    ann("login", token).ok()
+    first = (ann.context_dir() / "cert.der").read_bytes()
+    ann("login", token).ok()
+    assert (ann.context_dir() / "cert.der").read_bytes() == first
+    assert ann("whoami", "--json").ok().json()["user"] == "ann"
+    assert list((ann.data_home / "rexec" / "login").iterdir()) == []
+    cluster.cli("user", "revoke", "ann").ok()
+    assert ann("login", token).code == 4
+
+
+def test_a_token_that_somebody_else_used_leaves_no_key_behind(cluster):
+    token = cluster.token("--user", "ann")
+    Cli(cluster.root / "ann")("login", token).ok()
+    other = Cli(cluster.root / "other")
+    done = other("login", token)
+    assert done.code == 4 and "used already" in done.errors, done
+    assert list((other.data_home / "rexec" / "login").iterdir()) == []
+
+
 def test_login_makes_a_context_with_private_keys(cluster):
     ann = cluster.new_user("ann")
     who = ann("whoami", "--json").ok().json()
