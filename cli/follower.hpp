@@ -38,8 +38,8 @@ class Follower final : public client::Observer {
   void leave();
   bool has_left() const { return left_; }
 
-  // A full-screen program that is left, or lost, has the terminal's other screen: what is said there
-  // goes with it. Before finish(), and written out before it.
+  // A full-screen program that is left, or lost, has the terminal's other screen: what is said
+  // there goes with it. Before finish(), and written out before it.
   void leave_screen();
   // Says what is to be said about the end; the exit code.
   int finish(const client::RunResult& result, bool interrupted);

@@ -16,9 +16,11 @@ int main(int argc, char** argv) {
   __nss_configure_lookup("group", "files");
   __nss_configure_lookup("shadow", "files");
   __nss_configure_lookup("hosts", "files dns");
-  // Started with 0, 1 or 2 closed, the next socket would be somebody's stdout.
+  // Started with 0, 1 or 2 closed, the next socket would be somebody's stdout. What is written to
+  // a stdout that is not there must fail as it would have: only words to stderr may get lost.
   for (int fd = 0; fd <= 2; ++fd) {
-    if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDWR));
+    const int flags = fd == STDOUT_FILENO ? O_RDONLY : O_RDWR;
+    if (::fcntl(fd, F_GETFD) < 0) static_cast<void>(::open("/dev/null", flags));
   }
   // A reader that went away is an error of that write, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);

@@ -139,8 +139,7 @@ bool Output::is_closed(wire::Channel channel) const {
 
 int Output::failure(wire::Channel channel) const {
   const client::Sink& sink = channel == wire::Channel::kErr ? err_ : out_;
-  const bool is_one = sink.closed() && sink.failure() != EPIPE && sink.failure() != EBADF;
-  return is_one ? sink.failure() : 0;
+  return sink.closed() && sink.failure() != EPIPE ? sink.failure() : 0;
 }
 
 }  // namespace rexec::cli

@@ -166,7 +166,8 @@ def test_closed_standard_descriptors_are_no_ones_sockets(cli):
         script = f'"$0" run n1 -- sh -c "echo out; echo err >&2; exit 6" {closed}'
         done = subprocess.run(["sh", "-c", script, str(BINARY)], env=cli.env, capture_output=True,
                               timeout=30)
-        assert done.returncode == 6, (closed, done)
+        # Its output is lost where stdout is closed, as on a full disk.
+        assert done.returncode == (122 if " >&-" in f" {closed}" else 6), (closed, done)
 
 
 def test_colours_only_where_they_are_wanted(cli):

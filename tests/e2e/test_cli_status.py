@@ -1,8 +1,11 @@
 """The status JSON and what a submit prints: refused before anything runs, or said and not in the way."""
 import json
 import os
+import subprocess
 
 import pytest
+
+from support.cli import BINARY
 
 
 @pytest.mark.parametrize("where", ["directory", "in a file", "slash", "missing", "socket"])
@@ -57,6 +60,29 @@ def test_an_id_that_nobody_reads_is_said_too(cli):
     done = cli("submit", "n1", "true", stdout=writer)
     os.close(writer)
     assert done.code == 1 and "j-" in done.errors, done
+
+
+def without_stdout(cli, *argv):
+    """The code and the errors of a command whose stdout is closed."""
+    done = subprocess.run(["sh", "-c", 'exec "$0" "$@" >&-', str(BINARY), *argv], env=cli.env,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    return done.returncode, done.stderr.decode()
+
+
+@pytest.mark.parametrize("argv,code", [
+    (("run", "n1", "seq", "1", "3"), 122), (("run", "n1,n2", "seq", "1", "3"), 123),
+    (("submit", "n1", "true"), 1), (("token", "new", "--node", "other"), 1), (("node", "ls"), 1),
+    (("-o", "json", "whoami"), 1), (("version",), 1), (("run", "--help"), 1)])
+def test_what_a_closed_stdout_loses_is_no_success(cli, argv, code):
+    ended, errors = without_stdout(cli, *argv)
+    assert ended == code and "Bad file descriptor" in errors, (ended, errors)
+
+
+@pytest.mark.parametrize("argv", [("run", "n1", "true"), ("node", "wait", "n1"),
+                                  ("run", "n1", "sh", "-c", "echo words >&2")])
+def test_a_command_without_output_needs_no_stdout(cli, argv):
+    ended, errors = without_stdout(cli, *argv)
+    assert ended == 0 and "descriptor" not in errors, (ended, errors)
 
 
 def full_run(cli, *argv, verb="run"):
