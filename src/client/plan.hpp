@@ -27,6 +27,11 @@ enum class Hold { kYes, kNo };  // an attached reader holds the job back; logs d
 // that what somebody watches ends soon after the job does.
 enum class Pace { kSpool, kReader };
 
+// What the job learns when the client's stdin is at its end: that, or for a terminal that the
+// end-of-file key is pressed. Once is not enough there: a shell that has not switched its line
+// editor on yet would lose it, and every reader wants its own.
+enum class StdinEnd { kOnce, kKeys };
+
 struct RunPlan {
   std::string targets;  // a submit, unless `jobs` names what is there already
   std::string spec;     // encoded job::JobSpec
@@ -37,6 +42,7 @@ struct RunPlan {
   Hold hold = Hold::kYes;
   Pace pace = Pace::kSpool;
   int stdin_fd = -1;  // forwarded when ≥ 0
+  StdinEnd stdin_end = StdinEnd::kOnce;
   Millis reconnect{300'000};
 };
 

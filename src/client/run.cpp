@@ -41,6 +41,7 @@ Run::Impl::Impl(asio::io_context& context, Connector& connector, RunPlan plan, O
   if (plan_.request.empty()) plan_.request = random_request();
   if (plan_.stdin_fd >= 0) {
     source_ = std::make_unique<Source>(executor_, plan_.stdin_fd, [this] { pump_all(); });
+    if (plan_.stdin_end == StdinEnd::kKeys) source_->press_at_end('\x04');
     source_->filter = [this](std::string& bytes) { observer_.typed(bytes); };
   }
   remote_.on_open = [this](wire::StreamId stream, const std::string& kind, const wire::Map& args) {

@@ -10,25 +10,29 @@ namespace rexec::client {
 namespace {
 constexpr std::size_t kRead = 64 << 10;
 constexpr std::uint64_t kKeep = 1 << 20;  // as much as one stream's window
+// About what a shell needs to show its prompt, and what a program that wants no end can ignore.
+constexpr Millis kFirstPress{100};
+constexpr Millis kLastPress{10'000};
 }  // namespace
 
 Source::Source(const net::Executor& executor, int fd, std::function<void()> on_input)
-    : executor_(executor), readiness_(executor), on_input_(std::move(on_input)), fd_(fd) {}
+    : executor_(executor),
+      readiness_(executor),
+      on_input_(std::move(on_input)),
+      fd_(fd),
+      next_press_(executor),
+      press_after_(kFirstPress) {}
 
 Source::~Source() { *alive_ = false; }
 
 void Source::start() {
-  if (::fcntl(fd_, F_GETFD) < 0) {  // started with stdin closed: an empty input
-    finished_ = true;
-    on_input_();
-    return;
-  }
+  if (::fcntl(fd_, F_GETFD) < 0) return reach_end();  // started with stdin closed
   pollable_ = readiness_.watch(fd_, Readiness::For::kRead);
   wait();
 }
 
 void Source::wait() {
-  if (waiting_ || finished_ || end_ - released_ >= kKeep) return;
+  if (waiting_ || finished_ || ended_ || end_ - released_ >= kKeep) return;
   waiting_ = true;
   const auto go = [this, alive = alive_](const asio::error_code& error) {
     if (!*alive || error) return;
@@ -50,16 +54,31 @@ void Source::read_some() {
     return n > 0 ? static_cast<std::size_t>(n) : 0;
   });
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return wait();
-  if (n <= 0) {
-    finished_ = true;
-    return on_input_();
-  }
+  if (n <= 0) return reach_end();
   if (filter) filter(bytes);
   if (!bytes.empty()) {
     keep(std::move(bytes));
     on_input_();
   }
   wait();
+}
+
+void Source::reach_end() {
+  ended_ = true;
+  if (end_key_) return press();
+  finished_ = true;
+  on_input_();
+}
+
+void Source::press() {
+  keep({*end_key_});
+  on_input_();
+  wait_to_press();
+}
+
+void Source::wait_to_press() {
+  next_press_.arm(press_after_, [this] { released_ == end_ ? press() : wait_to_press(); });
+  press_after_ = std::min(press_after_ * 2, kLastPress);
 }
 
 // Small pieces are gathered: each alone would hold the room of a whole read while it waits.

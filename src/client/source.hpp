@@ -5,9 +5,11 @@
 
 #include <deque>
 #include <functional>
+#include <optional>
 
 #include "src/base/bytes.hpp"
 #include "src/client/readiness.hpp"
+#include "src/net/task.hpp"
 
 namespace rexec::client {
 
@@ -19,6 +21,9 @@ class Source {
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;
 
+  // At the end this key follows, and again, less and less often, whenever the one before it was
+  // taken; then the source is never finished.
+  void press_at_end(char key) { end_key_ = key; }
   void start();
   // Everything before `offset` is not needed any more.
   void release(std::uint64_t offset);
@@ -33,6 +38,9 @@ class Source {
   void wait();
   void read_some();
   void keep(std::string bytes);
+  void reach_end();
+  void press();
+  void wait_to_press();
 
   net::Executor executor_;
   Readiness readiness_;
@@ -40,7 +48,11 @@ class Source {
   int fd_;
   bool pollable_ = false;
   bool waiting_ = false;
+  bool ended_ = false;  // nothing more can be read; finished_: nothing more comes
   bool finished_ = false;
+  std::optional<char> end_key_;
+  net::Timer next_press_;
+  Millis press_after_;
   std::deque<std::pair<std::uint64_t, std::string>> kept_;  // offset of the first byte, bytes
   std::uint64_t released_ = 0;
   std::uint64_t end_ = 0;

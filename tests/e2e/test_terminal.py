@@ -238,3 +238,17 @@ def test_a_terminal_without_term_or_with_dumb_works(cli):  # FAULTS C15
 def test_t_without_a_local_terminal_still_gives_the_job_one(cli):
     done = cli.run("-t", "n1", "sh", "-c", "tty; exit 2", input=b"")
     assert done.code == 2 and "/dev/pts/" in done.text, done
+
+
+@pytest.mark.parametrize("argv", [("run", "-t", "n1", "bash"), ("run", "-t", "n1", "python3"),
+                                  ("run", "-t", "n1", "sh", "-c", "cat; cat"), ("shell", "n1")],
+                         ids=["bash", "python", "two readers", "shell"])
+@pytest.mark.parametrize("text", [b"", b"exec true\n"], ids=["empty", "a line"])
+def test_a_stdin_that_ends_ends_what_reads_the_terminal(cli, argv, text):
+    done = cli(*argv, input=text, timeout=20)
+    assert done.code == 0, done
+
+
+def test_a_terminal_s_last_line_needs_no_newline(cli):
+    done = cli("run", "-t", "n1", "cat", input=b"no newline", timeout=20)
+    assert done.code == 0 and done.text.count("no newline") == 2, done

@@ -165,3 +165,18 @@ TEST_CASE("source: one that is gone reads no more of what the shell may want") {
   put(ends.write, "for the shell");
   CHECK(drain(ends.read) == "for the shell");
 }
+
+TEST_CASE("source: a key at the end follows the text, and comes again once it was taken") {
+  Ends ends = pipe_ends();
+  Rig rig(ends.read.get());
+  rig.source.press_at_end('\x04');
+  rig.source.start();
+  put(ends.write, "text");
+  ends.write.reset();
+  run_until(rig.context, [&] { return rig.source.end_offset() == 5; });
+  CHECK(rig.text() == "text\x04");
+  rig.source.release(5);
+  run_until(rig.context, [&] { return rig.source.end_offset() == 6; });
+  CHECK(rig.text(5) == "\x04");
+  CHECK_FALSE(rig.source.finished());
+}
