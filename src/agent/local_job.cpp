@@ -14,7 +14,9 @@ namespace link = job::link;
 constexpr Millis kReaderDue{10'000};
 // How far a job runs ahead of a reader that paces it: the window that safe_offset() keeps back,
 // what a reader moves before it tells, and some room to work in.
-constexpr std::uint64_t kPacedAhead = wire::kInitialWindow + (512 << 10);
+std::uint64_t ahead_of(const ReaderOptions& reader) {
+  return reader.window + std::max<std::uint64_t>(reader.window / 2, wire::kMaxData);
+}
 
 // For a shim that is not connected: what a person asks of a job within a few milliseconds.
 constexpr std::size_t kMostKept = 64;
@@ -267,12 +269,16 @@ void LocalJob::tell_readers() {
 
 void LocalJob::reader_moved() {
   link::Read slowest{link::kNoReader, link::kNoReader};
+  paced_ = false;
+  std::uint64_t ahead = 0;  // of the one with the largest window: its place counts that behind
   for (const auto& reader : readers_) {
     if (!reader->options().holds) continue;
-    if (reader->options().paces) slowest.ahead = kPacedAhead;
+    paced_ = paced_ || reader->options().paces;
+    ahead = std::max(ahead, ahead_of(reader->options()));
     slowest.out = std::min(slowest.out, reader->safe_offset(job::Channel::kOut));
     slowest.err = std::min(slowest.err, reader->safe_offset(job::Channel::kErr));
   }
+  if (paced_) slowest.ahead = ahead;
   if (slowest.out != link::kNoReader) send(slowest);
 }
 

@@ -44,6 +44,8 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   void send(const job::link::ToShim& message);
   // The shim has said on this connection where the job's stdin is.
   bool takes_stdin() const { return shim_ && met_; }
+  // Some reader watches: all of them tell often where they are.
+  bool paced() const { return paced_; }
   bool connected() const { return shim_ != nullptr; }
   // A reader moved on; tells the shim now and then.
   void reader_moved();
@@ -96,6 +98,7 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   std::uint64_t started_ms_ = 0;
   std::string record_;
   bool readable_ = false;
+  bool paced_ = false;
   std::vector<std::shared_ptr<Reader>> readers_;
   std::uint32_t told_readers_ = kUntold;
   net::Timer lonely_;  // a job that was started for a reader who has not come yet

@@ -13,7 +13,6 @@ constexpr std::size_t kMostQueued =
     256 << 10;  // in the session for one stream; the rest stays in the spool
 constexpr std::size_t kReadAhead = 256 << 10;
 constexpr std::uint64_t kTellEvery = 1 << 20;  // how far a reader moves before the shim hears of it
-constexpr std::uint64_t kTellPacedEvery = 256 << 10;
 
 constexpr std::size_t kMostEarlySignals = 16;
 
@@ -32,6 +31,7 @@ Result<ReaderOptions> reader_options(const wire::Map& args) {
   options.follows = wire::bool_or(args, "follow", true);
   options.holds = wire::bool_or(args, "hold", true);
   options.paces = wire::bool_or(args, "pace", false);
+  options.window = wire::share_of_window(wire::u64_or(args, "window", wire::kInitialWindow), 1);
   return options;
 }
 
@@ -70,7 +70,7 @@ void Reader::pump() {
   while (!finished_ && step()) any = true;
   if (any || finished_) driver_->flush_soon();
   if (finished_) return;
-  const std::uint64_t tell_every = options_.paces ? kTellPacedEvery : kTellEvery;
+  const std::uint64_t tell_every = job_->paced() ? options_.window / 4 : kTellEvery;
   if (spool_.out_offset() + spool_.err_offset() >= told_out_ + told_err_ + tell_every) {
     told_out_ = spool_.out_offset();
     told_err_ = spool_.err_offset();
@@ -87,8 +87,11 @@ bool Reader::step() {
     finish();
     return false;
   }
-  const std::uint64_t credit = std::min<std::uint64_t>(session.sendable(stream_), wire::kMaxData);
-  if (credit == 0) return false;
+  // The credit counts from the largest window there is.
+  const std::uint64_t kept_back = wire::kInitialWindow - options_.window;
+  const std::uint64_t sendable = session.sendable(stream_);
+  if (sendable <= kept_back) return false;
+  const std::uint64_t credit = std::min<std::uint64_t>(sendable - kept_back, wire::kMaxData);
   auto item = spool_.next(staging, credit);
   if (auto* chunk = std::get_if<job::Chunk>(&item)) {
     const auto channel = static_cast<wire::Channel>(chunk->channel);
@@ -131,7 +134,7 @@ std::uint64_t Reader::safe_offset(job::Channel channel) const {
   const std::uint64_t at =
       channel == job::Channel::kOut ? spool_.out_offset() : spool_.err_offset();
   const std::uint64_t began = channel == job::Channel::kOut ? options_.out : options_.err;
-  return std::max(began, at > wire::kInitialWindow ? at - wire::kInitialWindow : 0);
+  return std::max(began, at > options_.window ? at - options_.window : 0);
 }
 
 void Reader::held(const std::string& why) {

@@ -22,6 +22,7 @@ struct ReaderOptions {
   bool follows = true;  // false: ends where the output ends now
   bool holds = true;    // its unread bytes hold the job back
   bool paces = false;   // somebody watches: the job runs little ahead of what is shown
+  std::uint64_t window = wire::kInitialWindow;  // sent ahead of what the reader took; at most that
 };
 Result<ReaderOptions> reader_options(const wire::Map& args);
 

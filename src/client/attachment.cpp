@@ -8,6 +8,7 @@ namespace rexec::client {
 namespace {
 
 constexpr std::size_t kMostBacklog = 256 << 10;
+constexpr std::size_t kMostWatchedBacklog = 64 << 10;
 constexpr std::size_t kMostUnsent = 16;
 
 std::string hex_of(const XXH3_state_t* state) {
@@ -64,7 +65,8 @@ void Attachment::reattach(Remote& remote) {
                        {"stdin", source_ != nullptr},
                        {"follow", plan_.follow == Follow::kUntilEnd},
                        {"hold", plan_.hold == Hold::kYes},
-                       {"pace", plan_.pace == Pace::kReader}};
+                       {"pace", plan_.pace == Pace::kReader},
+                       {"window", window_}};
   const wire::StreamId stream = remote.open("attach", args, *this);
   bind(remote, stream);
   stdin_ready_ = false;
@@ -98,9 +100,10 @@ void Attachment::on_data(wire::Channel channel, ByteSpan bytes) {
 }
 
 void Attachment::grant() {
-  if (remote_ == nullptr || observer_.backlog() > kMostBacklog) return;
+  const std::size_t most = plan_.pace == Pace::kReader ? kMostWatchedBacklog : kMostBacklog;
+  if (remote_ == nullptr || observer_.backlog() > most) return;
   const std::uint64_t limit = stream_received_ + wire::kInitialWindow;
-  if (limit < granted_ + wire::kInitialWindow / 4) return;
+  if (limit < granted_ + window_ / 4) return;
   granted_ = limit;
   remote_->session().grant(stream_, limit);
   remote_->flush();

@@ -40,6 +40,8 @@ class Attachment final : public StreamHandler {
   const JobInfo& info() const { return info_; }
   std::size_t index() const { return index_; }
   void set_ticket(const std::string& ticket) { info_.ticket = ticket; }
+  // What the node may send ahead of what was taken here; from the next stream on.
+  void set_window(std::uint64_t window) { window_ = window; }
   // Gives the job up: no stream, no record.
   void abandon();
 
@@ -85,6 +87,7 @@ class Attachment final : public StreamHandler {
   wire::StreamId stream_ = 0;
   std::uint64_t stream_received_ = 0;  // DATA bytes on this stream
   std::uint64_t granted_ = wire::kInitialWindow;
+  std::uint64_t window_ = wire::kInitialWindow;
   Side out_;
   Side err_;
   std::uint64_t stdin_origin_ = 0;  // stdin offset of the source's first byte: 0 but for attach

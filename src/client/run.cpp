@@ -50,6 +50,7 @@ Run::Impl::Impl(asio::io_context& context, Connector& connector, RunPlan plan, O
   remote_.on_closed = [this](const Error& error) { lost_session(error); };
   remote_.on_room = [this] { pump_all(); };
   for (const JobInfo& job : plan_.jobs) add_job(job);
+  share_window();
   accepted_ = !plan_.jobs.empty();
 }
 

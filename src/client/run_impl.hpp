@@ -72,6 +72,7 @@ class Run::Impl {
   };
 
   void add_job(const JobInfo& info);
+  void share_window();
   void bind_early();
   void on_accepted(const wire::Map& map);
   StreamHandler* take_stream(wire::StreamId stream, const std::string& kind, const wire::Map& args);

@@ -4,6 +4,14 @@
 #include "src/client/run_impl.hpp"
 
 namespace rexec::client {
+namespace {
+
+// The windows of all jobs.
+std::uint64_t together(const RunPlan& plan) {
+  return plan.pace == Pace::kReader ? wire::kWatchedWindow : ~std::uint64_t{0};
+}
+
+}  // namespace
 
 void Run::Impl::Submit::begin() {
   sent_ = 0;
@@ -17,6 +25,7 @@ void Run::Impl::Submit::begin() {
                                 {"spec_size", plan.spec.size()},
                                 {"stdin", plan.stdin_fd >= 0},
                                 {"pace", plan.pace == Pace::kReader},
+                                {"window", together(plan)},
                                 {"resume", owner_.resubmit_}},
                                *this);
   pump();
@@ -52,6 +61,11 @@ void Run::Impl::add_job(const JobInfo& info) {
   by_id_[info.job] = jobs_.back().get();
 }
 
+void Run::Impl::share_window() {
+  const std::uint64_t share = wire::share_of_window(together(plan_), jobs_.size());
+  for (auto& job : jobs_) job->set_window(share);
+}
+
 void Run::Impl::on_accepted(const wire::Map& map) {
   if (wire::text_or(map, "t") != "accepted") return;
   const wire::Map& list = wire::child_or_empty(map, "jobs");
@@ -70,6 +84,7 @@ void Run::Impl::on_accepted(const wire::Map& map) {
     else
       add_job(info);
   }
+  share_window();
   const bool first = !std::exchange(accepted_, true);
   const bool again = std::exchange(resubmit_, false);
   if (first) link_is_back();

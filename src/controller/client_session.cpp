@@ -118,6 +118,7 @@ void ClientSession::open_submit(wire::StreamId stream, const wire::Map& args) {
   upload.size = *size;
   upload.resume = wire::bool_or(args, "resume", false);
   upload.pace = wire::bool_or(args, "pace", false);
+  upload.window = wire::u64_or(args, "window", ~std::uint64_t{0});
   uploads_[stream] = std::move(upload);
 }
 
@@ -199,14 +200,17 @@ void ClientSession::accepted(wire::StreamId stream, const Upload& upload,
   session.send_event(stream, map);
   session.end(stream);
   if (upload.submit.is_detached || upload.resume) return;
+  const std::uint64_t window = wire::share_of_window(upload.window, result->jobs.size());
   for (const Job* job : result->jobs) {
     Node* node = hub_.registry().find(job->node);
     if (node == nullptr || node->link == nullptr) continue;
     const wire::StreamId to_client = session.open(
         "attach",
         {{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"node", job->node_name}});
-    node->link->attach(*job, {{"out", 0U}, {"err", 0U}, {"stdin", true}, {"pace", upload.pace}},
-                       router_, to_client);
+    node->link->attach(
+        *job,
+        {{"out", 0U}, {"err", 0U}, {"stdin", true}, {"pace", upload.pace}, {"window", window}},
+        router_, to_client);
   }
 }
 
@@ -267,7 +271,8 @@ void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args, con
                       {"stdin", wire::bool_or(args, "stdin", false)},
                       {"follow", wire::bool_or(args, "follow", true)},
                       {"hold", wire::bool_or(args, "hold", true)},
-                      {"pace", wire::bool_or(args, "pace", false)}},
+                      {"pace", wire::bool_or(args, "pace", false)},
+                      {"window", wire::u64_or(args, "window", wire::kInitialWindow)}},
                      router_, stream);
 }
 

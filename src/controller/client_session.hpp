@@ -31,6 +31,7 @@ class ClientSession final : public net::SessionHandler,
     std::size_t size = 0;
     bool resume = false;
     bool pace = false;
+    std::uint64_t window = 0;  // of all its jobs together
   };
   ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity,
                 std::string source);

@@ -14,7 +14,8 @@ namespace {
 // At most so many reads before other events get a turn and net is told: a flood costs one message
 // per 256 KiB.
 constexpr int kReadsATurn = 4;
-// A pipe that is read full is made larger: fewer switches between the job and the shim.
+// A pipe that is read full is made larger: fewer switches between the job and the shim. Not of a
+// job that is kept close to its reader, for that pipe would run ahead too.
 constexpr int kFloodPipe = 256 << 10;
 constexpr Nanos kDiskRetry = std::chrono::milliseconds(300);
 // What a terminal may still hold; it does not count its bytes reliably.
@@ -71,7 +72,7 @@ bool OutputPump::read_frame(Stream& stream) {
     return false;
   }
   const auto size = static_cast<std::size_t>(n);
-  if (size == kMaxFrameData) ::fcntl(stream.fd.get(), F_SETPIPE_SZ, kFloodPipe);
+  if (size == kMaxFrameData && !spool_.paced()) ::fcntl(stream.fd.get(), F_SETPIPE_SZ, kFloodPipe);
   if (stream.left != kEverything) stream.left -= size;
   waiting_ = &stream;
   waiting_size_ = size;

@@ -164,6 +164,7 @@ class SpoolWriter {
   void release_readers() { attached_ = false; }
   // How far the attached reader may be behind before append() says so; 0: as far as the quota goes.
   void set_ahead(std::uint64_t bytes) { ahead_ = bytes; }
+  bool paced() const { return attached_ && ahead_ != 0; }
   // From here on append() is never behind a reader: the newest segment grows instead. For the end,
   // when what can still come is what the pipes hold.
   void exceed_quota() { beyond_quota_ = true; }

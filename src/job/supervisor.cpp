@@ -14,6 +14,8 @@ namespace {
 
 // A restarting agent is not a user who left: so long its connection may be missing.
 constexpr Nanos kReconnect = std::chrono::seconds(5);
+// How far a job runs ahead of its first reader until that says how far it may.
+constexpr std::uint64_t kAheadOfFirst = 512 << 10;
 
 }  // namespace
 
@@ -46,7 +48,10 @@ void Supervisor::run() {
   children_token_ = loop_.watch(signals->get(), EPOLLIN,
                                 [this, fd = signals->get()](std::uint32_t) { on_children(fd); });
   report_token_ = loop_.watch(job_.report.get(), EPOLLIN, [this](std::uint32_t) { on_report(); });
-  if (plan_.attach) watched_ = true, readers_ = 1, spool_.set_reader({0, 0});
+  if (plan_.attach) {
+    watched_ = true, readers_ = 1, spool_.set_reader({0, 0});
+    spool_.set_ahead(kAheadOfFirst);
+  }
   if (plan_.timeout_ms > 0)
     timeout_ = loop_.after(Millis(plan_.timeout_ms),
                            [this] { stop(Outcome::kTimeout, "timeout", Millis(plan_.grace_ms)); });

@@ -22,6 +22,14 @@
 namespace rexec::wire {
 
 inline constexpr std::uint64_t kInitialWindow = 1 << 20;
+// What somebody watches is kept closer to its reader than kInitialWindow: its readers' windows
+// together, and the least one has among many.
+inline constexpr std::uint64_t kWatchedWindow = 512 << 10;
+inline constexpr std::uint64_t kLeastWindow = 64 << 10;
+constexpr std::uint64_t share_of_window(std::uint64_t together, std::size_t readers) {
+  const std::uint64_t share = together / (readers == 0 ? 1 : readers);
+  return share < kLeastWindow ? kLeastWindow : share > kInitialWindow ? kInitialWindow : share;
+}
 inline constexpr Millis kPingEvery{5'000};
 inline constexpr Millis kSuspectAfter{15'000};
 inline constexpr Millis kHelloDeadline{5'000};
