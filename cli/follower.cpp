@@ -126,10 +126,7 @@ void Follower::print_detached(const std::string& run) {
   }
   const Format format = options_.globals.format;
   const bool is_json = format == Format::kJson || format == Format::kJsonl;
-  if (format == Format::kJson && jobs_.size() == 1)
-    ids = json_text(listing.objects[0]) + "\n";
-  else if (is_json || format == Format::kWide)
-    ids = format_listing(listing, format);
+  if (is_json || format == Format::kWide) ids = format_listing(listing, format);
   if (const int error = write_out(ids); error != 0) tell_unprinted(listing.names, error);
   remember_more(options_.globals, Remembered::kJobs, listing.names);
 }
@@ -165,8 +162,8 @@ void Follower::gap(std::size_t job, wire::Channel channel, std::uint64_t from, s
 void Follower::ended(std::size_t job, const wire::Map& record) {
   Job& done = jobs_[job];
   if (const auto beyond = beyond_end(done.info, record)) return refuse(job, *beyond);
-  done.record = record;
-  output_.ended(job, record);
+  done.record = whole_record(record);
+  output_.ended(job, *done.record);
   int code = exit_of_record(record);
   // Nobody read it any more: then what is missing is not missed.
   const bool closed_here = out_closed_ || err_closed_;
@@ -288,6 +285,10 @@ std::string Follower::what_becomes_of_it(const std::string& way_back) const {
 int Follower::exit_code(const client::RunResult& result) {
   if (options_.plan.mode == "detached" && !result.error) return unprinted_ ? 1 : 0;
   if (options_.quiet_end && !result.error && !beyond_end_) return 0;
+  return code_of_jobs();
+}
+
+int Follower::code_of_jobs() const {
   std::vector<int> codes;
   for (const std::size_t job : order_) codes.push_back(jobs_[job].code);
   const std::size_t missing = jobs_.size() - std::min(jobs_.size(), codes.size());
@@ -349,9 +350,12 @@ int Follower::finish(const client::RunResult& result, bool interrupted) {
   int code = exit_code(result);
   if (code == 0 && output_failure() != 0) code = kExitIncomplete;
   const auto succeeded = [this](std::size_t job) { return jobs_[job].code == 0; };
+  // Of logs that are read without waiting the jobs' code, not that of the reading.
+  wire::Map told = options_.quiet_end ? wire::Map(code_of_jobs()) : wire::Map(code);
+  if (options_.quiet_end && some_missing) told = nullptr;
   output_.summary({{"run", run_id_},
                    {"nodes", jobs_.size()},
-                   {"code", code},
+                   {"code", std::move(told)},
                    {"ok", std::count_if(order_.begin(), order_.end(), succeeded)}});
   return code;
 }

@@ -66,6 +66,7 @@ class Follower final : public client::Observer {
   void tell_unprinted(const std::vector<std::string>& ids, int error);
   std::string about(const Job& job) const;  // "node: " among several
   int exit_code(const client::RunResult& result);
+  int code_of_jobs() const;
   // After the last byte: jobs whose output was not written whole, and what is said about it.
   void judge_outputs();
   int output_failure() const;

@@ -108,4 +108,20 @@ wire::Map status_of_failure(const FailedRun& run, const Error& error) {
           {"max_rss", 0}};
 }
 
+wire::Map whole_record(wire::Map record) {
+  const std::string outcome = wire::text_or(record, "outcome");
+  if (outcome != "unreachable" && outcome != "not_started" && outcome != "denied") return record;
+  const std::string node = wire::text_or(record, "node");
+  const Code code = code_from_name(wire::text_or(record, "reason"));
+  const std::string message =
+      code == Code::kNodeOffline ? "node \"" + node + "\" is offline" : std::string();
+  wire::Map whole =
+      status_of_failure({node, wire::text_or(record, "job"), 0, 0}, {code, message, {}});
+  whole.update(record);
+  if (wire::text_or(record, "message").empty()) whole["message"] = message;
+  if (wire::u64_or(record, "signal", 0) == 0) whole["signal"] = nullptr;
+  whole["complete"] = false;
+  return whole;
+}
+
 }  // namespace rexec::cli

@@ -29,6 +29,8 @@ struct FailedRun {
   std::uint64_t out_bytes = 0;  // what had come
   std::uint64_t err_bytes = 0;
 };
+// The same fields and types for a job that never began, whoever wrote its record.
+wire::Map whole_record(wire::Map record);
 wire::Map status_of_failure(const FailedRun& run, const Error& error);
 
 }  // namespace rexec::cli

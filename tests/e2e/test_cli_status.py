@@ -156,3 +156,38 @@ def test_a_position_that_is_never_reached_is_an_error_at_the_end(cli, tmp_path, 
         told.write("\n")
     out, err = follower.communicate(timeout=30)
     assert (follower.returncode, out) == (125, b"") and b"11 bytes of stdout" in err, err
+
+
+def test_the_status_of_an_offline_node_is_the_same_alone_and_among_others(make_cluster):
+    cluster = make_cluster(nodes=1)
+    cluster.join("n8")
+    alone = cluster.cli.run("n8", "true").status
+    among = next(s for s in cluster.cli.run("n1,n8", "true").statuses if s["node"] == "n8")
+    assert alone["job"] is None and among["job"].startswith("j-")
+    for status in (alone, among):
+        assert (status["outcome"], status["code"], status["signal"]) == ("unreachable", 125, None)
+        assert (status["complete"], status["reason"]) == (False, "node_offline"), status
+        assert status["xxh128"] == {"out": "", "err": ""} and "n8" in status["message"]
+    assert set(alone) == set(among)
+
+
+def test_submit_prints_a_list_in_json_and_an_object_a_line_in_jsonl(cli):
+    for target, nodes in (("n1", ["n1"]), ("n1,n2", ["n1", "n2"])):
+        made = cli("submit", "-o", "json", target, "true").ok().json()
+        assert sorted(job["node"] for job in made) == nodes
+        lines = cli("submit", "-o", "jsonl", target, "true").ok().text.splitlines()
+        assert sorted(json.loads(line)["node"] for line in lines) == nodes
+
+
+def test_the_summary_of_logs_has_the_code_of_the_job(cli, tmp_path):
+    job = cli.submit("n1", "sh", "-c", "exit 4")
+    cli("wait", job)
+    for flags, code in (((), 0), (("-f",), 4)):
+        done = cli("logs", *flags, "-o", "jsonl", job)
+        end, summary = [json.loads(line) for line in done.text.splitlines()]
+        assert (done.code, end["code"], summary["code"]) == (code, 4, 4), done
+    os.mkfifo(tmp_path / "go")
+    job = cli.submit("n1", "sh", "-c", f"read x <{tmp_path}/go")
+    done = cli("logs", "-o", "jsonl", job)
+    assert done.code == 0 and json.loads(done.text.splitlines()[-1])["code"] is None, done
+    cli("stop", job)
