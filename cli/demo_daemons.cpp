@@ -50,7 +50,7 @@ bool has_ended(const os::Child& child, Millis limit) {
 DemoDaemons::DemoDaemons() {
   sigset_t ending;
   sigemptyset(&ending);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&ending, number);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&ending, number);
   ::sigprocmask(SIG_BLOCK, &ending, nullptr);
   signals_.reset(::signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK));
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);

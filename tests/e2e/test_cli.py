@@ -244,7 +244,7 @@ def test_demo_runs_a_command_and_leaves_nothing(tmp_path):
 
 def test_demo_stays_until_it_is_ended(tmp_path):
     env = {**os.environ, "TMPDIR": str(tmp_path)}
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
         with subprocess.Popen([BINARY, "demo"], env=env, stdout=subprocess.PIPE, text=True) as demo:
             lines = []
             while "Ctrl-C" not in (lines or [""])[-1]:
