@@ -3,6 +3,7 @@
 
 #include "cli/data_dir.hpp"
 #include "cli/errors.hpp"
+#include "cli/exit_status.hpp"
 #include "cli/listing.hpp"
 #include "src/base/text.hpp"
 
@@ -40,7 +41,9 @@ int run(const Invocation& invocation) {
   options.ready_fd = *ready;
   options.json_log = invocation.args.has("log-json");
   options.stop_jobs = invocation.args.has("stop-jobs");
-  return agent::run(options);
+  const int code = agent::run(options);
+  // It has said what is wrong; the code is that of `controller run`.
+  return code != 0 && !agent::load_config(*data) ? exit_of_error(Code::kConfig) : code;
 }
 
 int run_net(const Invocation& invocation) {
@@ -57,7 +60,12 @@ int status(const Invocation& invocation) {
   const Result<std::string> data = data_dir(invocation.args, Daemon::kAgent);
   if (!data) return fail_with(invocation.globals, data.error());
   const Result<wire::Map> found = agent::local_status(*data);
-  if (!found) return fail_with(invocation.globals, found.error());
+  if (!found) {
+    print_error(invocation.globals, found.error());
+    // A directory of nobody is a wrong --data, as it is for a controller.
+    const Code code = found.error().code;
+    return exit_of_error(code == Code::kNotSignedIn ? Code::kConfig : code);
+  }
   print_object(invocation.globals, *found);
   return wire::bool_or(*found, "running", false) ? 0 : 1;
 }

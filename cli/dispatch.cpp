@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <system_error>
 #include <vector>
 
 #include "cli/errors.hpp"
@@ -116,6 +117,18 @@ int refuse(const Verb& verb, const Args& args, const Globals& globals, const Err
   return verb.usage_exit;
 }
 
+// A reactor that cannot be made, for want of descriptors, throws.
+int call_verb(const Verb& verb, const Invocation& invocation) {
+  try {
+    return verb.run(invocation);
+  } catch (const std::system_error& error) {
+    const bool is_many = error.code() == std::errc::too_many_files_open;
+    return refuse(verb, invocation.args, invocation.globals,
+                  {Code::kIo, "the system refused: " + error.code().message(),
+                   is_many ? "allow more open files: ulimit -n 1024" : "see: rexec doctor"});
+  }
+}
+
 // Nothing but flags, or a noun without its sub-command.
 int without_verb(const Chosen& chosen, const Args& args) {
   if (args.has("version")) {
@@ -153,7 +166,7 @@ int dispatch(Argv argv) {
   if (!globals) return refuse(verb, args, guess_globals(argv), globals.error());
   const Result<void> words = check_words(verb, chosen->name, args);
   if (!words) return refuse(verb, args, *globals, words.error());
-  return verb.run({verb, chosen->name, std::move(args), *globals});
+  return call_verb(verb, {verb, chosen->name, std::move(args), *globals});
 }
 
 }  // namespace rexec::cli

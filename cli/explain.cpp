@@ -43,7 +43,8 @@ int run(const Invocation& invocation) {
       return print_object(globals, {{"code", name}, {"explanation", text}});
     }
     return print_out(name + "\n\n" + text + "\n\nExit: " + std::to_string(exit_of_error(code)) +
-                     ", of rexec run " + std::to_string(exit_of_failure(code)) + ".\n");
+                     ", of rexec run " + std::to_string(exit_of_failure(code)) +
+                     (code == Code::kTimeout ? ", 124 for --timeout" : "") + ".\n");
   }
   const std::string mean = did_you_mean(wanted, names);
   return fail_with(globals, {Code::kUnknownObject, "no code \"" + printable(wanted) + "\"",

@@ -192,15 +192,18 @@ Result<Millis> Args::duration(std::string_view name, Millis otherwise) const {
 }
 
 Result<std::uint64_t> Args::number(std::string_view name, std::uint64_t otherwise,
-                                   std::uint64_t highest) const {
+                                   std::uint64_t highest, std::uint64_t lowest) const {
   const std::string_view* found = find(name);
   if (found == nullptr) return otherwise;
   std::uint64_t number = 0;
   const char* end = found->data() + found->size();
   const auto [stop, error] = std::from_chars(found->data(), end, number);
-  if (error == std::errc() && stop == end && !found->empty() && number <= highest) return number;
+  if (error == std::errc() && stop == end && !found->empty() && number >= lowest &&
+      number <= highest)
+    return number;
   return fail(Code::kUsage, "--" + std::string(name) + ": \"" + printable(found->substr(0, 64)) +
-                                "\" is not a number from 0 to " + std::to_string(highest));
+                                "\" is not a number from " + std::to_string(lowest) + " to " +
+                                std::to_string(highest));
 }
 
 Result<std::string> Args::choice(std::string_view name, std::string_view allowed,

@@ -47,7 +47,7 @@ class Args {
   // kUsage naming the flag. The default when it was not given.
   Result<Millis> duration(std::string_view name, Millis otherwise) const;
   Result<std::uint64_t> number(std::string_view name, std::uint64_t otherwise,
-                               std::uint64_t highest) const;
+                               std::uint64_t highest, std::uint64_t lowest = 0) const;
   // One of the words of "a|b|c"; kUsage with a suggestion otherwise.
   Result<std::string> choice(std::string_view name, std::string_view allowed,
                              std::string_view otherwise) const;

@@ -43,8 +43,9 @@ std::string failure_words(const wire::Map& record, const std::string& otherwise)
 }
 
 // After a node's refusal; of several nodes the first would be told from its neighbours' only.
-std::string next_step(Code code, const std::string& node) {
+std::string next_step(Code code, const std::string& node, const std::string& not_found) {
   const std::string page = "see: rexec explain " + std::string(code_name(code));
+  if (code == Code::kNotFoundExec && !not_found.empty()) return not_found + "\n" + page;
   if (code == Code::kNotFoundExec)
     return "what a shell knows needs one: rexec run --sh 'TEXT' " + node + "\n" + page;
   if (code == Code::kRefusedByNode || code == Code::kDenied)
@@ -68,7 +69,7 @@ Error Follower::why_not_started(const Job& job) const {
                                            : code_from_name(reason);
   return {cause,
           printable(job.info.node) + ": " + failure_words(*job.record, "the job was not started"),
-          jobs_.size() == 1 ? next_step(cause, printable(job.info.node)) : ""};
+          jobs_.size() == 1 ? next_step(cause, printable(job.info.node), options_.not_found) : ""};
 }
 
 // A refusal may come on the job's stream, before its record.
@@ -76,7 +77,7 @@ Error Follower::of_node(Error error) const {
   if (error.code != Code::kRefusedByNode || jobs_.size() != 1) return error;
   const std::string node = printable(jobs_[0].info.node);
   error.message = node + ": " + error.message;
-  if (error.hint.empty()) error.hint = next_step(error.code, node);
+  if (error.hint.empty()) error.hint = next_step(error.code, node, options_.not_found);
   return error;
 }
 

@@ -21,7 +21,7 @@ std::string exit_cell(const wire::Map& job) {
 
 int run_ls(const Invocation& invocation) {
   const Args& args = invocation.args;
-  const Result<std::uint64_t> limit = args.number("limit", 50, 200);
+  const Result<std::uint64_t> limit = args.number("limit", 50, 200, 1);
   if (!limit) return fail_with(invocation.globals, limit.error());
   wire::Map request{{"limit", *limit}, {"all", args.has("all")}};
   if (args.has("node")) request["node"] = args.value("node");
@@ -63,7 +63,7 @@ int run_rm(const Invocation& invocation) {
 
 constexpr Flag kLsFlags[] = {
     {'a', "all", {}, "ended jobs too"},
-    {'n', "limit", "N", "at most N (default 50)"},
+    {'n', "limit", "N", "the newest N, 1 to 200 (default 50)"},
     {.name = "node", .value = "NODE", .help = "only on that node", .choices = "@node"},
 };
 constinit const Verb kLs{.name = "ls",

@@ -1,5 +1,6 @@
 // `rexec logs`: what a job has written, and with -f what it goes on to write. Reading logs never
 // holds a job back and never touches it.
+#include "cli/errors.hpp"
 #include "cli/job_lookup.hpp"
 
 namespace rexec::cli {
@@ -8,6 +9,8 @@ namespace {
 Result<void> read(const Invocation& invocation, FollowOptions& into) {
   const Args& args = invocation.args;
   into.plan.targets = args.word(0);
+  into.globals = invocation.globals;
+  into.quiet_end = !args.has("follow");
   client::JobInfo where;
   const Result<void> from = read_from(args.value("from"), where);
   if (!from) return from;
@@ -16,7 +19,6 @@ Result<void> read(const Invocation& invocation, FollowOptions& into) {
   into.plan.jobs = {std::move(*job)};
   into.plan.hold = client::Hold::kNo;
   into.reader_only = true;
-  into.quiet_end = !args.has("follow");
   if (into.quiet_end) into.plan.follow = client::Follow::kWhatIsThere;
   into.stamps = args.has("timestamps") ? Stamps::kTime : Stamps::kNone;
   return {};
@@ -26,7 +28,10 @@ int run(const Invocation& invocation) {
   FollowOptions options;
   options.globals = invocation.globals;
   const Result<void> done = read(invocation, options);
-  return done ? follow(options) : fail_run(options, done.error());
+  if (done) return follow(options);
+  // Without -f logs is a command like others, but for a wrong command line.
+  const bool is_run = !options.quiet_end || done.error().code == Code::kUsage;
+  return is_run ? fail_run(options, done.error()) : fail_with(options.globals, done.error());
 }
 
 constexpr Flag kFlags[] = {

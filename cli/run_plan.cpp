@@ -1,6 +1,8 @@
 // From flags to the plan of a run: target, spec, request, stdin, status, rules of output and exit.
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "cli/run_flags.hpp"
 #include "src/base/text.hpp"
 #include "src/pki/digest.hpp"
@@ -29,6 +31,18 @@ Result<void> read_status(const Args& args, StatusTarget& into) {
 }
 
 namespace {
+
+// A script that is there is "not found" when its interpreter is not.
+std::string interpreter_hint(const std::string& script) {
+  const std::string line = script.substr(0, script.find('\n'));
+  if (!line.starts_with("#!")) return {};
+  const std::size_t name = std::min(line.find_first_not_of(" \t", 2), line.size());
+  const std::string path = line.substr(name);
+  std::string hint = "is the script's interpreter on the node? it begins with: #!" + path;
+  if (!line.ends_with('\r')) return hint;
+  return "the script's lines end in CR LF, and so does the name of its interpreter: write them "
+         "with LF";
+}
 
 Result<void> read_rules(const Args& args, FollowOptions& into) {
   into.prefix = args.has("no-prefix") ? Prefix::kNever : Prefix::kAuto;
@@ -70,6 +84,7 @@ Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions
   Result<std::string> encoded = job::encode_spec(*spec);
   if (!encoded) return std::unexpected(encoded.error());
   into.plan.spec = std::move(*encoded);
+  into.not_found = interpreter_hint(spec->script.value_or(""));
   into.on_disconnect = disconnect_rule(args, manner);
   into.plan.mode = manner == Manner::kDetached ? "detached" : "attached";
   if (args.has("idempotency-key"))

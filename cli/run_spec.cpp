@@ -14,6 +14,11 @@
 namespace rexec::cli {
 namespace {
 
+std::unexpected<Error> of_flag(const std::string& flag, const Error& error,
+                               const std::string& hint) {
+  return fail(error.code, flag + ": " + error.message, error.hint.empty() ? hint : error.hint);
+}
+
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
@@ -28,10 +33,20 @@ void add_variable(const std::string& text, Environment& into) {
   }
 }
 
+// A line of a file: what a shell would read otherwise is an error, not a strange name.
+Result<void> check_variable(const std::string& line) {
+  const std::string variable = line.substr(0, line.find('='));
+  const bool has_space = variable.find_first_of(" \t") != std::string::npos;
+  if (!variable.empty() && !has_space && line.find('\0') == std::string::npos) return {};
+  return fail(
+      Code::kUsage, "\"" + printable(line.substr(0, 64)) + "\" is not a K=V line",
+      "write K=V, without export, quotes or spaces around K; K alone is passed on from here");
+}
+
 Result<void> read_environment(const Args& args, job::JobSpec& spec) {
   for (const std::string& path : args.values("env-file")) {
     const Result<std::string> text = read_file(path);
-    if (!text) return std::unexpected(text.error());
+    if (!text) return of_flag("--env-file", text.error(), "name a file of K=V lines");
     Result<Environment> parsed = parse_env_file(*text, path);
     if (!parsed) return std::unexpected(parsed.error());
     spec.env.insert(spec.env.end(), parsed->begin(), parsed->end());
@@ -70,7 +85,7 @@ Result<void> read_command(const Args& args, Manner manner, job::JobSpec& spec) {
   } else if (args.has("script")) {
     const std::string path = args.value("script");
     Result<std::string> text = read_file(path, job::kMaxSpecBytes);
-    if (!text) return std::unexpected(text.error());
+    if (!text) return of_flag("--script", text.error(), "name a script that is here");
     spec.script = std::move(*text);
     spec.argv = {base_name(path)};
   } else if (rest == words.end()) {
@@ -88,8 +103,15 @@ Result<void> read_place(const Args& args, job::JobSpec& spec) {
     if (args.has("workdir")) {
       return fail(Code::kUsage, "--here and --workdir both name the directory: give one");
     }
-    if (::getcwd(here, sizeof here) == nullptr) return fail_errno("--here", errno);
+    if (::getcwd(here, sizeof here) == nullptr) {
+      return of_flag("--here", fail_errno("this directory", errno).error(),
+                     "it was removed: cd to one that is there, or name one with --workdir DIR");
+    }
     spec.workdir = here;
+  }
+  if (args.has("workdir") && spec.workdir.empty()) {
+    return fail(Code::kUsage, "--workdir: an empty path",
+                "write a directory of the node; without --workdir it is the home");
   }
   const std::string user = args.value("user");
   const auto colon = user.find(':');
@@ -115,8 +137,10 @@ Result<void> read_disconnect(const Args& args, Manner manner, job::JobSpec& spec
     spec.on_disconnect = job::OnDisconnect::kStopAfter;
     spec.on_disconnect_ms = static_cast<std::uint64_t>(after->count());
   } else {
-    return fail(Code::kUsage, "--on-disconnect: \"" + printable(how) +
-                                  "\" is not one of keep, stop, stop-after=D");
+    return fail(
+        Code::kUsage,
+        "--on-disconnect: \"" + printable(how) + "\" is not one of keep, stop, stop-after=D",
+        "see: rexec run --help");
   }
   return {};
 }
@@ -166,14 +190,20 @@ std::string disconnect_rule(const Args& args, Manner manner) {
 Result<Environment> parse_env_file(std::string_view text, const std::string& name) {
   Environment parsed;
   std::size_t number = 0;
-  for (const std::string& line : split(text, '\n')) {
+  if (text.starts_with("\xef\xbb\xbf"))
+    text.remove_prefix(3);  // as editors of Windows begin a file
+  for (std::string line : split(text, '\n')) {
     ++number;
+    if (line.ends_with('\r')) line.pop_back();
     if (line.empty() || line[0] == '#') continue;
-    if (line[0] == '=' || line.find('\0') != std::string::npos) {
-      return fail(Code::kUsage,
-                  printable(name) + ":" + std::to_string(number) + ": not a K=V line");
+    const Result<void> good = check_variable(line);
+    if (!good) {
+      return fail(
+          Code::kUsage,
+          "--env-file: " + name + ":" + std::to_string(number) + ": " + good.error().message,
+          good.error().hint);
     }
-    add_variable(line.ends_with('\r') ? line.substr(0, line.size() - 1) : line, parsed);
+    add_variable(line, parsed);
   }
   return parsed;
 }

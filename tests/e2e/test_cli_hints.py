@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from support.cli import Cli
+from support.cli import BINARY, Cli
 
 
 # ---- hints
@@ -147,3 +147,70 @@ def test_what_belongs_to_the_command_is_no_status_file(cli, tmp_path):
     assert cli("run", "--foo", "n1", "echo", "--status-file", str(path)).code == 125
     assert cli("run", "--foo", "--status-file", str(tmp_path), "n1", "true").code == 125
     assert not path.exists() and pathlib.Path(tmp_path).is_dir() and os.listdir(tmp_path) == []
+
+
+def test_the_number_of_jobs_is_from_1_to_200(cli):
+    for number in ("0", "201", "-1"):
+        done = cli("ps", "-n", number)
+        assert done.code == 2 and "from 1 to 200" in done.errors, done
+    assert "1 to 200" in cli("ps", "--help").ok().text
+
+
+@pytest.mark.parametrize("few", [6, 8, 10, 12])
+def test_too_few_descriptors_are_an_error_with_words(cli, few):
+    script = f'ulimit -n {few}; exec "$0" run --status-file "$1" n1 -- true'
+    status = cli.home / f"few-{few}"
+    done = subprocess.run(["sh", "-c", script, str(BINARY), str(status)], env=cli.env,
+                          capture_output=True, timeout=30, check=False)
+    errors = done.stderr.decode()
+    assert done.returncode == 125 and "open files" in errors and "terminate" not in errors, errors
+
+
+@pytest.mark.parametrize("content,line", [
+    ("A=1\nexport C=3\n", 2), (" D = 4\n", 1), ("A=1\n\n=x\n", 3), ("two words\n", 1)])
+def test_a_line_that_names_no_variable_is_an_error_with_its_place(cli, tmp_path, content, line):
+    file = tmp_path / "env"
+    file.write_text(content)
+    done = cli("run", "--env-file", str(file), "n1", "touch", str(tmp_path / "ran"))
+    assert done.code == 125 and f"--env-file: {file}:{line}:" in done.errors, done
+    assert "write K=V" in done.errors and not (tmp_path / "ran").exists(), done
+
+
+def test_an_environment_from_windows_is_read(cli, tmp_path):
+    file = tmp_path / "env"
+    file.write_bytes(b"\xef\xbb\xbfA=1\r\n# words\r\nB=two words\r\n")
+    done = cli("run", "--env-file", str(file), "n1", "sh", "-c", "echo $A,$B,")
+    assert done.text == "1,two words,\n", done
+
+
+@pytest.mark.parametrize("first,word", [("#!/no/such/interpreter -x", "/no/such/interpreter"),
+                                        ("#!/bin/sh\r", "CR LF")])
+def test_a_script_without_its_interpreter_names_it(cli, tmp_path, first, word):
+    (tmp_path / "s").write_text(first + "\ntrue\n", newline="")
+    done = cli("run", "--script", str(tmp_path / "s"), "n1")
+    assert done.code == 127 and word in done.errors and "--sh" not in done.errors, done
+
+
+def test_logs_of_no_job_is_no_such_object_unless_it_follows(cli):
+    assert cli("logs", "j-nonononono").code == 3
+    assert cli("logs", "-f", "j-nonononono").code == 125
+
+
+def test_explain_timeout_tells_the_code_of_a_job_that_reached_it(cli):
+    text = cli("explain", "timeout").ok().text
+    assert "exit 124" in text and "124 for --timeout" in text
+
+
+@pytest.mark.parametrize("toml", [None, "x = [\n"], ids=["none", "damaged"])
+def test_daemons_have_one_code_for_a_wrong_configuration(cli, tmp_path, toml):
+    for daemon in ("controller", "agent"):
+        if toml is not None:
+            (tmp_path / f"{daemon}.toml").write_text(toml)
+        for verb in ("run", "status"):
+            done = cli(daemon, verb, "--data", str(tmp_path))
+            assert done.code == 2 and f"{daemon}.toml" in done.errors, done
+
+
+def test_an_empty_directory_for_the_job_is_refused(cli):
+    done = cli("run", "-w", "", "n1", "true")
+    assert done.code == 125 and "--workdir" in done.errors, done
