@@ -91,7 +91,9 @@ constinit const Verb kStatus{.name = "status",
                              .flags = kStatusFlags,
                              .run = status,
                              .details = "Exit 0 when it runs, 1 when it does not."};
-constexpr const Verb* kSubs[] = {&kRun, &kStatus};
+constinit const Verb kInstall{.name = "install", .shown = Shown::kLater};
+constinit const Verb kUninstall{.name = "uninstall", .shown = Shown::kLater};
+constexpr const Verb* kSubs[] = {&kRun, &kStatus, &kInstall, &kUninstall};
 
 }  // namespace
 

@@ -13,7 +13,7 @@ Result<void> read(const Invocation& invocation, FollowOptions& into) {
   if (!reconnect) return std::unexpected(reconnect.error());
   into.plan.reconnect = *reconnect;
   client::JobInfo where;
-  const Result<void> from = read_from(args.value("from"), where);
+  const Result<void> from = read_from(args.value("from", "0"), where);
   if (!from) return from;
   into.status.file = args.value("status-file");
   const Result<void> status = check_status_target(into.status);

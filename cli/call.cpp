@@ -17,6 +17,15 @@ Result<wire::Map> call(const Globals& globals, const std::string& verb, wire::Ma
 int call_for_each(const Globals& globals, const std::string& verb, const std::string& key,
                   const std::vector<std::string>& objects, const std::string& done,
                   const wire::Map& more) {
+  const auto describe = [&](const std::string& object, const wire::Map&) {
+    return done.empty() ? std::string() : done + " " + printable(object) + "\n";
+  };
+  return call_for_each(globals, verb, key, objects, Describe(describe), more);
+}
+
+int call_for_each(const Globals& globals, const std::string& verb, const std::string& key,
+                  const std::vector<std::string>& objects, const Describe& describe,
+                  const wire::Map& more) {
   std::vector<wire::Map> asked(objects.size(), more);
   for (std::size_t i = 0; i < objects.size(); ++i) asked[i][key] = objects[i];
   const bool is_json = globals.format == Format::kJson || globals.format == Format::kJsonl;
@@ -28,8 +37,8 @@ int call_for_each(const Globals& globals, const std::string& verb, const std::st
       code = fail_with(globals, answer.error());
     } else if (is_json) {
       print_object(globals, *answer);
-    } else if (!done.empty() && !globals.quiet) {
-      print_out(done + " " + printable(objects[index]) + "\n");
+    } else if (!globals.quiet) {
+      print_out(describe(objects[index], *answer));
     }
   };
   const auto called = client::call_many({globals.config, globals.context}, verb, asked, show);

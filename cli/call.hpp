@@ -2,6 +2,7 @@
 // It keeps Asio out of the simple verbs.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "cli/verbs.hpp"
@@ -16,6 +17,12 @@ Result<wire::Map> call(const Globals& globals, const std::string& verb,
 // or 7 when some succeeded. `done` (may be empty) is printed as -o says for each success.
 int call_for_each(const Globals& globals, const std::string& verb, const std::string& key,
                   const std::vector<std::string>& objects, const std::string& done,
+                  const wire::Map& more = wire::Map::object());
+
+// The same, with whole lines of words about each success.
+using Describe = std::function<std::string(const std::string& object, const wire::Map& answer)>;
+int call_for_each(const Globals& globals, const std::string& verb, const std::string& key,
+                  const std::vector<std::string>& objects, const Describe& describe,
                   const wire::Map& more = wire::Map::object());
 
 // Asks on a terminal; true with --yes, without a terminal and with --no-input.

@@ -11,7 +11,8 @@ namespace rexec::cli {
 Result<std::string> data_dir(const Args& args, Daemon daemon) {
   const std::string name = daemon == Daemon::kController ? "/controller" : "/agent";
   std::string path = args.value("data");
-  if (args.has("data") && path.empty()) return fail(Code::kUsage, "--data: an empty path");
+  if (args.has("data") && path.empty())
+    return fail(Code::kUsage, "--data: an empty path", "write --data DIR, or leave it out");
   if (path.empty() && ::geteuid() == 0) return "/var/lib/rexec" + name;
   if (path.empty()) {
     const Result<client::Paths> paths = client::find_paths({});

@@ -218,7 +218,7 @@ Result<std::string> Args::choice(std::string_view name, std::string_view allowed
   return fail(Code::kUsage,
               "--" + std::string(name) + ": \"" + printable(found->substr(0, 64)) +
                   "\" is not one of " + std::string(allowed),
-              mean);
+              mean.empty() ? "for example: --" + std::string(name) + " " + words.front() : mean);
 }
 
 }  // namespace rexec::cli

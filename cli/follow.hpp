@@ -27,6 +27,7 @@ struct FollowOptions {
   Millis grace{5'000};  // of the second Ctrl-C
   Millis connect_timeout{10'000};
   StatusTarget status;
+  std::string workdir;        // as it was asked for
   std::string not_found;      // the next step when the node finds nothing to execute
   std::string on_disconnect;  // the rule of a run, as it is written; empty: the job was there
   bool reader_only = false;   // logs: signals end the reading and never reach the job

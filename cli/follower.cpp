@@ -67,6 +67,11 @@ Error Follower::why_not_started(const Job& job) const {
                      : code == 126         ? Code::kNotExecutable
                      : code == kExitDenied ? Code::kDenied
                                            : code_from_name(reason);
+  const std::string message = wire::text_or(*job.record, "message");
+  if (!options_.workdir.empty() && message.starts_with(printable(options_.workdir) + ": ")) {
+    return {cause, printable(job.info.node) + ": its directory: " + printable(message),
+            jobs_.size() == 1 ? "name one that is on the node: --workdir DIR" : ""};
+  }
   return {cause,
           printable(job.info.node) + ": " + failure_words(*job.record, "the job was not started"),
           jobs_.size() == 1 ? next_step(cause, printable(job.info.node), options_.not_found) : ""};

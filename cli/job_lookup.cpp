@@ -1,6 +1,7 @@
 #include "cli/job_lookup.hpp"
 
 #include <charconv>
+#include <utility>
 
 #include "cli/call.hpp"
 #include "src/base/text.hpp"
@@ -47,11 +48,13 @@ Result<void> read_from(const std::string& text, client::JobInfo& into) {
     const auto [stop, error] = std::from_chars(digits.data(), end, to);
     return error == std::errc() && stop == end && !digits.empty();
   };
-  if (text.empty() || number(text, into.out)) return {};
+  if (number(text, into.out)) return {};
+  bool seen[2] = {};
   for (const std::string& part : split(text, ',')) {
     const bool is_out = part.starts_with("out=");
     const bool is_err = part.starts_with("err=");
-    if ((is_out || is_err) &&
+    const bool is_new = !std::exchange(seen[is_err ? 1 : 0], true);
+    if ((is_out || is_err) && is_new &&
         number(std::string_view(part).substr(4), is_out ? into.out : into.err)) {
       continue;
     }

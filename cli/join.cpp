@@ -80,10 +80,23 @@ Result<client::EnrolOptions> read_options(const Args& args, const TokenInput& in
   return options;
 }
 
+// After a refusal no later try needs the key, nor a directory that holds nothing else. Where nobody
+// answered, the token may have been spent on it.
+void forget_try(const client::EnrolOptions& options, const std::string& data, Code code) {
+  const bool may_be_spent = code == Code::kControllerDown || code == Code::kLinkLost ||
+                            code == Code::kTimeout || code == Code::kIo;
+  if (may_be_spent) return;
+  ::unlink(options.key_file.c_str());
+  ::rmdir(data.c_str());
+}
+
 Result<client::Enrolment> enrol_and_save(const client::EnrolOptions& options, const Args& args,
                                          const std::string& data, const Existing& existing) {
   Result<client::Enrolment> enrolled = client::enrol(options);
-  if (!enrolled) return enrolled;
+  if (!enrolled) {
+    forget_try(options, data, enrolled.error().code);
+    return enrolled;
+  }
   if (enrolled->outcome == client::Enrolment::Outcome::kAlready) {
     ::unlink(options.key_file.c_str());
     return enrolled;

@@ -12,7 +12,7 @@ Result<void> read(const Invocation& invocation, FollowOptions& into) {
   into.globals = invocation.globals;
   into.quiet_end = !args.has("follow");
   client::JobInfo where;
-  const Result<void> from = read_from(args.value("from"), where);
+  const Result<void> from = read_from(args.value("from", "0"), where);
   if (!from) return from;
   Result<client::JobInfo> job = find_job(invocation.globals, args.word(0), where);
   if (!job) return std::unexpected(job.error());

@@ -62,6 +62,18 @@ int run_rm(const Invocation& invocation) {
                        {{"force", invocation.args.has("force")}});
 }
 
+// Of the target, " a b"; nothing when it cannot be told.
+std::string offline_nodes(const Globals& globals, const std::string& target) {
+  const Result<wire::Map> answer =
+      call(globals, "node.ls", {{"target", target.empty() ? "@all" : target}});
+  std::string names;
+  if (!answer) return names;
+  for (const wire::Map& node : wire::child_or_empty(*answer, "nodes")) {
+    if (wire::text_or(node, "state") != "online") names += " " + wire::text_or(node, "name");
+  }
+  return names;
+}
+
 int run_wait(const Invocation& invocation) {
   const Globals& globals = invocation.globals;
   const Result<Millis> timeout = invocation.args.duration("timeout", std::chrono::minutes(1));
@@ -72,7 +84,13 @@ int run_wait(const Invocation& invocation) {
   const Result<wire::Map> answer =
       call(globals, "node.wait",
            {{"target", target.empty() ? "@all" : target}, {"timeout_ms", timeout->count()}});
-  return answer ? 0 : fail_with(globals, answer.error());
+  if (answer) return 0;
+  Error error = answer.error();
+  if (error.code == Code::kTimeout) {
+    const std::string away = offline_nodes(globals, target);
+    if (!away.empty()) error.message += ":" + away;
+  }
+  return fail_with(globals, error);
 }
 
 constexpr Flag kWaitFlags[] = {
@@ -109,7 +127,12 @@ constinit const Verb kWait{.name = "wait",
                            .most = SIZE_MAX,
                            .run = run_wait,
                            .completes = "@target"};
-constexpr const Verb* kSubs[] = {&kLs, &kShow, &kRm, &kWait};
+constinit const Verb kLater[] = {{.name = "label", .shown = Shown::kLater},
+                                 {.name = "rename", .shown = Shown::kLater},
+                                 {.name = "drain", .shown = Shown::kLater},
+                                 {.name = "resume", .shown = Shown::kLater}};
+constexpr const Verb* kSubs[] = {&kLs,       &kShow,     &kRm,       &kWait,
+                                 &kLater[0], &kLater[1], &kLater[2], &kLater[3]};
 
 }  // namespace
 

@@ -54,6 +54,7 @@ inline constexpr Flag kRunFlags[] = {
      .value = "RULE",
      .help = "several nodes: max, first or any (default: 123)",
      .choices = "max|first|any"},
+    later_flag("dag", "FILE"),
     later_flag("idle-timeout", "D"),
     later_flag("queue-timeout", "D"),
     later_flag("restart", "HOW"),

@@ -76,14 +76,17 @@ Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions
   }
   const bool has_terminal = args.has("tty") || manner == Manner::kShell;
   if (has_terminal && into.plan.targets.find_first_of(",@[&=!") != std::string::npos) {
-    return fail(Code::kUsage, "a terminal is for one node: -t cannot go to \"" +
-                                  printable(into.plan.targets) + "\"");
+    return fail(
+        Code::kUsage,
+        "a terminal is for one node: -t cannot go to \"" + printable(into.plan.targets) + "\"",
+        "name one node, or leave -t out");
   }
   const Result<job::JobSpec> spec = read_spec(args, manner);
   if (!spec) return std::unexpected(spec.error());
   Result<std::string> encoded = job::encode_spec(*spec);
   if (!encoded) return std::unexpected(encoded.error());
   into.plan.spec = std::move(*encoded);
+  into.workdir = spec->workdir;
   into.not_found = interpreter_hint(spec->script.value_or(""));
   into.on_disconnect = disconnect_rule(args, manner);
   into.plan.mode = manner == Manner::kDetached ? "detached" : "attached";

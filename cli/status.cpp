@@ -24,6 +24,13 @@ Result<void> write_fd(int fd, std::string_view text, const std::string& name) {
   return {};
 }
 
+// There is no other way to ask; nothing else makes files then.
+mode_t current_umask() {
+  const mode_t mask = ::umask(077);
+  ::umask(mask);
+  return mask;
+}
+
 bool is_regular_or_missing(const std::string& path) {
   struct stat info{};
   return ::stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode);
@@ -86,7 +93,7 @@ Result<void> write_status(const StatusTarget& target, const std::vector<wire::Ma
   if (target.fd >= 0) done = write_fd(target.fd, text, "--status-fd");
   if (target.file.empty()) return done;
   const Result<void> in_file = is_regular_or_missing(target.file)
-                                   ? write_file(target.file, text, 0644)
+                                   ? write_file(target.file, text, 0666 & ~current_umask())
                                    : write_in_place(target.file, text);
   return in_file ? done : in_file;
 }

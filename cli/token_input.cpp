@@ -25,7 +25,12 @@ Result<std::string> find_text(const Args& args) {
   if (word == "-") return read_stdin();
   if (!word.empty()) return word;
   const char* path = std::getenv("REXEC_TOKEN_FILE");
-  if (path != nullptr && *path != '\0') return read_file(path, pki::kMaxToken);
+  if (path != nullptr && *path != '\0') {
+    Result<std::string> text = read_file(path, pki::kMaxToken);
+    if (text) return text;
+    return fail(text.error().code, "REXEC_TOKEN_FILE: " + text.error().message,
+                "name the file that holds the token, or give the token as a word");
+  }
   return fail(Code::kUsage, "which token?",
               "give it as rx1_…, as - on stdin, or in a file: REXEC_TOKEN_FILE");
 }

@@ -108,6 +108,7 @@ Result<std::string> read_secret_file(const std::string& path, std::size_t max_by
   struct stat info{};
   if (::fstat(file.get(), &info) != 0) return fail_errno(path, errno);
   const std::string shown = printable(path);
+  if (S_ISDIR(info.st_mode)) return fail_errno(path, EISDIR);
   if ((info.st_mode & 077) != 0) {
     return fail(
         Code::kKeyExposed, shown + " can be read by others, so it is no secret any more",

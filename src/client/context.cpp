@@ -60,6 +60,9 @@ Result<Persist> parse_persist(const std::string& file, const std::string& word) 
               "it may be on, off or auto");
 }
 
+constexpr const char* kMendConfig =
+    "mend the file, or name another: --config FILE\nsee: rexec explain config";
+
 // Of a file that somebody named and that is not there; the usual one is simply not there yet.
 std::string missing_file(const Paths& paths) {
   std::error_code ignored;
@@ -88,11 +91,13 @@ Result<ContextFile> ContextFile::load(const Paths& paths) {
   std::error_code ignored;
   if (!std::filesystem::exists(paths.config_file, ignored)) return file;
   auto map = read_config(paths.config_file);
-  if (!map) return std::unexpected(map.error());
+  if (!map) return fail(Code::kConfig, map.error().message, kMendConfig);
   const auto keys = check_keys(*map, paths.config_file,
                                {"current", "contexts.*.addresses", "contexts.*.cluster",
                                 "contexts.*.user", "contexts.*.persist", "contexts.*.data"});
-  if (!keys) return std::unexpected(keys.error());
+  if (!keys)
+    return fail(Code::kConfig, keys.error().message,
+                keys.error().hint.empty() ? kMendConfig : keys.error().hint);
   const std::string& name = paths.config_file;
   auto read = read_text(*map, name, "current", file.current_);
   if (!read) return std::unexpected(read.error());

@@ -160,7 +160,9 @@ Result<std::string> encode_token(const JoinToken& token) {
 
 Result<JoinToken> parse_token(std::string_view text) {
   text = trim(text);
-  if (text.size() > kMaxToken || !text.starts_with(kPrefix)) return bad("it begins with rx1_");
+  if (text.empty()) return bad("it is empty");
+  if (text.size() > kMaxToken) return bad("it is too long");
+  if (!text.starts_with(kPrefix)) return bad("a token begins with rx1_");
   const std::string_view body = text.substr(kPrefix.size());
   std::string bytes;
   if (!from_base32(body, bytes) || to_base32(as_bytes(bytes)) != body) {

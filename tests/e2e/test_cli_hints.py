@@ -214,3 +214,101 @@ def test_daemons_have_one_code_for_a_wrong_configuration(cli, tmp_path, toml):
 def test_an_empty_directory_for_the_job_is_refused(cli):
     done = cli("run", "-w", "", "n1", "true")
     assert done.code == 125 and "--workdir" in done.errors, done
+
+
+# ---- what, where, and the next command
+
+def test_a_directory_that_is_not_there_is_called_one(cli, tmp_path):
+    done = cli("run", "-w", "/nope", "n1", "true")
+    assert done.code == 125 and "directory: /nope" in done.errors and "--workdir" in done.errors, done
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = 'cd "$1" && rmdir "$1" && exec "$0" run --here n1 -- true'
+    done = subprocess.run(["sh", "-c", script, str(BINARY), str(gone)], env=cli.env,
+                          capture_output=True, timeout=30, check=False)
+    assert done.returncode == 125 and b"--here: this directory" in done.stderr, done.stderr
+    assert b"removed" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("flag", ["--env-file", "--script"])
+def test_a_file_that_cannot_be_read_is_named_with_its_flag(cli, flag, tmp_path):
+    for path in ("/nope", str(tmp_path)):
+        done = cli("run", flag, path, "n1", "true")
+        assert done.code == 125 and f"{flag}: {path}" in done.errors, done
+        assert len(done.errors.splitlines()) > 1, done
+
+
+def test_a_token_file_that_is_not_there_is_named_with_its_variable(cli):
+    done = cli("login", env={**cli.env, "REXEC_TOKEN_FILE": "/nope"})
+    assert done.code != 0 and "REXEC_TOKEN_FILE: /nope" in done.errors, done
+    done = cli("login", "-", input=b"")
+    assert done.code == 2 and "it is empty" in done.errors, done
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b'foo = "x"\n', None])
+def test_a_wrong_configuration_has_a_next_command(cli, tmp_path, content):
+    file = tmp_path / "c"
+    file.write_bytes(content) if content else file.mkdir()
+    done = cli("--config", str(file), "whoami")
+    assert done.code == 2 and "--config FILE" in done.errors, done
+
+
+def test_node_wait_names_the_nodes_that_did_not_come(make_cluster):
+    cluster = make_cluster(nodes=1)
+    cluster.join("n8")
+    done = cluster.cli("node", "wait", "--timeout", "10ms", "n1", "n8")
+    assert done.code == 1 and ": n8\n" in done.errors, done
+
+
+@pytest.mark.parametrize("argv", [
+    ("run", "-t", "n1,n2", "true"), ("run", "--children", "king", "n1", "true"),
+    ("token", "new", "--user", "x", "--role", "king"), ("join", "--data", "", "rx1_")])
+def test_a_wrong_value_has_a_next_step(cli, argv):
+    done = cli(*argv)
+    assert done.code in (2, 125) and len(done.errors.splitlines()) > 1, done
+
+
+def test_a_key_that_is_a_directory_is_called_one(cluster):
+    ann = cluster.new_user("ann")
+    key = ann.context_dir() / "key.der"
+    key.unlink()
+    key.mkdir(mode=0o755)
+    done = ann("whoami")
+    assert "Is a directory" in done.errors and "read by others" not in done.errors, done
+
+
+def test_stop_does_not_claim_what_ended_by_itself(cli):
+    job = cli.submit("n1", "sh", "-c", "exit 3")
+    cli("wait", job)
+    assert cli("stop", job).ok().text == f"{job} has ended: exited 3\n"
+    job = cli.submit("n1", "sleep", "1000")
+    assert cli("stop", job).ok().text == f"stopped {job}\n"
+
+
+@pytest.mark.parametrize("argv", [("run", "--dag", "x", "n1", "true"), ("node", "label", "n1"),
+                                  ("agent", "install"), ("node", "drain", "n1")])
+def test_what_comes_later_is_said_to_be_not_in_this_version(cli, argv):
+    done = cli(*argv)
+    assert done.code in (2, 125) and "not in this version" in done.errors, done
+
+
+@pytest.mark.parametrize("where", ["", "out=1,out=2", "out=1,err=2,err=3", ","])
+def test_a_position_is_given_once(cli, where):
+    done = cli("logs", "--from", where, "j-nonononono")
+    assert done.code == 125 and "--from" in done.errors, done
+
+
+def test_the_status_file_keeps_to_the_umask(cli, tmp_path):
+    for mask, mode in (("077", 0o600), ("022", 0o644)):
+        file = tmp_path / mask
+        script = f'umask {mask}; exec "$0" run --status-file "$1" n1 -- true'
+        subprocess.run(["sh", "-c", script, str(BINARY), str(file)], env=cli.env, timeout=30,
+                       check=True)
+        assert file.stat().st_mode & 0o777 == mode
+
+
+def test_a_join_that_is_refused_leaves_no_directory(cluster):
+    token = cluster.token("--node", "n2")
+    data = cluster.root / "refused"
+    assert cluster.cli("join", "--no-start", "--data", str(data), "--name", "other", token).code != 0
+    assert not data.exists()

@@ -76,7 +76,7 @@ TEST_CASE("run: an env file has K=V lines, comments and names to pass on") {
   CHECK(*parsed == Environment{{"A", "1"}, {"REXEC_UNIT_SET", "here"}, {"B", "'x y'"}});
   const auto wrong = parse_env_file("A=1\n=2\n", "f");
   REQUIRE_FALSE(wrong);
-  CHECK(wrong.error().message == "f:2: not a K=V line");
+  CHECK(wrong.error().message == "--env-file: f:2: \"=2\" is not a K=V line");
 }
 
 TEST_CASE("run: user, group, limits and what to do with what is left") {
@@ -146,7 +146,7 @@ TEST_CASE("run: a terminal is for one node") {
 
 TEST_CASE("attach: --from is a byte of stdout or both positions") {
   client::JobInfo job;
-  CHECK(read_from("", job));
+  CHECK_FALSE(read_from("", job));
   CHECK(job.out == 0);
   CHECK(read_from("12", job));
   CHECK(job.out == 12);
