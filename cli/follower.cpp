@@ -336,6 +336,7 @@ void Follower::leave_screen() {
 
 int Follower::finish(const client::RunResult& result, bool interrupted) {
   link_news_.cancel();
+  output_.break_long_lines();
   const bool some_missing = order_.size() < jobs_.size() && options_.plan.mode != "detached";
   if (result.error) {
     failure_ = result.error;

@@ -25,7 +25,8 @@ class Follower final : public client::Observer {
   void ended(std::size_t job, const wire::Map& record) override;
   void held(std::size_t job, const std::string& why) override;
   void link(bool up, const std::string& why) override;
-  std::size_t backlog() const override { return output_.backlog(); }
+  std::size_t backlog() const { return output_.backlog(); }
+  std::size_t backlog_of(std::size_t job) const override { return output_.backlog_of(job); }
   void typed(std::string& bytes) override;
 
   // The run it observes; from then on closed outputs are passed on to it.

@@ -1,10 +1,11 @@
 #include "cli/lines.hpp"
 
+#include <utility>
+
 namespace rexec::cli {
 
-void LinePrefixer::put_line(std::string_view rest, std::string& out) {
-  out.append(stamp_).append(prefix_).append(partial_).append(rest);
-  out += '\n';
+void LinePrefixer::begin_line(std::string& out) {
+  if (!std::exchange(open_, false)) out.append(stamp_).append(prefix_).append(partial_);
   partial_.clear();
 }
 
@@ -13,19 +14,26 @@ void LinePrefixer::feed(ByteSpan bytes, std::string& out) {
   while (true) {
     const auto end = text.find('\n');
     if (end == std::string_view::npos) break;
-    put_line(text.substr(0, end), out);
+    begin_line(out);
+    out.append(text.substr(0, end + 1));
     text.remove_prefix(end + 1);
   }
-  while (partial_.size() + text.size() > kLongest) {
-    const std::size_t fits = kLongest - partial_.size();
-    put_line(text.substr(0, fits), out);
-    text.remove_prefix(fits);
-  }
-  partial_ += text;
+  (open_ ? out : partial_).append(text);
+}
+
+void LinePrefixer::open(std::string& out) {
+  begin_line(out);
+  open_ = true;
+}
+
+void LinePrefixer::cut(std::string& out) {
+  if (std::exchange(open_, false)) out += '\n';
 }
 
 void LinePrefixer::finish(std::string& out) {
-  if (!partial_.empty()) put_line({}, out);
+  if (partial_.empty()) return cut(out);
+  begin_line(out);
+  out += '\n';
 }
 
 }  // namespace rexec::cli

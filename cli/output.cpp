@@ -1,5 +1,6 @@
 #include "cli/output.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,9 @@ namespace {
 constexpr const char* kColors[] = {"\x1b[36m", "\x1b[33m", "\x1b[32m",
                                    "\x1b[35m", "\x1b[34m", "\x1b[31m"};
 
+// How long the others wait for the end of a long line that does not come.
+constexpr Millis kLinePatience{2'000};
+
 const char* channel_name(wire::Channel channel) {
   return channel == wire::Channel::kErr ? "err" : "out";
 }
@@ -27,6 +31,8 @@ Output::Output(const net::Executor& executor, OutputOptions options,
     : options_(std::move(options)),
       out_(executor, STDOUT_FILENO, on_change),
       err_(executor, STDERR_FILENO, on_change),
+      executor_(executor),
+      on_change_(std::move(on_change)),
       out_is_terminal_(::isatty(STDOUT_FILENO) == 1),
       err_is_terminal_(::isatty(STDERR_FILENO) == 1) {}
 
@@ -39,18 +45,29 @@ std::string Output::prefix_of(const std::string& node, std::size_t index, std::s
   return kColors[index % std::size(kColors)] + padded + " │\x1b[0m ";
 }
 
+void Output::open_places() {
+  const auto write = [this](std::size_t stream, std::string_view text) {
+    const bool is_err = stream == LineShare::kWords || stream % 2 == 1;
+    is_err ? put_err(text) : put_out(text);
+  };
+  struct stat out{}, err{};
+  const bool known = ::fstat(STDOUT_FILENO, &out) == 0 && ::fstat(STDERR_FILENO, &err) == 0;
+  const bool same = known && out.st_dev == err.st_dev && out.st_ino == err.st_ino;
+  for (int i = 0; i < (same ? 1 : 2); ++i)
+    places_.push_back(std::make_unique<Place>(executor_, write));
+}
+
 void Output::begin(const std::vector<client::JobInfo>& jobs) {
   by_events_ = options_.globals.format == Format::kJsonl;
   by_lines_ = !by_events_ && (jobs.size() > 1 || options_.stamps == Stamps::kTime);
+  if (by_lines_) open_places();
   std::size_t width = 0;
   for (const auto& job : jobs) width = std::max(width, printable(job.node).size());
-  for (const auto& job : jobs) {
-    Job& shown = jobs_.emplace_back();
-    if (by_events_) shown.events = std::make_unique<JobEvents>(job.node, job.job);
-    if (!by_lines_) continue;
-    const std::string prefix = jobs.size() > 1 ? prefix_of(job.node, jobs_.size() - 1, width) : "";
-    shown.out = std::make_unique<LinePrefixer>(prefix);
-    shown.err = std::make_unique<LinePrefixer>(prefix);
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    if (by_events_) events_.push_back(std::make_unique<JobEvents>(jobs[i].node, jobs[i].job));
+    const std::string prefix = jobs.size() > 1 ? prefix_of(jobs[i].node, i, width) : "";
+    for (const auto& place : places_)
+      for (int channel = 0; channel < 2; ++channel) place->lines.add(prefix);
   }
 }
 
@@ -65,39 +82,59 @@ void Output::put_err(std::string_view text) {
 }
 
 void Output::started(std::size_t job) {
-  if (by_events_) put_out(jobs_[job].events->start());
+  if (by_events_) put_out(events_[job]->start());
+}
+
+// `change` may end a line that others wait for: then they have room again, or begin to wait.
+template <class Change>
+void Output::on_lines(Place& place, Change change) {
+  const bool was_held = place.lines.is_held();
+  const std::uint64_t before = place.lines.holds();
+  change(place.lines);
+  wait_for_line(place);
+  if (was_held && (!place.lines.is_held() || place.lines.holds() != before)) on_change_();
+}
+
+void Output::wait_for_line(Place& place) {
+  if (!place.lines.is_held() || !place.lines.someone_waits()) {
+    place.armed_for = 0;
+    return place.patience.cancel();
+  }
+  if (place.armed_for == place.lines.holds()) return;
+  place.armed_for = place.lines.holds();
+  place.patience.arm(kLinePatience, [this, &place] {
+    place.armed_for = 0;
+    // What is late may be whoever reads this output, not the line.
+    if (backlog() > 0) return wait_for_line(place);
+    on_lines(place, [](LineShare& lines) { lines.cut(); });
+  });
 }
 
 void Output::bytes(std::size_t job, wire::Channel channel, ByteSpan bytes) {
-  Job& from = jobs_[job];
-  if (by_events_) return put_out(from.events->bytes(channel_name(channel), bytes));
-  const bool is_err = channel == wire::Channel::kErr;
-  if (!by_lines_) return is_err ? put_err(as_text(bytes)) : put_out(as_text(bytes));
-  LinePrefixer& lines = is_err ? *from.err : *from.out;
-  if (options_.stamps == Stamps::kTime) lines.set_stamp(local_time_now("%H:%M:%S "));
-  std::string text;
-  lines.feed(bytes, text);
-  if (is_err) {
-    put_err(text);
-  } else {
-    put_out(text);
-  }
+  if (by_events_) return put_out(events_[job]->bytes(channel_name(channel), bytes));
+  if (!by_lines_)
+    return channel == wire::Channel::kErr ? put_err(as_text(bytes)) : put_out(as_text(bytes));
+  on_lines(place_of(channel), [&](LineShare& lines) {
+    const std::size_t stream = stream_of(job, channel);
+    if (options_.stamps == Stamps::kTime) lines.set_stamp(stream, local_time_now("%H:%M:%S "));
+    lines.feed(stream, bytes);
+  });
 }
 
 void Output::state(std::size_t job, const std::string& state, wire::Map more) {
-  if (by_events_) put_out(jobs_[job].events->state(state, std::move(more)));
+  if (by_events_) put_out(events_[job]->state(state, std::move(more)));
 }
 
 void Output::ended(std::size_t job, const wire::Map& record) {
-  Job& ended = jobs_[job];
-  if (by_events_) return put_out(ended.events->end(record));
+  if (by_events_) return put_out(events_[job]->end(record));
   if (!by_lines_) return;
-  std::string text;
-  ended.out->finish(text);
-  put_out(text);
-  text.clear();
-  ended.err->finish(text);
-  put_err(text);
+  for (const auto channel : {wire::Channel::kOut, wire::Channel::kErr})
+    on_lines(place_of(channel), [&](LineShare& lines) { lines.finish(stream_of(job, channel)); });
+}
+
+void Output::break_long_lines() {
+  for (const auto& place : places_)
+    while (place->lines.is_held()) on_lines(*place, [](LineShare& lines) { lines.cut(); });
 }
 
 void Output::summary(wire::Map more) {
@@ -109,6 +146,9 @@ void Output::control(std::string_view sequence) {
 }
 
 void Output::put_line(std::string_view text) {
+  if (by_lines_ && place_of(wire::Channel::kErr).lines.is_held())
+    return on_lines(place_of(wire::Channel::kErr),
+                    [&](LineShare& lines) { lines.say(std::string(text)); });
   const bool is_raw = terminal_ == Terminal::kRaw;
   std::string line = err_is_terminal_ && mid_line_ ? (is_raw ? "\r\n" : "\n") : "";
   for (const char c : text) {
@@ -130,8 +170,16 @@ void Output::complain(const Error& error) {
   put_line(text);
 }
 
-// Unfinished lines are not counted: they are bounded, and only more input releases them.
+// Unfinished lines are not counted: they are bounded, or wait for a line that only more input ends.
 std::size_t Output::backlog() const { return out_.pending() + err_.pending(); }
+
+std::size_t Output::backlog_of(std::size_t job) const {
+  std::size_t bytes = backlog();
+  for (const auto& place : places_)
+    for (const auto channel : {wire::Channel::kOut, wire::Channel::kErr})
+      bytes += place->lines.waiting(stream_of(job, channel));
+  return bytes;
+}
 
 bool Output::is_closed(wire::Channel channel) const {
   return channel == wire::Channel::kErr ? err_.closed() : out_.closed();

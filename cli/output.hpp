@@ -10,7 +10,7 @@
 
 #include "cli/events.hpp"
 #include "cli/follow.hpp"
-#include "cli/lines.hpp"
+#include "cli/line_share.hpp"
 #include "cli/verbs.hpp"
 #include "src/client/run.hpp"
 #include "src/client/sink.hpp"
@@ -47,6 +47,10 @@ class Output {
   void complain(const Error& error);
 
   std::size_t backlog() const;
+  // Of one job: what waits for another's long line is its own.
+  std::size_t backlog_of(std::size_t job) const;
+  // Nobody waits for the end of a line any more: the run is over.
+  void break_long_lines();
   bool is_closed(wire::Channel channel) const;
   // Why an output was closed, when it is not that nobody reads or that it never was open: errno,
   // or 0.
@@ -57,11 +61,24 @@ class Output {
   }
 
  private:
-  struct Job {
-    std::unique_ptr<LinePrefixer> out;
-    std::unique_ptr<LinePrefixer> err;
-    std::unique_ptr<JobEvents> events;
+  // Where lines go that must not tear each other: stdout, stderr, or both when they are one file.
+  struct Place {
+    Place(const net::Executor& executor, LineShare::Write write)
+        : lines(std::move(write)), patience(executor) {}
+    LineShare lines;
+    net::Timer patience;
+    std::uint64_t armed_for = 0;  // LineShare::holds() of the line that others wait for
   };
+  static std::size_t stream_of(std::size_t job, wire::Channel channel) {
+    return 2 * job + (channel == wire::Channel::kErr ? 1 : 0);
+  }
+  Place& place_of(wire::Channel channel) {
+    return channel == wire::Channel::kErr ? *places_.back() : *places_.front();
+  }
+  void open_places();
+  template <class Change>
+  void on_lines(Place& place, Change change);
+  void wait_for_line(Place& place);
   void put_out(std::string_view text);
   void put_err(std::string_view text);
   void put_line(std::string_view text);
@@ -70,7 +87,10 @@ class Output {
   OutputOptions options_;
   client::Sink out_;
   client::Sink err_;
-  std::vector<Job> jobs_;
+  net::Executor executor_;
+  std::function<void()> on_change_;
+  std::vector<std::unique_ptr<JobEvents>> events_;  // of each job, with -o jsonl
+  std::vector<std::unique_ptr<Place>> places_;      // one or two, when it goes line by line
   bool by_lines_ = false;
   bool by_events_ = false;
   bool out_is_terminal_;

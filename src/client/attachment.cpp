@@ -101,7 +101,7 @@ void Attachment::on_data(wire::Channel channel, ByteSpan bytes) {
 
 void Attachment::grant() {
   const std::size_t most = plan_.pace == Pace::kReader ? kMostWatchedBacklog : kMostBacklog;
-  if (remote_ == nullptr || observer_.backlog() > most) return;
+  if (remote_ == nullptr || observer_.backlog_of(index_) > most) return;
   const std::uint64_t limit = stream_received_ + wire::kInitialWindow;
   if (limit < granted_ + window_ / 4) return;
   granted_ = limit;

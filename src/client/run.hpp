@@ -33,9 +33,9 @@ class Observer {
   }
   // The link went or came back; for a line on stderr, at most once each.
   virtual void link(bool up, const std::string& why) = 0;
-  // Bytes taken but not yet written out: from 256 KiB on no more are asked for. Call Run::drained()
-  // when it fell.
-  virtual std::size_t backlog() const = 0;
+  // Bytes taken but not yet written out that keep this job from more: from 256 KiB on none are
+  // asked for. Call Run::drained() when it fell.
+  virtual std::size_t backlog_of(std::size_t job) const = 0;
   // stdin bytes before they are sent, to find the escape sequence of -t; may erase.
   virtual void typed(std::string& bytes) { static_cast<void>(bytes); }
 };

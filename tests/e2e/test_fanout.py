@@ -1,5 +1,6 @@
 """Several nodes at once: lists and @all, prefixes, whole lines, JSON lines, exit 123."""
 import json
+import os
 import signal
 
 import pytest
@@ -48,6 +49,33 @@ def test_lines_are_never_torn(cli):
     done = cli.run("@all", "sh", "-c", script)
     lines = done.text.splitlines()
     assert len(lines) == 900 and set(lines) == {f"{n}: aaaabbbb" for n in ("n1", "n2", "n3")}
+
+
+def test_a_line_of_megabytes_is_not_torn_either(cli):
+    script = ("for i in 1 2 3; do head -c 3000000 /dev/zero | tr '\\0' x; echo; echo short; "
+              "head -c 70000 /dev/zero | tr '\\0' y; echo; done; printf last; [ $REXEC_NODE = n2 ]")
+    done = cli.run("@all", "sh", "-c", script)
+    lines = sorted(done.text.splitlines())
+    parts = ["x" * 3000000, "short", "y" * 70000] * 3 + ["last"]
+    assert [len(line) for line in lines] == [
+        len(line) for line in sorted(f"{n}: {part}" for n in ("n1", "n2", "n3") for part in parts)]
+    assert lines == sorted(f"{n}: {part}" for n in ("n1", "n2", "n3") for part in parts)
+    assert done.code == 123 and "n3: exit 1" in done.errors
+
+
+def test_a_line_that_does_not_end_is_broken_for_the_others(cli, tmp_path):
+    script = (f"if [ $REXEC_NODE = n1 ]; then head -c 200000 /dev/zero | tr '\\0' x; "
+              f"cat {tmp_path}/a; else cat {tmp_path}/b; echo other; fi")
+    for name in ("a", "b"):
+        os.mkfifo(tmp_path / name)
+    with Running(cli, "n1,n2", "sh", "-c", script) as run:
+        run.out.wait_count(200000)
+        (tmp_path / "b").write_text("")
+        assert run.line() == "n1: " + "x" * 200000
+        assert run.line() == "n2: other"
+        (tmp_path / "a").write_text("end\n")
+        assert run.line() == "n1: end"
+        assert run.finish().code == 0
 
 
 def test_a_last_line_without_newline_is_shown_whole(cli):

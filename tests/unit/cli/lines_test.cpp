@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <string>
 
 using namespace rexec;
@@ -32,17 +31,34 @@ TEST_CASE("lines: the end of an empty stream and of a finished line adds nothing
   CHECK(out == "x a\n");
 }
 
-TEST_CASE("lines: a line without an end is written in pieces of 64 KiB") {
+TEST_CASE("lines: a long line is kept until it is opened, and then passed on as it comes") {
   // FAULTS J4
   LinePrefixer lines("p ");
   std::string out;
   const std::string block(10'000, 'x');
-  for (int i = 0; i < 100; ++i) lines.feed(as_bytes(block), out);
+  while (!lines.is_too_long()) lines.feed(as_bytes(block), out);
+  CHECK(out.empty());
+  lines.open(out);
+  CHECK(out == "p " + std::string(70'000, 'x'));
+  CHECK(lines.kept() == 0);
+  lines.feed(as_bytes("yy"), out);
+  lines.feed(as_bytes("\nnext\nrest"), out);
+  CHECK_FALSE(lines.is_open());
+  CHECK(out == "p " + std::string(70'000, 'x') + "yy\np next\n");
+}
+
+TEST_CASE("lines: an open line that is cut goes on as a line of its own") {
+  LinePrefixer lines("p ");
+  std::string out;
+  lines.feed(as_bytes("a"), out);
+  lines.open(out);
+  lines.cut(out);
+  lines.cut(out);
+  lines.feed(as_bytes("b"), out);
+  lines.open(out);
   lines.finish(out);
-  const auto newlines = std::count(out.begin(), out.end(), '\n');
-  CHECK(std::count(out.begin(), out.end(), 'x') == 1'000'000);
-  CHECK(newlines == 1'000'000 / static_cast<long>(LinePrefixer::kLongest) + 1);
-  CHECK(out.starts_with("p " + std::string(LinePrefixer::kLongest, 'x') + "\np x"));
+  lines.finish(out);
+  CHECK(out == "p a\np b\n");
 }
 
 TEST_CASE("lines: bytes are kept as they are, NUL and carriage return too") {
