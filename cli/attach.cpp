@@ -23,6 +23,7 @@ Result<void> read(const Invocation& invocation, FollowOptions& into) {
   into.plan.jobs = {std::move(*job)};
   if (args.has("stdin") || args.has("tty")) into.plan.stdin_fd = STDIN_FILENO;
   if (args.has("tty") && ::isatty(STDIN_FILENO) == 1) into.terminal = Terminal::kRaw;
+  if (::isatty(STDOUT_FILENO) == 1) into.plan.pace = client::Pace::kReader;
   into.stamps = args.has("timestamps") ? Stamps::kTime : Stamps::kNone;
   return {};
 }

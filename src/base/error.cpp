@@ -151,8 +151,8 @@ The command's own exit code is in `rexec job show JOB`.
 Next: `rexec logs JOB` while the node still keeps the rest.)"},
     {Code::kTimeout, "timeout", R"(
 A deadline passed: --timeout or --connect-timeout. The message says which.
-A command that reached its --timeout makes run exit 124, with the outcome timeout in the status JSON;
-before anything was started it is 125.
+A command that reached its --timeout makes run exit 124, with the outcome timeout in the status
+JSON; before anything was started it is 125.
 A running command got TERM, the --grace time, and then KILL, with all its children.
 The wall limit is enforced on the node, so it holds also without a connection.)"},
     {Code::kIo, "io", R"(
