@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from support.cli import BINARY, Cli
+from support.cli import BINARY, Cli, SANITIZED
 
 
 # ---- hints
@@ -156,6 +156,7 @@ def test_the_number_of_jobs_is_from_1_to_200(cli):
     assert "1 to 200" in cli("ps", "--help").ok().text
 
 
+@pytest.mark.skipif(SANITIZED, reason="not here: the sanitizer itself needs descriptors")
 @pytest.mark.parametrize("few", [6, 8, 10, 12])
 def test_too_few_descriptors_are_an_error_with_words(cli, few):
     script = f'ulimit -n {few}; exec "$0" run --status-file "$1" n1 -- true'
