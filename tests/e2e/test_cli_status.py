@@ -134,28 +134,27 @@ def test_attach_beyond_the_end_is_in_its_status(cli):
     assert (done.status["node"], done.status["reason"]) == (job, "usage")
 
 
-@pytest.mark.parametrize("verb", [("attach",), ("logs", "-f")])
-def test_a_position_that_is_not_reached_yet_is_waited_for(cli, tmp_path, verb):
+def follow_from_15(cli, tmp_path, verb, rest):
+    """What a reader gets of a job that has written 11 bytes when it comes, and then does the rest."""
     go = tmp_path / "go"
     os.mkfifo(go)
-    job = cli.submit("n1", "sh", "-c", f"echo 0123456789; read x <{go}; echo abcdef; exit 4")
+    job = cli.submit("n1", "sh", "-c", f"echo 0123456789; read x <{go}; {rest}")
     follower = cli.popen(*verb, "--from", "15", job)
     with open(go, "w") as told:  # opens when the job reads
         told.write("\n")
     out, err = follower.communicate(timeout=30)
-    assert (follower.returncode, out, err) == (4, b"ef\n", b"")
+    return follower.returncode, out, err
+
+
+@pytest.mark.parametrize("verb", [("attach",), ("logs", "-f")])
+def test_a_position_that_is_not_reached_yet_is_waited_for(cli, tmp_path, verb):
+    assert follow_from_15(cli, tmp_path, verb, "echo abcdef; exit 4") == (4, b"ef\n", b"")
 
 
 @pytest.mark.parametrize("verb", [("attach",), ("logs", "-f")])
 def test_a_position_that_is_never_reached_is_an_error_at_the_end(cli, tmp_path, verb):
-    go = tmp_path / "go"
-    os.mkfifo(go)
-    job = cli.submit("n1", "sh", "-c", f"echo 0123456789; read x <{go}")
-    follower = cli.popen(*verb, "--from", "15", job)
-    with open(go, "w") as told:
-        told.write("\n")
-    out, err = follower.communicate(timeout=30)
-    assert (follower.returncode, out) == (125, b"") and b"11 bytes of stdout" in err, err
+    code, out, err = follow_from_15(cli, tmp_path, verb, ":")
+    assert (code, out) == (125, b"") and b"11 bytes of stdout" in err, err
 
 
 def test_the_status_of_an_offline_node_is_the_same_alone_and_among_others(make_cluster):

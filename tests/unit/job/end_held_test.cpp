@@ -25,6 +25,12 @@ void wait_held(JobView& job) {
   while (job.held.readers == 0) REQUIRE(job.step());
 }
 
+JobView start_held(Rig& rig, const JobSpec& spec) {
+  JobView job = rig.start(spec);
+  wait_held(job);
+  return job;
+}
+
 // Every byte of it can still be had, from disk, and is what the job wrote.
 FinishedView check_whole(Rig& rig, const AttemptKey& key, const EndRecord& end) {
   CHECK(end.complete);
@@ -47,8 +53,7 @@ FinishedView check_whole(Rig& rig, const AttemptKey& key, const EndRecord& end) 
 TEST_CASE("end: a stop does not wait for a reader who is a quota behind, and loses nothing") {
   Rig rig;
   rig.boot();
-  JobView job = rig.start(held_spec("exec yes"));
-  wait_held(job);
+  JobView job = start_held(rig, held_spec("exec yes"));
   job.send(link::Stop{5000});
   const EndRecord end = job.wait_end();
   CHECK(end.outcome == Outcome::kStopped);
@@ -59,8 +64,7 @@ TEST_CASE("end: a stop does not wait for a reader who is a quota behind, and los
 TEST_CASE("end: a stop's KILL reaches the tree of a job that is held back") {
   Rig rig;
   rig.boot();
-  JobView job = rig.start(held_spec("trap '' TERM; setsid yes >&2 & yes"));
-  wait_held(job);
+  JobView job = start_held(rig, held_spec("trap '' TERM; setsid yes >&2 & yes"));
   job.send(link::Stop{50});
   const EndRecord end = job.wait_end();
   CHECK(end.signal == SIGKILL);
@@ -105,8 +109,7 @@ TEST_CASE("end: a command that exits by itself while it is held back has all it 
 TEST_CASE("end: a reader who goes on after the end gets every byte through its own connection") {
   Rig rig;
   rig.boot();
-  JobView job = rig.start(held_spec("exec yes"));
-  wait_held(job);
+  JobView job = start_held(rig, held_spec("exec yes"));
   job.send(link::Stop{5000});
   while (!job.end) REQUIRE(job.step());
   job.reading = true;
@@ -119,8 +122,7 @@ TEST_CASE(
     "end: closing the output of a job that is held back leaves count and digest in agreement") {
   Rig rig;
   rig.boot();
-  JobView job = rig.start(held_spec("exec yes"));
-  wait_held(job);
+  JobView job = start_held(rig, held_spec("exec yes"));
   job.send(link::CloseOutput{Channel::kErr});
   job.send(link::CloseOutput{Channel::kOut});
   const EndRecord end = job.wait_end();

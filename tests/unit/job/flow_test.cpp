@@ -38,13 +38,19 @@ void feed(JobView& job, std::string_view text) {
   job.send(link::StdinEof{text.size()});
 }
 
-TEST_CASE("stdin: megabytes arrive once and in order, and end") {
-  Rig rig;
-  rig.boot();
+// It takes stdin from offset 0 on.
+JobView start_cat(Rig& rig) {
   JobSpec spec = command({"cat"});
   spec.forward_stdin = true;
   JobView job = rig.start(spec);
   job.wait_state();
+  return job;
+}
+
+TEST_CASE("stdin: megabytes arrive once and in order, and end") {
+  Rig rig;
+  rig.boot();
+  JobView job = start_cat(rig);
   const std::string text = numbered(3 << 20);
   feed(job, text);
   CHECK(job.wait_end().code == 0);
@@ -55,10 +61,7 @@ TEST_CASE(
     "stdin: bytes sent again over a new connection are not doubled, a hole ends the connection") {
   Rig rig;
   rig.boot();
-  JobSpec spec = command({"cat"});
-  spec.forward_stdin = true;
-  JobView job = rig.start(spec);
-  job.wait_state();
+  JobView job = start_cat(rig);
   job.send(link::Stdin{0, as_bytes("hello ")});
   job.wait_out("hello ");
   rig.send(link::Open{job.key});
@@ -71,8 +74,7 @@ TEST_CASE(
   CHECK(again.wait_end().code == 0);
   CHECK(again.out == "hello world");
 
-  JobView hole = rig.start(spec);
-  hole.wait_state();
+  JobView hole = start_cat(rig);
   hole.send(link::Stdin{5, as_bytes("x")});
   while (hole.step()) {
   }
@@ -84,14 +86,10 @@ TEST_CASE(
   CHECK(fine.wait_end().bytes.out == 0);
 }
 
-// FAULTS J23
 TEST_CASE("stdin: what a connection brought counts, though a newer one takes its place") {
   Rig rig;
   rig.boot();
-  JobSpec spec = command({"cat"});
-  spec.forward_stdin = true;
-  JobView job = rig.start(spec);
-  job.wait_state();
+  JobView job = start_cat(rig);
   job.wait_started();
   const pid_t shim = Rig::shim_of(rig.job_dir(job.key));
   ::kill(shim, SIGSTOP);
@@ -108,6 +106,7 @@ TEST_CASE("stdin: what a connection brought counts, though a newer one takes its
   CHECK(again.out == text);
 }
 
+// FAULTS J23
 TEST_CASE("stdin: a job that never reads holds the sender at the limit, and stop works meanwhile") {
   Rig rig;
   rig.boot();

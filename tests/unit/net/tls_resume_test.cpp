@@ -26,6 +26,11 @@ struct Met {
     first.read_all(*first.client);
     REQUIRE_FALSE(ticket.empty());
   }
+  TlsTicket decoded() const {
+    const auto kept = decode_ticket(ticket);
+    REQUIRE(kept.has_value());
+    return *kept;
+  }
   Met(const Met&) = delete;
   Met& operator=(const Met&) = delete;
 };
@@ -76,13 +81,12 @@ TEST_CASE("tls: a ticket of a server that restarted costs a full handshake and n
 
 TEST_CASE("tls: a ticket does not outlive the certificate it was given for") {  // FAULTS L12
   Met met;
-  auto ticket = decode_ticket(met.ticket);
-  REQUIRE(ticket.has_value());
-  CHECK(ticket->peer.role == Role::kController);
-  CHECK(ticket->peer.id == kController);
-  ticket->peer.not_before = wall_now() - 25h;
-  ticket->peer.not_after = wall_now() - 1h;
-  Duct second(met.client, met.server, encode_ticket(*ticket));
+  TlsTicket ticket = met.decoded();
+  CHECK(ticket.peer.role == Role::kController);
+  CHECK(ticket.peer.id == kController);
+  ticket.peer.not_before = wall_now() - 25h;
+  ticket.peer.not_after = wall_now() - 1h;
+  Duct second(met.client, met.server, encode_ticket(ticket));
   second.shake_hands();
   CHECK(second.client->resumed());
   CHECK(second.client_status == Io::kFailed);
@@ -92,10 +96,9 @@ TEST_CASE("tls: a ticket does not outlive the certificate it was given for") {  
 
 TEST_CASE("tls: a ticket is only offered with the certificates that it was made with") {
   Met met;
-  auto ticket = decode_ticket(met.ticket);
-  REQUIRE(ticket.has_value());
-  ticket->made_with[0] ^= 1;
-  Duct second(met.client, met.server, encode_ticket(*ticket));
+  TlsTicket ticket = met.decoded();
+  ticket.made_with[0] ^= 1;
+  Duct second(met.client, met.server, encode_ticket(ticket));
   second.shake_hands();
   REQUIRE(second.both_done());
   CHECK_FALSE(second.client->resumed());
@@ -109,11 +112,10 @@ TEST_CASE("tls: a ticket is only offered with the certificates that it was made 
 
 TEST_CASE("tls: a ticket whose peer is no controller is not believed") {
   Met met;
-  auto ticket = decode_ticket(met.ticket);
-  REQUIRE(ticket.has_value());
-  ticket->peer.role = Role::kNode;
-  ticket->peer.id = kNode;
-  Duct second(met.client, met.server, encode_ticket(*ticket));
+  TlsTicket ticket = met.decoded();
+  ticket.peer.role = Role::kNode;
+  ticket.peer.id = kNode;
+  Duct second(met.client, met.server, encode_ticket(ticket));
   second.shake_hands();
   CHECK(second.client_status == Io::kFailed);
   CHECK(second.client->refusal().has_value());
@@ -173,10 +175,9 @@ TEST_CASE("tls: every cut of a ticket is none, or costs a full handshake") {
   Met met;
   for (std::size_t size = 0; size < met.ticket.size(); size += 7)
     CHECK_FALSE(decode_ticket(met.ticket.substr(0, size)).has_value());
-  auto ticket = decode_ticket(met.ticket);
-  REQUIRE(ticket.has_value());
-  for (std::size_t size = 0; size < ticket->session.size(); size += 41) {
-    TlsTicket cut = *ticket;
+  TlsTicket ticket = met.decoded();
+  for (std::size_t size = 0; size < ticket.session.size(); size += 41) {
+    TlsTicket cut = ticket;
     cut.session.resize(size);
     Duct second(met.client, met.server, encode_ticket(cut));
     second.shake_hands();
