@@ -51,15 +51,16 @@ std::string note_of(const std::string& directory, WallTime due) {
          std::to_string(due.time_since_epoch().count());
 }
 
-bool is_noted_as_fresh(const std::string& directory) {
+// Until when the certificate is known to be fresh; the epoch when that is not known.
+WallTime fresh_until(const std::string& directory) {
   const auto note = read_file(directory + "/renew-at");
-  if (!note) return false;
+  if (!note) return {};
   const std::size_t space = std::min(note->find(' '), note->size());
   std::int64_t due = 0;
   std::from_chars(note->data() + std::min(space + 1, note->size()), note->data() + note->size(),
                   due);
   const WallTime then{Millis{due}};
-  return wall_now() < then && *note == note_of(directory, then);
+  return *note == note_of(directory, then) ? then : WallTime{};
 }
 
 void note_as_fresh(const std::string& directory, WallTime due) {
@@ -94,6 +95,7 @@ struct Connector::State {
   std::string ticket;
   bool ticket_saved = false;
   bool keeper_started = false;
+  WallTime fresh_until;  // read when the credentials are, or would be
   ConnectOptions options;
 };
 
@@ -143,7 +145,8 @@ net::Task<Result<std::unique_ptr<net::Transport>>> Connector::dial_directly(net:
     if (!credentials) co_return std::unexpected(credentials.error());
     state.credentials = std::move(*credentials);
     state.ticket = read_ticket(state.directory + "/ticket");
-    const bool fresh = is_noted_as_fresh(state.directory);
+    state.fresh_until = fresh_until(state.directory);
+    const bool fresh = wall_now() < state.fresh_until;
     auto tls = net::TlsContext::client(state.credentials, fresh && !state.ticket.empty()
                                                               ? net::Load::kWhenNeeded
                                                               : net::Load::kNow);
@@ -182,8 +185,10 @@ std::string Connector::context_directory() const { return state_->directory; }
 
 net::Task<> Connector::renew_if_due(Remote& remote) {
   State& state = *state_;
-  if (is_noted_as_fresh(state.directory)) co_return;
-  if (state.credentials.key.empty()) {  // the connection was lent: they were not needed to dial
+  const bool is_lent = state.credentials.key.empty();  // they were not needed to dial
+  if (is_lent) state.fresh_until = fresh_until(state.directory);
+  if (wall_now() < state.fresh_until) co_return;
+  if (is_lent) {
     auto credentials = load_credentials(state.directory);
     if (!credentials) co_return;
     state.credentials = std::move(*credentials);
@@ -195,6 +200,7 @@ net::Task<> Connector::renew_if_due(Remote& remote) {
   const WallTime due = pki::renew_at(*identity, 0.5);
   if (wall_now() < due) {
     note_as_fresh(state.directory, due);
+    state.fresh_until = due;
     co_return;
   }
   auto key = pki::Key::parse(state.credentials.key);
