@@ -13,6 +13,7 @@ namespace rexec::net {
 namespace {
 
 constexpr Millis kPerAddress{2'000};
+// A controller that starts again refuses for a while; it is not asked more often than this.
 constexpr Millis kBetweenRounds{50};
 // Handshakes cut short before it is believed that this will not change.
 constexpr int kMostCuts = 10;
