@@ -11,6 +11,8 @@ namespace rexec::agent {
 
 namespace link = job::link;
 
+namespace {
+
 constexpr Millis kReaderDue{10'000};
 // How far a job runs ahead of a reader that paces it: the window that safe_offset() keeps back,
 // what a reader moves before it tells, and some room to work in.
@@ -20,6 +22,11 @@ std::uint64_t ahead_of(const ReaderOptions& reader) {
 
 // For a shim that is not connected: what a person asks of a job within a few milliseconds.
 constexpr std::size_t kMostKept = 64;
+
+// The spool has no more than what is there: a reader need not be told where that ends.
+constexpr std::uint64_t kWholeSpool = ~std::uint64_t{0} >> 1;
+
+}  // namespace
 
 LocalJob::LocalJob(const net::Executor& executor, AttemptKey key, Events events)
     : executor_(executor), key_(std::move(key)), events_(std::move(events)), lonely_(executor) {}
@@ -46,7 +53,6 @@ void LocalJob::use_finished(const link::Finished& finished, std::vector<os::Uniq
   if (ended()) return;
   meta_ = finished.meta;
   reported = finished.reported;
-  shim_.reset();
   auto record = job::record_from_json(finished.record);
   segments_.clear();
   for (auto& fd : fds) {
@@ -60,32 +66,33 @@ void LocalJob::use_finished(const link::Finished& finished, std::vector<os::Uniq
     err_total_ = record->bytes.err;
     started_ms_ = record->started_ms;
   }
-  spool_size_ = ~std::uint64_t{0} >> 1;
-  record_ = finished.record;
-  become_readable();
-  events_.on_ended(*this);
-  pump_readers();
+  spool_size_ = kWholeSpool;
+  end_with(finished.record);
 }
 
 void LocalJob::use_refusal(const Error& error, const std::string& node) {
-  const bool veto = error.code == Code::kRefusedByNode || error.code == Code::kDenied;
   const bool began = pid_ != 0 || error.code == Code::kUnknownJob;
+  const job::RefusedEnd refused = job::end_of_refusal(error.code);
   const std::string nothing = job::StreamDigest(job::Sha256::kOff).xxh128();
   job::EndRecord record;
   record.node = node;
   record.key = key_;
-  record.outcome = began  ? job::Outcome::kLost
-                   : veto ? job::Outcome::kDenied
-                          : job::Outcome::kNotStarted;
-  record.code = began ? 121 : veto ? 120 : 125;
-  record.complete = !began;
+  if (!began) {
+    record.outcome = refused.outcome;
+    record.code = refused.code;
+    record.complete = true;
+  }
   record.xxh128 = {nothing, nothing};
   record.reason = code_name(error.code);
   record.message = printable(error.message);
   record.ended_ms = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
+  spool_size_ = kWholeSpool;
+  end_with(job::to_json(record));
+}
+
+void LocalJob::end_with(std::string record) {
   shim_.reset();
-  spool_size_ = ~std::uint64_t{0} >> 1;
-  record_ = job::to_json(record);
+  record_ = std::move(record);
   become_readable();
   events_.on_ended(*this);
   pump_readers();
@@ -212,11 +219,7 @@ void LocalJob::handle(const link::Started& started) {
 
 void LocalJob::handle(const link::End& end) {
   if (ended()) return;
-  record_ = end.record;
-  shim_.reset();
-  become_readable();
-  events_.on_ended(*this);
-  pump_readers();
+  end_with(end.record);
 }
 
 void LocalJob::become_readable() {

@@ -74,6 +74,7 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   void handle(const job::link::Started& started);
   void handle(const job::link::End& end);
   void handle(const job::link::Held& held);
+  void end_with(std::string record);
   void become_readable();
   void give_spool(Reader& reader);
   void pump_readers();

@@ -18,6 +18,17 @@ namespace {
 constexpr Millis kRestAfter{5'000};
 constexpr Millis kReportAgain{5'000};
 
+// What the controller is told of a job, as it is now.
+wire::Map news_of(const LocalJob& job) {
+  wire::Map news{{"job", job.key().job.text},
+                 {"attempt", job.key().attempt},
+                 {"state", job.ended() ? "final" : "running"},
+                 {"ticket", job.meta().ticket},
+                 {"started_ms", job.started_ms()}};
+  if (job.ended()) news["record"] = wire::Map::parse(job.record(), nullptr, false);
+  return news;
+}
+
 // This run of this agent on this machine: the spawner that started us. The same for every
 // connection it makes; another one for a copy of the data directory elsewhere.
 std::string instance() {
@@ -117,13 +128,7 @@ void Session::reconcile() {
   told_.clear();
   for (const auto& job : book_->unreported()) {
     told_[job->key()] = job->started_ms();
-    wire::Map entry{{"job", job->key().job.text},
-                    {"attempt", job->key().attempt},
-                    {"state", job->ended() ? "final" : "running"},
-                    {"ticket", job->meta().ticket},
-                    {"started_ms", job->started_ms()}};
-    if (job->ended()) entry["record"] = wire::Map::parse(job->record(), nullptr, false);
-    jobs.push_back(std::move(entry));
+    jobs.push_back(news_of(*job));
   }
   reconcile_page(std::move(jobs), 0);
 }
@@ -170,10 +175,7 @@ void Session::report_changes() {
   const auto told = std::exchange(told_, {});
   for (const auto& job : book_->unreported()) {
     const auto at = told.find(job->key());
-    if (job->ended())
-      report(*job, "final");
-    else if (at == told.end() || at->second != job->started_ms())
-      report(*job, "running");
+    if (job->ended() || at == told.end() || at->second != job->started_ms()) report(*job);
   }
 }
 
@@ -182,7 +184,7 @@ void Session::report_again_later() {
   outbox_.arm(kReportAgain, [this] {
     if (!online_) return;  // the next reconcile() tells all
     for (const auto& job : book_->unreported())
-      if (job->ended()) report(*job, "final");
+      if (job->ended()) report(*job);
   });
 }
 
@@ -195,24 +197,17 @@ void Session::rest_soon() {
 }
 
 void Session::job_started(const LocalJob& job) {
-  if (online_) report(job, "running");
+  if (online_) report(job);
 }
 
 void Session::job_ended(const LocalJob& job) {
   rest_soon();
-  if (online_ && !job.reported) report(job, "final");
+  if (online_ && !job.reported) report(job);
 }
 
-void Session::report(const LocalJob& job, std::string_view state) {
-  wire::Map args{{"job", job.key().job.text},
-                 {"attempt", job.key().attempt},
-                 {"state", state},
-                 {"ticket", job.meta().ticket},
-                 {"started_ms", job.started_ms()}};
-  const bool is_final = state == "final";
-  if (is_final) args["record"] = wire::Map::parse(job.record(), nullptr, false);
-  request("job.report", std::move(args),
-          [this, key = job.key(), is_final](const Result<wire::Map>& answer) {
+void Session::report(const LocalJob& job) {
+  request("job.report", news_of(job),
+          [this, key = job.key(), is_final = job.ended()](const Result<wire::Map>& answer) {
             if (answer) {
               if (is_final) book_->acknowledged(key);
               return;

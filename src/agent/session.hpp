@@ -53,7 +53,7 @@ class Session final : public net::SessionHandler {
   void became_online();
   void report_changes();
   void report_again_later();
-  void report(const LocalJob& job, std::string_view state);
+  void report(const LocalJob& job);
   void lost(const Error& error);
   void opened(wire::StreamId stream, const std::string& kind, const wire::Map& args);
   void open_start(wire::StreamId stream, const wire::Map& args);
@@ -61,7 +61,6 @@ class Session final : public net::SessionHandler {
   void start_complete(wire::StreamId stream);
   void spec_data(wire::StreamId stream, ByteSpan bytes);
   void answer_request(wire::RequestId id, const std::string& verb, const wire::Map& args);
-  void stop_job(const wire::Map& args);
   void drop_reader(wire::StreamId stream);
   void prune_readers();
   void rest_soon();

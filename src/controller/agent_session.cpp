@@ -5,6 +5,7 @@
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
 #include "src/controller/renewal.hpp"
+#include "src/job/record.hpp"
 
 namespace rexec::controller {
 
@@ -179,9 +180,7 @@ void AgentSession::settle() {
   if (node == nullptr) return;
   for (Job* job : hub_.jobs().unfinished_on(node_)) {
     if (job->state != JobState::kRunning || named_.contains(job->key.job)) continue;
-    wire::Map record = record_without_run(*job, "lost", 121, "node_forgot");
-    record["complete"] = false;
-    hub_.finished(*job, std::move(record), {});
+    hub_.finished(*job, record_without_run(*job, "lost", 121, "node_forgot"), {});
   }
   named_.clear();
   hub_.node_online(*node, *this);
@@ -230,9 +229,9 @@ void AgentSession::pump(wire::StreamId stream) {
 void AgentSession::refused(const AttemptKey& key, const Error& error) {
   Job* job = hub_.jobs().find(key.job);
   if (job == nullptr || job->is_final()) return;
-  const bool veto = error.code == Code::kRefusedByNode || error.code == Code::kDenied;
-  wire::Map record = record_without_run(*job, veto ? "denied" : "not_started", veto ? 120 : 125,
-                                        code_name(error.code));
+  const job::RefusedEnd end = job::end_of_refusal(error.code);
+  wire::Map record =
+      record_without_run(*job, job::outcome_name(end.outcome), end.code, code_name(error.code));
   record["message"] = error.message;
   hub_.finished(*job, std::move(record), {});
 }

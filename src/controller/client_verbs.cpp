@@ -125,11 +125,8 @@ void ClientSession::node_rm(const wire::Map& args, const Respond& respond) {
       },
       [this, self = shared_from_this(), id, name, respond](const Result<void>& saved) {
         if (!saved) return respond(std::unexpected(saved.error()));
-        for (Job* job : hub_.jobs().unfinished_on(id)) {
-          wire::Map record = record_without_run(*job, "lost", 121, "node_removed");
-          record["complete"] = false;
-          hub_.finished(*job, std::move(record), {});
-        }
+        for (Job* job : hub_.jobs().unfinished_on(id))
+          hub_.finished(*job, record_without_run(*job, "lost", 121, "node_removed"), {});
         hub_.forget_node(id);
         respond(wire::Map{{"removed", name}});
       });
@@ -341,9 +338,8 @@ void ClientSession::job_stop(const wire::Map& args, const Respond& respond) {
           return respond(job_to_map(*job));
         }
         if (!answer) return respond(answer);
-        if (Job* now = hub_.jobs().find(id))
-          return hub_.when_final(*now, [respond](const Job& ended) { respond(job_to_map(ended)); });
-        respond(fail(Code::kUnknownJob, "the job is gone"));
+        if (job == nullptr) return respond(fail(Code::kUnknownJob, "the job is gone"));
+        hub_.when_final(*job, [respond](const Job& ended) { respond(job_to_map(ended)); });
       });
 }
 

@@ -46,7 +46,8 @@ struct Job {
 
 // What `ps` and `job show` print; stable keys.
 wire::Map job_to_map(const Job& job);
-// An end record that the controller makes itself, for a job that no node ran.
+// An end record that the controller makes itself, for a job that no node ran, or that is "lost":
+// that one is not complete.
 wire::Map record_without_run(const Job& job, std::string_view outcome, int code,
                              std::string_view reason);
 

@@ -105,6 +105,11 @@ Result<Outcome> outcome_from_name(std::string_view name) {
   return fail(Code::kProtocol, "unknown outcome " + printable(name));
 }
 
+RefusedEnd end_of_refusal(Code code) {
+  if (code == Code::kRefusedByNode || code == Code::kDenied) return {Outcome::kDenied, 120};
+  return {};
+}
+
 std::string to_json(const EndRecord& record) {
   std::string out = "{";
   field(out, "node", quote(record.node));

@@ -56,6 +56,14 @@ struct EndRecord {
   bool operator==(const EndRecord&) const = default;
 };
 
+// How a job ends that its node refused, by the refusal's code: by its owner's rules, or because it
+// could not be begun.
+struct RefusedEnd {
+  Outcome outcome = Outcome::kNotStarted;
+  int code = 125;
+};
+RefusedEnd end_of_refusal(Code code);
+
 // One line, keys as in CLI.md, plus attempt, message, started_ms, ended_ms. Written without a JSON
 // library: the shim calls it.
 std::string to_json(const EndRecord& record);
