@@ -80,6 +80,7 @@ std::shared_ptr<LocalJob> JobBook::obtain(const AttemptKey& key) {
   // The shim is gone without a record: the spawner finds out what became of the job and says so by
   // a Finished.
   events.on_shim_lost = [this](LocalJob& job) { send(link::Open{job.key()}); };
+  events.on_spool_wanted = events.on_shim_lost;
   slot = std::make_shared<LocalJob>(executor_, key, std::move(events));
   return slot;
 }
@@ -105,7 +106,7 @@ void JobBook::on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds) {
     handle(*finished, std::move(fds));
   else if (auto* refused = std::get_if<link::Refused>(&*message))
     handle(*refused);
-  else if (!std::exchange(synced_, true))
+  else if (std::holds_alternative<link::SyncDone>(*message) && !std::exchange(synced_, true))
     events_.on_synced();
 }
 
@@ -129,7 +130,8 @@ void JobBook::handle(const link::Refused& refused) {
   const Error error{code_from_name(refused.code), refused.message, {}};
   answer(refused.key, nullptr, error);
   const auto job = find(refused.key);
-  if (!job || job->ended()) return;
+  if (!job) return;
+  if (job->ended()) return job->spool_is_gone();
   if (error.code != Code::kBusy) return job->use_refusal(error, node_);
   // The spawner has tried for seconds; the job is still ours.
   if (!job->connected()) send(link::Open{refused.key});

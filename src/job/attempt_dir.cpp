@@ -50,7 +50,7 @@ std::string to_text(const StartedRecord& record) {
   return "boot " + record.boot_id + "\npid " + std::to_string(record.pid) + "\nticks " +
          std::to_string(record.start_ticks) + "\nuid " + std::to_string(record.uid) + "\nwall_ms " +
          std::to_string(record.wall_ms) + "\ncgroup " + record.cgroup + "\nscript " +
-         record.script_path + "\n";
+         record.script_path + "\nlink " + std::to_string(record.link) + "\n";
 }
 
 StartedRecord started_from_text(std::string_view text) {
@@ -66,6 +66,7 @@ StartedRecord started_from_text(std::string_view text) {
     if (key == "wall_ms") number(value, record.wall_ms);
     if (key == "cgroup") record.cgroup = value;
     if (key == "script") record.script_path = value;
+    if (key == "link") number(value, record.link);
   }
   return record;
 }

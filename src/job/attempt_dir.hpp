@@ -31,6 +31,7 @@ struct StartedRecord {
   std::uint32_t uid = 0;    // the job's
   std::string cgroup;       // absolute path, may be empty
   std::string script_path;  // to be removed with its directory, may be empty
+  std::uint8_t link = 1;    // version of the messages the shim understands
 };
 std::string to_text(const StartedRecord& record);
 // Whatever is missing stays empty: a torn file still means "started".

@@ -201,7 +201,10 @@ void Attempts::post_channel(const AttemptKey& key, int dir_fd) {
   const StartedRecord started = text ? started_from_text(*text) : StartedRecord{};
   std::vector<os::UniqueFd> fds;
   fds.push_back(std::move(*socket));
-  post_(link::ShimChannel{key, stored_meta(dir_fd), started.pid, started.wall_ms}, std::move(fds));
+  // Not started: it is a shim of ours, or one that a Start of ours finds waiting.
+  const std::uint8_t version = text ? started.link : link::kVersion;
+  post_(link::ShimChannel{key, stored_meta(dir_fd), started.pid, started.wall_ms, version},
+        std::move(fds));
 }
 
 void Attempts::post_finished(const AttemptKey& key, int dir_fd) {
@@ -235,12 +238,14 @@ void Attempts::retire(WallTime now) {
 }
 
 void Attempts::stop_all(Millis grace) {
-  const std::string stop =
-      link::encode(link::ToShim{link::Stop{static_cast<std::uint64_t>(grace.count())}});
+  const link::ToShim stop = link::Stop{static_cast<std::uint64_t>(grace.count())};
   for (const auto& [key, live] : live_) {
     const os::UniqueFd dir = open_dir(key);
     auto socket = os::connect_seqpacket(dir.get(), "sock");
-    if (socket) os::send_message(socket->get(), as_bytes(stop));
+    const auto text = os::read_file_at(dir.get(), "started", 1 << 16);
+    const std::string bytes =
+        link::encode(stop, text ? started_from_text(*text).link : link::kVersion);
+    if (socket) os::send_message(socket->get(), as_bytes(bytes));
   }
 }
 

@@ -110,7 +110,7 @@ void Attempts::launch(const AttemptKey& key, os::UniqueFd plan, const link::Meta
   watch(key, std::move(live));
   std::vector<os::UniqueFd> fds;
   fds.push_back(std::move(pair->first));
-  post_(link::ShimChannel{key, meta, 0, 0}, std::move(fds));
+  post_(link::ShimChannel{key, meta, 0, 0, link::kVersion}, std::move(fds));
 }
 
 // To the warm shim, or to a new one when that has died meanwhile.

@@ -122,6 +122,7 @@ Result<StartedRecord> write_started(const ShimOrder& order, const os::Child& chi
   record.start_ticks = os::start_ticks(child.pid).value_or(0);
   record.wall_ms = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
   record.uid = plan.uid;
+  record.link = link::kVersion;
   if (cgroup != nullptr) record.cgroup = cgroup->path();
   if (!plan.script_dir.empty()) record.script_path = plan.script_dir + "/" + plan.script_name;
   const auto sync = plan.durable ? os::Sync::kYes : os::Sync::kNo;

@@ -2,6 +2,7 @@
 // and reading. See link.hpp and PROTOCOL.md.
 #include "src/job/link.hpp"
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 
@@ -10,7 +11,25 @@
 namespace rexec::job::link {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+// The message's version beside its bytes, for fields that not every version has.
+struct VersionedWriter : Writer {
+  std::uint8_t version = 0;
+};
+struct VersionedReader : Reader {
+  VersionedReader(ByteSpan bytes, std::uint8_t of) : Reader(bytes), version(of) {}
+  std::uint8_t version;
+};
+template <class F>
+bool since(const F& f, std::uint8_t version) {
+  return f.version >= version;
+}
+
+// In which version a message's fields last changed.
+template <class M>
+constexpr std::uint8_t version_of = 1;
+template <>
+constexpr std::uint8_t version_of<ShimChannel> = 2;
+
 constexpr std::size_t kMaxIdText = 64;
 constexpr std::size_t kMaxTicket = 1024;
 constexpr std::size_t kMaxOwner = 256;
@@ -61,6 +80,7 @@ void fields(F& f, M& m) {
   meta(f, m.meta);
   f.number(m.pid);
   f.number(m.started_ms);
+  if (since(f, 2)) f.number(m.version);
 }
 template <class F, is<Finished> M>
 void fields(F& f, M& m) {
@@ -169,33 +189,46 @@ void fields(F& f, M& m) {
 }
 template <class F, is<Leave> M>
 void fields(F&, M&) {}
+template <class F, is<Newer> M>
+void fields(F&, M&) {}
 
-// The kind byte is the family's first number plus the place in the variant.
+// The kind byte is the family's first number plus the place in the variant, whose last is Newer.
 template <class Variant>
-std::string write(const Variant& message, std::uint8_t family) {
-  Writer writer;
-  writer.number(static_cast<std::uint8_t>(family + message.index()));
-  writer.number(kVersion);
-  std::visit([&](const auto& m) { fields(writer, m); }, message);
+std::string write(const Variant& message, std::uint8_t family, std::uint8_t reader) {
+  check(!std::holds_alternative<Newer>(message), "Newer is only received");
+  VersionedWriter writer;
+  std::visit(
+      [&]<class M>(const M& m) {
+        writer.version = std::min(version_of<M>, reader);
+        writer.number(static_cast<std::uint8_t>(family + message.index()));
+        writer.number(writer.version);
+        fields(writer, m);
+      },
+      message);
   return writer.take();
 }
 
 template <class Variant, std::size_t... I>
-bool read_into(Variant& message, std::size_t index, Reader& reader, std::index_sequence<I...>) {
+bool read_into(Variant& message, std::size_t index, VersionedReader& reader,
+               std::index_sequence<I...>) {
   return ((index == I && (fields(reader, message.template emplace<I>()), true)) || ...);
 }
 
 template <class Variant>
 Result<Variant> read(ByteSpan bytes, std::uint8_t family) {
-  if (bytes.size() < 2 || bytes[1] != kVersion)
+  if (bytes.size() < 2 || bytes[1] == 0)
     return fail(Code::kProtocol, "link message without kind and version");
+  const std::uint8_t kind = bytes[0], version = bytes[1];
   Variant message;
-  Reader reader(bytes.subspan(2));
-  const auto all = std::make_index_sequence<std::variant_size_v<Variant>>();
-  if (bytes[0] < family || !read_into(message, bytes[0] - family, reader, all))
-    return fail(Code::kProtocol, "link message of unknown kind " + std::to_string(bytes[0]));
-  if (!reader.finished())
-    return fail(Code::kProtocol, "malformed link message of kind " + std::to_string(bytes[0]));
+  VersionedReader reader(bytes.subspan(2), version);
+  const auto known = std::make_index_sequence<std::variant_size_v<Variant> - 1>();
+  if (kind < family || !read_into(message, kind - family, reader, known)) {
+    if (kind >= family && version > kVersion) return Newer{};
+    return fail(Code::kProtocol, "link message of unknown kind " + std::to_string(kind));
+  }
+  const bool whole = version > kVersion ? reader.ok() : reader.finished();
+  if (!whole)
+    return fail(Code::kProtocol, "malformed link message of kind " + std::to_string(kind));
   return message;
 }
 
@@ -203,10 +236,18 @@ constexpr std::uint8_t kToSpawner = 0x10, kFromSpawner = 0x20, kFromShim = 0x40,
 
 }  // namespace
 
-std::string encode(const ToSpawner& message) { return write(message, kToSpawner); }
-std::string encode(const FromSpawner& message) { return write(message, kFromSpawner); }
-std::string encode(const FromShim& message) { return write(message, kFromShim); }
-std::string encode(const ToShim& message) { return write(message, kToShim); }
+std::string encode(const ToSpawner& message, std::uint8_t reader) {
+  return write(message, kToSpawner, reader);
+}
+std::string encode(const FromSpawner& message, std::uint8_t reader) {
+  return write(message, kFromSpawner, reader);
+}
+std::string encode(const FromShim& message, std::uint8_t reader) {
+  return write(message, kFromShim, reader);
+}
+std::string encode(const ToShim& message, std::uint8_t reader) {
+  return write(message, kToShim, reader);
+}
 Result<ToSpawner> decode_to_spawner(ByteSpan bytes) { return read<ToSpawner>(bytes, kToSpawner); }
 Result<FromSpawner> decode_from_spawner(ByteSpan bytes) {
   return read<FromSpawner>(bytes, kFromSpawner);

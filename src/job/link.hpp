@@ -1,6 +1,7 @@
 // The messages between net, spawner and shim (PROTOCOL.md beside this file) as structs, and their
 // bytes. Pure. Whoever receives them does not trust the sender: decode_* bound every length, and a
-// bad message is kProtocol.
+// bad message is kProtocol. A shim outlives the binary it came from, so both ends may be of another
+// version than ours: what that means is at kVersion.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,18 @@ enum class Channel : std::uint8_t { kIn = 0, kOut = 1, kErr = 2 };
 
 namespace link {
 
+// Of all these messages together. Each carries the version in which its own fields last changed.
+// Whoever adds a field adds it at the end, under `since` in link.cpp, and raises kVersion; whoever
+// adds a kind puts it before Newer. So an older message is one whose last fields keep their
+// defaults, a newer one has bytes at its end that are not looked at, and a kind from a later
+// version is Newer: to be ignored. Version 1 read none of that: it is sent only what it knows.
+inline constexpr std::uint8_t kVersion = 2;
+
 inline constexpr std::size_t kMaxStdinBytes = 65536;
 inline constexpr std::uint64_t kNoReader = ~std::uint64_t{0};
+
+// A kind that only a later version has; never sent.
+struct Newer {};
 
 // ---- net → spawner ----
 struct Start {  // + one descriptor: a memfd with the encoded JobSpec
@@ -37,7 +48,7 @@ struct Remove {
   AttemptKey key;
 };
 struct Resync {};
-using ToSpawner = std::variant<Start, Open, Reported, Remove, Resync>;
+using ToSpawner = std::variant<Start, Open, Reported, Remove, Resync, Newer>;
 
 // ---- spawner → net ----
 struct Meta {
@@ -51,6 +62,7 @@ struct ShimChannel {  // + one descriptor: the connected shim socket, non-blocki
   Meta meta;
   std::uint32_t pid = 0;  // 0: not started yet, the shim's Started says so
   std::uint64_t started_ms = 0;
+  std::uint8_t version = 1;  // of the messages this shim understands
 };
 struct Finished {  // + the spool segments' descriptors, read-only, oldest first, at most 100
   AttemptKey key;
@@ -64,7 +76,7 @@ struct Refused {
   std::string message;
 };
 struct SyncDone {};
-using FromSpawner = std::variant<ShimChannel, Finished, Refused, SyncDone>;
+using FromSpawner = std::variant<ShimChannel, Finished, Refused, SyncDone, Newer>;
 
 // ---- shim → net ----
 struct State {
@@ -108,7 +120,7 @@ struct Held {                 // why the job is being held back now; both 0: it 
   std::uint32_t error = 0;    // errno of the spool (ENOSPC, EDQUOT …)
   std::uint32_t readers = 0;  // 1: a reader is more than the quota behind
 };
-using FromShim = std::variant<State, Segment, Output, StdinAck, Started, Exited, End, Held>;
+using FromShim = std::variant<State, Segment, Output, StdinAck, Started, Exited, End, Held, Newer>;
 
 // ---- net → shim ----
 struct Stdin {
@@ -141,14 +153,15 @@ struct Read {  // the slowest reader's offsets; kNoReader: nobody reads that str
 };
 struct Leave {};
 using ToShim =
-    std::variant<Stdin, StdinEof, Signal, Stop, Resize, CloseOutput, Readers, Read, Leave>;
+    std::variant<Stdin, StdinEof, Signal, Stop, Resize, CloseOutput, Readers, Read, Leave, Newer>;
 
 // Bytes of one message (descriptors go beside it). A field beyond its bound trips check(): the
-// caller's bug.
-std::string encode(const ToSpawner& message);
-std::string encode(const FromSpawner& message);
-std::string encode(const FromShim& message);
-std::string encode(const ToShim& message);
+// caller's bug. `reader` is what the other side understands; net and spawner are always one binary
+// (/proc/self/exe stays the file that was started, whatever lies at its path by now).
+std::string encode(const ToSpawner& message, std::uint8_t reader = kVersion);
+std::string encode(const FromSpawner& message, std::uint8_t reader = kVersion);
+std::string encode(const FromShim& message, std::uint8_t reader = kVersion);
+std::string encode(const ToShim& message, std::uint8_t reader = kVersion);
 
 Result<ToSpawner> decode_to_spawner(ByteSpan bytes);
 Result<FromSpawner> decode_from_spawner(ByteSpan bytes);

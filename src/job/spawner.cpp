@@ -120,7 +120,7 @@ class Spawner {
     if (const auto* done = std::get_if<link::Reported>(&message))
       return attempts_.reported(done->key);
     if (const auto* gone = std::get_if<link::Remove>(&message)) return attempts_.remove(gone->key);
-    resync();
+    if (std::holds_alternative<link::Resync>(message)) resync();
   }
 
   void resync() {

@@ -40,6 +40,7 @@ class Supervisor {
   bool handle(const link::Readers& m);
   bool handle(const link::Read& m);
   bool handle(const link::Leave& m);
+  bool handle(const link::Newer&) { return true; }
   void on_link_lost();
 
   // ---- readers ----

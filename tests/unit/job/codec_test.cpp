@@ -138,7 +138,7 @@ TEST_CASE("link: every message comes back as it went; shorter or longer is malfo
                              ToSpawner{Reported{key}}, ToSpawner{Remove{key}}, ToSpawner{Resync{}}})
     round_trip(m, decode_to_spawner);
   for (const FromSpawner& m :
-       {FromSpawner{ShimChannel{key, meta, 7, 8}}, FromSpawner{Finished{key, meta, "{}", true}},
+       {FromSpawner{ShimChannel{key, meta, 7, 8, 2}}, FromSpawner{Finished{key, meta, "{}", true}},
         FromSpawner{Refused{key, "denied", "no"}}, FromSpawner{SyncDone{}}})
     round_trip(m, decode_from_spawner);
   for (const FromShim& m :
@@ -159,7 +159,7 @@ TEST_CASE("link: a family, version, length or channel that is not known is refus
   bytes.back() = 3;
   CHECK(!decode_to_shim(as_bytes(bytes)));
   bytes = encode(ToShim{Leave{}});
-  bytes[1] = 9;
+  bytes[1] = 0;
   CHECK(!decode_to_shim(as_bytes(bytes)));
   bytes = encode(ToShim{Stdin{0, {}}});
   bytes[10] = '\xff';  // a length of 4 GiB

@@ -59,6 +59,7 @@ class JobView {
   void on(link::Exited m, std::vector<os::UniqueFd>& fds);
   void on(link::End m, std::vector<os::UniqueFd>& fds);
   void on(link::Held m, std::vector<os::UniqueFd>& fds);
+  void on(link::Newer, std::vector<os::UniqueFd>&) {}
 
   SpoolReader reader_;
   SpoolBuffer buffer_;
