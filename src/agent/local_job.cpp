@@ -32,13 +32,19 @@ LocalJob::LocalJob(const net::Executor& executor, AttemptKey key, Events events)
     : executor_(executor), key_(std::move(key)), events_(std::move(events)), lonely_(executor) {}
 
 void LocalJob::use_channel(const link::ShimChannel& channel, os::UniqueFd socket) {
-  if (ended()) return;
+  if (ended()) {
+    // It ended while a late reader's channel was on its way: by now its spool is to be had whole.
+    if (spool_ == Spool::kAsked && has_readers()) events_.on_spool_wanted(*this);
+    return;
+  }
   meta_ = channel.meta;
+  shim_version_ = channel.version;
   if (channel.pid != 0) {
     pid_ = channel.pid;
     started_ms_ = channel.started_ms;
   }
   segments_.clear();
+  spool_ = Spool::kComing;
   told_readers_ = kUntold;
   drop_connection();
   shim_ = std::make_unique<MessageSocket>(
@@ -50,9 +56,9 @@ void LocalJob::use_channel(const link::ShimChannel& channel, os::UniqueFd socket
 }
 
 void LocalJob::use_finished(const link::Finished& finished, std::vector<os::UniqueFd> fds) {
-  if (ended()) return;
-  meta_ = finished.meta;
-  reported = finished.reported;
+  const bool again = ended();  // for a reader that came late
+  if (again && spool_ != Spool::kAsked) return;
+  spool_ = Spool::kComing;
   auto record = job::record_from_json(finished.record);
   segments_.clear();
   for (auto& fd : fds) {
@@ -67,7 +73,14 @@ void LocalJob::use_finished(const link::Finished& finished, std::vector<os::Uniq
     started_ms_ = record->started_ms;
   }
   spool_size_ = kWholeSpool;
+  if (again) {
+    become_readable();
+    return pump_readers();
+  }
+  meta_ = finished.meta;
+  reported = finished.reported;
   end_with(finished.record);
+  if (!has_readers()) rest();
 }
 
 void LocalJob::use_refusal(const Error& error, const std::string& node) {
@@ -87,7 +100,14 @@ void LocalJob::use_refusal(const Error& error, const std::string& node) {
   record.message = printable(error.message);
   record.ended_ms = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
   spool_size_ = kWholeSpool;
+  spool_ = Spool::kComing;
   end_with(job::to_json(record));
+}
+
+void LocalJob::spool_is_gone() {
+  spool_ = Spool::kComing;
+  become_readable();
+  pump_readers();
 }
 
 void LocalJob::end_with(std::string record) {
@@ -100,7 +120,7 @@ void LocalJob::end_with(std::string record) {
 
 void LocalJob::send(const link::ToShim& message) {
   if (shim_)
-    shim_->send(link::encode(message));
+    shim_->send(link::encode(message, shim_version_));
   else if (!ended())
     keep(message);
 }
@@ -174,10 +194,10 @@ void LocalJob::handle(const link::State& state) {
   stdin_limit_ = state.in_limit;
   if (state.started && state.pid != 0) handle(link::Started{state.pid, state.started_ms});
   met_ = true;
-  if (readable_) {
-    for (auto& reader : readers_) reader->shim_is_back(stdin_offset_, stdin_limit_);
-  }
-  become_readable();
+  for (auto& reader : readers_)
+    if (reader->job()) reader->shim_is_back(stdin_offset_, stdin_limit_);
+  // Otherwise once the output that there is has been told.
+  if (state.out_total == 0 && state.err_total == 0) become_readable();
   if (has_readers()) return tell_readers();
   // The shim of a foreground job believes in a reader from the start; if none comes it must hear
   // so.
@@ -187,7 +207,8 @@ void LocalJob::handle(const link::State& state) {
 }
 
 void LocalJob::handle(const link::Segment& segment, os::UniqueFd fd) {
-  if (!fd) return;
+  if (!has_readers() && spool_ != Spool::kAsked) spool_ = Spool::kDropped;
+  if (!fd || spool_ == Spool::kDropped || spool_ == Spool::kAsked) return;
   const job::SegmentInfo info{segment.index, segment.out_base, segment.err_base, segment.seq_base};
   segments_.push_back(std::make_shared<job::SpoolSegment>(job::SpoolSegment{info, std::move(fd)}));
   // The newest 16 are kept: more than the quota's eight, so that a reader at the edge still finds
@@ -200,6 +221,7 @@ void LocalJob::handle(const link::Output& output) {
   out_total_ = output.out_total;
   err_total_ = output.err_total;
   spool_size_ = output.spool_size;
+  become_readable();
   pump_readers();
 }
 
@@ -210,7 +232,8 @@ void LocalJob::handle(const link::StdinAck& ack) {
 }
 
 void LocalJob::handle(const link::Started& started) {
-  if (pid_ == started.pid && started_ms_ == started.started_ms && readable_) return;
+  if (pid_ == started.pid && started_ms_ == started.started_ms && started_told_) return;
+  started_told_ = true;
   pid_ = started.pid;
   started_ms_ = started.started_ms;
   events_.on_started(*this);
@@ -223,9 +246,11 @@ void LocalJob::handle(const link::End& end) {
 }
 
 void LocalJob::become_readable() {
-  if (std::exchange(readable_, true)) return;
+  if (spool_ != Spool::kComing) return;
+  spool_ = Spool::kHere;
   const auto waiting = readers_;
   for (const auto& reader : waiting) {
+    if (reader->job()) continue;
     give_spool(*reader);
     reader->attach(shared_from_this());
   }
@@ -238,7 +263,10 @@ void LocalJob::give_spool(Reader& reader) {
 
 void LocalJob::add_reader(std::shared_ptr<Reader> reader) {
   readers_.push_back(reader);
-  if (readable_) {
+  if (spool_ == Spool::kDropped) {
+    spool_ = Spool::kAsked;
+    events_.on_spool_wanted(*this);
+  } else if (spool_ == Spool::kHere) {
     give_spool(*reader);
     reader->attach(shared_from_this());
     if (!held_why_.empty()) reader->held(held_why_);
@@ -249,6 +277,13 @@ void LocalJob::add_reader(std::shared_ptr<Reader> reader) {
 void LocalJob::remove_reader(const Reader& reader) {
   std::erase_if(readers_, [&](const auto& one) { return one.get() == &reader; });
   tell_readers();
+  if (readers_.empty()) rest();
+}
+
+void LocalJob::rest() {
+  if (segments_.empty() || spool_ != Spool::kHere) return;
+  segments_.clear();
+  spool_ = Spool::kDropped;
 }
 
 void LocalJob::pump_readers() {
@@ -260,7 +295,7 @@ void LocalJob::pump_readers() {
 }
 
 void LocalJob::tell_readers() {
-  if (!shim_ || !readable_) return;
+  if (!shim_ || !met_) return;
   const auto count = static_cast<std::uint32_t>(std::count_if(
       readers_.begin(), readers_.end(), [](const auto& r) { return r->options().holds; }));
   if (count != told_readers_) {

@@ -1,6 +1,7 @@
 // One attempt on this node as the net process sees it: the socket to its shim, the spool's
-// segments, the readers, and in the end the record. It holds no output: readers read the spool.
-// Lives while the job runs, has readers, or waits to be reported.
+// segments, the readers, and in the end the record. It holds no output: readers read the spool; and
+// no descriptor but the socket while there are none, because a node may have thousands of jobs with
+// sixteen segments each. Lives while the job runs, has readers, or waits to be reported.
 #pragma once
 
 #include <functional>
@@ -23,6 +24,8 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
     std::function<void(LocalJob&)> on_ended;  // the record is here
     std::function<void(LocalJob&)>
         on_shim_lost;  // the socket closed without an end: ask the spawner again
+    // Somebody wants to read what nobody read: ask the spawner for a new channel, or what is there.
+    std::function<void(LocalJob&)> on_spool_wanted;
   };
   LocalJob(const net::Executor& executor, AttemptKey key, Events events);
 
@@ -32,6 +35,8 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   // Accepted, and then not to be had: it never ran, or its directory is gone. `node` is for the
   // record.
   void use_refusal(const Error& error, const std::string& node);
+  // It ended, and what was wanted of its output is not there any more: readers meet a gap.
+  void spool_is_gone();
 
   void add_reader(std::shared_ptr<Reader> reader);
   // kLeft: the reader's user said that the job may go on alone.
@@ -52,7 +57,6 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
 
   const AttemptKey& key() const { return key_; }
   const job::link::Meta& meta() const { return meta_; }
-  bool readable() const { return readable_; }
   bool ended() const { return !record_.empty(); }
   const std::string& record() const { return record_; }
   std::uint32_t pid() const { return pid_; }
@@ -79,14 +83,16 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   void give_spool(Reader& reader);
   void pump_readers();
   void tell_readers();
+  void rest();
 
   net::Executor executor_;
   AttemptKey key_;
   Events events_;
   job::link::Meta meta_;
   std::unique_ptr<MessageSocket> shim_;
-  std::string held_why_;  // the job waits because its spool cannot be written
-  bool met_ = false;      // its State came over this connection
+  std::uint8_t shim_version_ = 1;  // the shim may be of an older binary, or of a newer one
+  std::string held_why_;           // the job waits because its spool cannot be written
+  bool met_ = false;               // its State came over this connection
   std::optional<job::link::Stop> kept_stop_;
   std::vector<job::link::ToShim> kept_;
   std::vector<std::shared_ptr<const job::SpoolSegment>> segments_;
@@ -98,7 +104,15 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   std::uint32_t pid_ = 0;
   std::uint64_t started_ms_ = 0;
   std::string record_;
-  bool readable_ = false;
+  bool started_told_ = false;
+  // What net holds of the spool.
+  enum class Spool : std::uint8_t {
+    kComing,   // the shim is about to tell what there is
+    kHere,     // readers read it
+    kDropped,  // nobody read it, so its descriptors were not kept
+    kAsked,    // somebody wants to, and the spawner was asked for it
+  };
+  Spool spool_ = Spool::kComing;
   bool paced_ = false;
   std::vector<std::shared_ptr<Reader>> readers_;
   std::uint32_t told_readers_ = kUntold;

@@ -3,7 +3,7 @@
 
 Starts a throw-away sshd and a controller with one agent, all on loopback, runs the contenders in turn so that drift hits all of them
 alike, and prints a table: figure, rexec, peer, ratio, budget (DESIGN.md, section 11). Ends only what it started.
-    tests/bench/bench.py --rexec build/rexec --tools build/tests [--only true,down,up,line,memory,fleet] [--runs N]
+    tests/bench/bench.py --rexec build/rexec --tools build/tests [--only true,down,up,line,memory,fleet,adopt] [--runs N]
 """
 import argparse
 import json
@@ -264,12 +264,38 @@ class Bench:
         fleet.stdin.close()
         fleet.wait()
 
+    def bench_adopt(self):
+        count = 1000
+        submit = 'i=0; while [ $i -lt "$0" ]; do "$@" >/dev/null || exit 1; i=$((i + 1)); done'
+        subprocess.run(["sh", "-c", submit, str(count), self.args.rexec, "submit", "n1", "--", "sleep", "600"], env=self.env, check=True)
+        self.agent.kill()
+        self.agent.wait()
+        begin = time.perf_counter()
+        self.agent, _ = self.start_ready([self.args.rexec, "agent", "run", "--data", f"{self.dir}/agent"])
+        node = json.loads(self.rexec("node", "show", "n1", "--json"))
+        took = time.perf_counter() - begin
+        if (node["state"], node["jobs"]) != ("online", count):
+            sys.exit(f"bench: {node['jobs']} of {count} jobs after the agent's restart, the node is {node['state']}")
+        self.row(f"{count:,} running jobs adopted", took, "s", None, "", "<= 2 s")
+        self.controller.kill()
+        self.controller.wait()
+        begin = time.perf_counter()
+        self.controller, _ = self.start_ready([self.args.rexec, "controller", "run", "--data", self.data])
+        self.rexec("node", "wait", "n1")
+        self.row(f"controller again, node has {count:,} jobs", time.perf_counter() - begin, "s", None, "", "")
+        # TERM with --stop-jobs ends them all.
+        self.agent.terminate()
+        self.agent.wait()
+        self.agent, _ = self.start_ready([self.args.rexec, "agent", "run", "--data", f"{self.dir}/agent", "--stop-jobs"])
+        self.agent.terminate()
+        self.agent.wait()
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rexec", required=True)
     parser.add_argument("--tools", required=True)
-    parser.add_argument("--only", default="true,down,up,line,memory,fleet")
+    parser.add_argument("--only", default="true,down,up,line,memory,fleet,adopt")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()

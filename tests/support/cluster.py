@@ -92,8 +92,7 @@ class Cluster:
     def processes(self):
         """Every live process of this cluster: those with its mark, and what is below them."""
         found = set(processes.with_environment(MARK, self.mark))
-        for pid in list(found):
-            found.update(processes.descendants(pid))
+        found.update(processes.descendants(*found))
         found.discard(os.getpid())
         return found
 

@@ -2,8 +2,10 @@
 #include "src/agent/local_job.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 
+#include "src/job/attempt_dir.hpp"
 #include "src/os/fd.hpp"
 #include "src/os/seqpacket.hpp"
 
@@ -46,9 +48,11 @@ std::vector<Kind> only(const std::vector<link_::ToShim>& messages) {
 struct Rig {
   asio::io_context context{1};
   int lost = 0;
+  int wanted = 0;
   std::shared_ptr<LocalJob> job = std::make_shared<LocalJob>(
       context.get_executor(), AttemptKey{JobId("j-000000000001"), 1},
-      LocalJob::Events{[](LocalJob&) {}, [](LocalJob&) {}, [this](LocalJob&) { ++lost; }});
+      LocalJob::Events{[](LocalJob&) {}, [](LocalJob&) {}, [this](LocalJob&) { ++lost; },
+                       [this](LocalJob&) { ++wanted; }});
 
   void connect(Shim& shim) { job->use_channel({job->key(), {}, 7, 0}, std::move(shim.theirs)); }
   template <class Condition>
@@ -114,4 +118,40 @@ TEST_CASE("local job: stdin is not sent before the shim has said where it is") {
   rig.run_until([&] { return rig.job->takes_stdin(); });
   CHECK(rig.job->takes_stdin());
   CHECK(rig.job->stdin_offset() == 5);
+}
+
+namespace {
+
+std::size_t open_descriptors() {
+  const os::UniqueFd directory(::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return job::list_directory(directory.get()).size();
+}
+
+void tell(Shim& shim, const link_::FromShim& message, std::span<const int> fds = {}) {
+  const std::string bytes = link_::encode(message);
+  REQUIRE(os::send_message(shim.mine.get(), as_bytes(bytes), fds) == os::IoStatus::kDone);
+}
+
+}  // namespace
+
+TEST_CASE("local job: nobody reads it: the segments of its spool cost no descriptors") {
+  Rig rig;
+  Shim shim;
+  rig.connect(shim);
+  const os::UniqueFd segment(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const std::size_t before = open_descriptors();
+  for (std::uint32_t i = 0; i < 8; ++i) tell(shim, link_::Segment{i, 0, 0, 0}, {{segment.get()}});
+  tell(shim, link_::State{5, 100, 0, 0, 0, true, false, 7, 0});
+  rig.run_until([&] { return rig.job->takes_stdin(); });
+  CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("local job: a shim of an older binary is sent what it understands") {
+  Rig rig;
+  Shim shim;
+  rig.job->use_channel({rig.job->key(), {}, 7, 0, 1}, std::move(shim.theirs));
+  rig.job->send(link_::Read{1, 2, 3});
+  static std::vector<std::uint8_t> memory(os::kMaxMessage);
+  REQUIRE(os::receive_message(shim.mine.get(), memory).status == os::IoStatus::kDone);
+  CHECK(memory[1] == 1);
 }
