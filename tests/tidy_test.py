@@ -28,7 +28,7 @@ ARROWS = {
     "src/net": {"wire", "pki", "os", "base"},
     "src/job": {"wire", "os", "base"},
     "src/agent": {"net", "job", "pki", "wire", "os", "base"},
-    "src/controller": {"net", "store", "select", "pki", "wire", "job/spec", "os", "base"},
+    "src/controller": {"net", "store", "select", "pki", "wire", "job/spec", "job/record", "os", "base"},
     "src/client": {"net", "pki", "select", "wire", "job/spec", "os", "base"},
     "cli": {"agent", "controller", "client", "net", "job", "store", "select", "pki", "wire", "os",
             "base"},
