@@ -178,7 +178,7 @@ TEST_CASE("words: every --help names only verbs and flags that exist") {
 }
 
 TEST_CASE("words: every hint and message in the sources names only verbs and flags that exist") {
-  const auto root = std::filesystem::path(__FILE__).parent_path() / "../../..";
+  const auto root = std::filesystem::path(REXEC_SOURCE_DIR);
   std::size_t commands = 0;
   for (const char* folder : {"src", "cli"}) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(root / folder)) {
