@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 
 namespace rexec::agent {
@@ -44,6 +45,7 @@ void JobBook::open(const AttemptKey& key, OnJob on_job) {
 void JobBook::acknowledged(const AttemptKey& key) {
   if (auto job = find(key)) job->reported = true;
   send(link::Reported{key});
+  fail_point(FailPoint::kNetReported);
   release(key);
 }
 
@@ -112,6 +114,7 @@ void JobBook::on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds) {
 
 void JobBook::handle(const link::ShimChannel& channel, std::vector<os::UniqueFd> fds) {
   if (fds.empty()) return;
+  fail_point(FailPoint::kNetChannelRead);
   auto job = obtain(channel.key);
   job->use_channel(channel, std::move(fds.front()));
   answer(channel.key, job, {});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/base/text.hpp"
 #include "src/job/digest.hpp"
@@ -234,6 +235,7 @@ void LocalJob::handle(const link::StdinAck& ack) {
 void LocalJob::handle(const link::Started& started) {
   if (pid_ == started.pid && started_ms_ == started.started_ms && started_told_) return;
   started_told_ = true;
+  fail_point(FailPoint::kNetStartedRead);
   pid_ = started.pid;
   started_ms_ = started.started_ms;
   events_.on_started(*this);
@@ -242,6 +244,7 @@ void LocalJob::handle(const link::Started& started) {
 
 void LocalJob::handle(const link::End& end) {
   if (ended()) return;
+  fail_point(FailPoint::kNetEndRead);
   end_with(end.record);
 }
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "src/agent/local_job.hpp"
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 
 namespace rexec::agent {
@@ -97,6 +98,7 @@ bool Reader::step() {
     const auto channel = static_cast<wire::Channel>(chunk->channel);
     session.send_data(stream_, channel,
                       wire::make_frame(wire::FrameType::kData, stream_, chunk->data));
+    fail_point(FailPoint::kNetOutputSent);
     return true;
   }
   if (auto* gap = std::get_if<job::Gap>(&item)) {
@@ -128,6 +130,7 @@ void Reader::finish() {
   }
   session.end(stream_);
   finished_ = true;
+  fail_point(FailPoint::kNetEndSent);
 }
 
 std::uint64_t Reader::safe_offset(job::Channel channel) const {
@@ -145,12 +148,14 @@ void Reader::held(const std::string& why) {
 
 void Reader::on_stdin(ByteSpan bytes) {
   if (!options_.wants_stdin) return;
+  fail_point(FailPoint::kNetStdinRead);
   stdin_queue_.emplace_back(as_text(bytes));
   send_stdin();
 }
 
 void Reader::on_stdin_end() {
   stdin_ended_ = options_.wants_stdin;
+  fail_point(FailPoint::kNetStdinEndRead);
   send_stdin();
 }
 

@@ -12,6 +12,7 @@
 #include "src/agent/agent.hpp"
 #include "src/agent/job_book.hpp"
 #include "src/agent/session.hpp"
+#include "src/base/fail_point.hpp"
 #include "src/base/file.hpp"
 #include "src/base/log.hpp"
 #include "src/job/attempt_dir.hpp"
@@ -107,7 +108,10 @@ int run_net(const NetOptions& options) {
   JobBook::Events book_events;
   book_events.on_started = [&](LocalJob& job) { session.job_started(job); };
   book_events.on_ended = [&](LocalJob& job) { session.job_ended(job); };
-  book_events.on_synced = [&] { net::spawn(context.get_executor(), session.run()); };
+  book_events.on_synced = [&] {
+    fail_point(FailPoint::kNetSynced);
+    net::spawn(context.get_executor(), session.run());
+  };
   book_events.on_spawner_gone = [&] { context.stop(); };
   JobBook book(context.get_executor(), os::UniqueFd(job::kNetSpawnerFd), config->name, book_events);
   session.use(book);

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
 #include "src/os/memory.hpp"
@@ -151,12 +152,14 @@ void Session::reconcile_page(std::vector<wire::Map> jobs, std::size_t from) {
         if (!answer)
           return log_error("the controller refused what this node has",
                            {{"why", answer.error().message}});
+        fail_point(FailPoint::kNetReconcileAnswered);
         for (const auto& key : finals) book_->acknowledged(key);
         if (last)
           became_online();
         else
           reconcile_page(std::move(jobs), until);
       });
+  fail_point(FailPoint::kNetReconcileSent);
 }
 
 void Session::became_online() {
@@ -209,6 +212,7 @@ void Session::report(const LocalJob& job) {
   request("job.report", news_of(job),
           [this, key = job.key(), is_final = job.ended()](const Result<wire::Map>& answer) {
             if (answer) {
+              fail_point(FailPoint::kNetReportAnswered);
               if (is_final) book_->acknowledged(key);
               return;
             }
@@ -216,6 +220,7 @@ void Session::report(const LocalJob& job) {
                       {{"job", key.job.text}, {"why", answer.error().message}});
             if (is_final && answer.error().code != Code::kUnknownJob) report_again_later();
           });
+  fail_point(FailPoint::kNetReportSent);
 }
 
 void Session::lost(const Error& error) {

@@ -1,6 +1,7 @@
 // The session's streams and requests: starts, attachments, stops. Everything the controller sends
 // is checked here first.
 #include "src/agent/session.hpp"
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/job/spec.hpp"
 
@@ -105,6 +106,7 @@ void Session::open_start(wire::StreamId stream, const wire::Map& args) {
     return driver_->session().reset(stream, {Code::kProtocol, "a start that cannot be read", {}});
   Starting starting{{*key, ticket, owner, wire::bool_or(args, "attach", false)}, {}, *size, 0};
   starting.spec.reserve(*size);
+  fail_point(FailPoint::kNetStartOpened);
   starting_[stream] = std::move(starting);
 }
 
@@ -127,6 +129,7 @@ void Session::start_complete(wire::StreamId stream) {
   if (starting.spec.size() != starting.size)
     return driver_->session().reset(stream, {Code::kProtocol, "a spec ended early", {}});
   const AttemptKey key = starting.start.key;
+  fail_point(FailPoint::kNetStartReceived);
   book_->start(starting.start, starting.spec,
                [this, stream, key, driver = driver_](const std::shared_ptr<LocalJob>& job,
                                                      const Error& error) {
@@ -152,6 +155,7 @@ void Session::start_complete(wire::StreamId stream) {
                  }
                  driver->flush_soon();
                });
+  fail_point(FailPoint::kNetStartHanded);
 }
 
 void Session::open_attach(wire::StreamId stream, const wire::Map& args) {

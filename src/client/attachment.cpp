@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "src/base/fail_point.hpp"
+
 namespace rexec::client {
 namespace {
 
@@ -68,6 +70,7 @@ void Attachment::reattach(Remote& remote) {
                        {"pace", plan_.pace == Pace::kReader},
                        {"window", window_}};
   const wire::StreamId stream = remote.open("attach", args, *this);
+  fail_point(FailPoint::kClientAttachSent);
   bind(remote, stream);
   stdin_ready_ = false;
   grant();
@@ -92,6 +95,7 @@ Attachment::Side* Attachment::side(wire::Channel channel) {
 void Attachment::on_data(wire::Channel channel, ByteSpan bytes) {
   Side* to = side(channel);
   if (to == nullptr) return;
+  fail_point(FailPoint::kClientOutputRead);
   to->received += bytes.size();
   stream_received_ += bytes.size();
   if (to->whole) XXH3_128bits_update(to->hash, bytes.data(), bytes.size());
@@ -134,6 +138,7 @@ void Attachment::handle_attached(const wire::Map& map) {
   tries = 0;
   away_since = {};
   hooks_.on_attached(*this);
+  fail_point(FailPoint::kClientAttached);
   pump_stdin();
 }
 
@@ -162,6 +167,7 @@ bool Attachment::matches(const wire::Map& record) const {
 
 void Attachment::handle_end(wire::Map record) {
   if (finished_) return;
+  fail_point(FailPoint::kClientEndRead);
   if (plan_.hold == Hold::kYes && !matches(record)) {
     record["complete"] = false;
     record["received"] = {{"out", out_.received}, {"err", err_.received}};
@@ -170,6 +176,7 @@ void Attachment::handle_end(wire::Map record) {
   finished_ = true;
   record_ = record;
   observer_.ended(index_, record);
+  fail_point(FailPoint::kClientEndTold);
 }
 
 void Attachment::on_end() {
@@ -215,10 +222,12 @@ void Attachment::pump_stdin() {
     session.send_data(stream_, wire::Channel::kIn,
                       wire::make_frame(wire::FrameType::kData, stream_, bytes));
     stdin_sent_ += bytes.size();
+    fail_point(FailPoint::kClientStdinSent);
   }
   if (source_->finished() && stdin_sent_ - stdin_origin_ >= source_->end_offset()) {
     stdin_ended_ = true;
     session.end(stream_);
+    fail_point(FailPoint::kClientStdinEnded);
   }
   remote_->flush();
 }

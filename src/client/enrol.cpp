@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/file.hpp"
 #include "src/base/version.hpp"
 #include "src/client/remote.hpp"
@@ -72,6 +73,7 @@ net::Task<Result<Enrolment>> talk(const EnrolOptions& options, const pki::JoinTo
   auto answer = co_await remote.call("enrol", std::move(args));
   remote.close({Code::kLinkLost, "done", {}});
   if (!answer) co_return std::unexpected(answer.error());
+  fail_point(FailPoint::kClientJoinAnswered);
   co_return read_answer(*answer, token, key);
 }
 

@@ -1,6 +1,7 @@
 // See run.hpp: the jobs of a run. Submitting, taking their streams, attaching again what broke.
 #include <algorithm>
 
+#include "src/base/fail_point.hpp"
 #include "src/client/run_impl.hpp"
 
 namespace rexec::client {
@@ -47,6 +48,7 @@ void Run::Impl::Submit::pump() {
   ended_ = true;
   session.end(stream);
   owner_.remote_.flush();
+  fail_point(FailPoint::kClientSubmitSent);
 }
 
 void Run::Impl::add_job(const JobInfo& info) {
@@ -68,6 +70,7 @@ void Run::Impl::share_window() {
 
 void Run::Impl::on_accepted(const wire::Map& map) {
   if (wire::text_or(map, "t") != "accepted") return;
+  fail_point(FailPoint::kClientAcceptedRead);
   const wire::Map& list = wire::child_or_empty(map, "jobs");
   std::vector<JobInfo> infos;
   for (const wire::Map& entry : list) {
@@ -89,6 +92,7 @@ void Run::Impl::on_accepted(const wire::Map& map) {
   const bool again = std::exchange(resubmit_, false);
   if (first) link_is_back();
   if (first && !again) observer_.accepted(wire::text_or(map, "run"), infos);
+  fail_point(FailPoint::kClientAcceptedTold);
   bind_early();
   if (plan_.mode == "detached") return news_.notify();
   for (const wire::Map& entry : list) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
 #include "src/controller/renewal.hpp"
@@ -92,6 +93,7 @@ void AgentSession::hello(const wire::Map& map) {
                                  {"epoch", hub_.epoch()},
                                  {"software", std::string(build_version().version)},
                                  {"wall_ms", wall_now().time_since_epoch().count()}});
+  fail_point(FailPoint::kControllerHelloSent);
 }
 
 void AgentSession::request(std::string_view verb, wire::Map args,
@@ -111,11 +113,14 @@ void AgentSession::answer(wire::RequestId id, const std::string& verb, const wir
                  });
   if (verb != "job.report")
     return driver_->session().respond(id, fail(Code::kProtocol, "unknown verb"));
+  fail_point(FailPoint::kControllerReportReceived);
   const bool known = apply(args, [self = shared_from_this(), id](const Result<void>& saved) {
+    fail_point(FailPoint::kControllerEndCommitted);
     if (saved)
       self->driver_->session().respond(id, wire::Map::object());
     else
       self->driver_->session().respond(id, std::unexpected(saved.error()));
+    fail_point(FailPoint::kControllerReportAnswered);
     self->driver_->flush_soon();
   });
   if (!known)
@@ -154,6 +159,7 @@ bool AgentSession::apply(const wire::Map& entry, std::move_only_function<void(Re
 }
 
 void AgentSession::reconcile(wire::RequestId id, const wire::Map& args) {
+  fail_point(FailPoint::kControllerReconcileReceived);
   const wire::Map& jobs = wire::child_or_empty(args, "jobs");
   const bool last = wire::bool_or(args, "last", true);
   // The page is acknowledged when the last of its records is committed: the store keeps the order
@@ -166,6 +172,7 @@ void AgentSession::reconcile(wire::RequestId id, const wire::Map& args) {
   hub_.post([](store::Database&) {},
             [self = shared_from_this(), id, last](const Result<void>& saved) {
               if (!self->open_) return;
+              fail_point(FailPoint::kControllerReconcileCommitted);
               if (!saved)
                 return self->driver_->session().respond(id, std::unexpected(saved.error()));
               self->driver_->session().respond(id, wire::Map::object());
@@ -183,6 +190,7 @@ void AgentSession::settle() {
     hub_.finished(*job, record_without_run(*job, "lost", 121, "node_forgot"), {});
   }
   named_.clear();
+  fail_point(FailPoint::kControllerReconciled);
   hub_.node_online(*node, *this);
 }
 
@@ -195,6 +203,7 @@ void AgentSession::start(Job& job) {
                                                                   {"spec_size", job.spec->size()},
                                                                   {"attach", !job.is_detached}});
   uploads_[stream] = {job.spec, 0, job.key};
+  fail_point(FailPoint::kControllerStartSent);
   pump(stream);
 }
 
@@ -222,7 +231,10 @@ void AgentSession::pump(wire::StreamId stream) {
         wire::make_frame(wire::FrameType::kData, stream, as_bytes(spec.substr(upload.sent, n))));
     upload.sent += n;
   }
-  if (upload.sent == spec.size()) session.end(stream);
+  if (upload.sent == spec.size()) {
+    session.end(stream);
+    fail_point(FailPoint::kControllerSpecSent);
+  }
   driver_->flush_soon();
 }
 
@@ -242,6 +254,7 @@ void AgentSession::attach(const Job& job, wire::Map args, Router& client,
   args["attempt"] = job.key.attempt;
   const wire::StreamId stream = driver_->session().open("attach", std::move(args));
   Router::link(router_, stream, client, client_stream);
+  fail_point(FailPoint::kControllerAttachSent);
   driver_->flush_soon();
 }
 

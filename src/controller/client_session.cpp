@@ -1,5 +1,6 @@
 #include "src/controller/client_session.hpp"
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
 #include "src/controller/agent_session.hpp"
@@ -141,6 +142,7 @@ void ClientSession::submit_complete(wire::StreamId stream) {
   const Upload& upload = node.mapped();
   if (upload.submit.spec.size() != upload.size)
     return driver_->session().reset(stream, {Code::kProtocol, "a spec ended early", {}});
+  fail_point(FailPoint::kControllerSubmitReceived);
   // Whom it concerns is asked again then; an error too is fan_out's to tell.
   std::vector<NodeId> nodes;
   if (const auto selected = hub_.registry().select(upload.submit.targets))
@@ -199,6 +201,7 @@ void ClientSession::accepted(wire::StreamId stream, const Upload& upload,
   if (!result->run.empty()) map["run"] = result->run.text;
   session.send_event(stream, map);
   session.end(stream);
+  fail_point(FailPoint::kControllerAcceptedSent);
   if (upload.submit.is_detached || upload.resume) return;
   const std::uint64_t window = wire::share_of_window(upload.window, result->jobs.size());
   for (const Job* job : result->jobs) {

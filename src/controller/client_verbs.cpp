@@ -2,6 +2,7 @@
 // answer after their commit, which carries the audit row.
 #include <algorithm>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/version.hpp"
 #include "src/controller/agent_session.hpp"
 #include "src/controller/client_session.hpp"
@@ -341,6 +342,7 @@ void ClientSession::job_stop(const wire::Map& args, const Respond& respond) {
         if (job == nullptr) return respond(fail(Code::kUnknownJob, "the job is gone"));
         hub_.when_final(*job, [respond](const Job& ended) { respond(job_to_map(ended)); });
       });
+  fail_point(FailPoint::kControllerStopSent);
 }
 
 void ClientSession::job_rm(const wire::Map& args, const Respond& respond) {
@@ -360,6 +362,7 @@ void ClientSession::job_rm(const wire::Map& args, const Respond& respond) {
       },
       [this, self = shared_from_this(), key, node_id, respond](const Result<void>& saved) {
         if (!saved) return respond(std::unexpected(saved.error()));
+        fail_point(FailPoint::kControllerRemoveCommitted);
         hub_.jobs().remove({key.job});
         const Node* node = hub_.registry().find(node_id);
         if (node != nullptr && node->link != nullptr)

@@ -1,5 +1,6 @@
 #include "src/controller/enrol_session.hpp"
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
 #include "src/pki/csr.hpp"
@@ -111,6 +112,7 @@ void EnrolSession::answer(wire::RequestId id, const Result<wire::Map>& result) {
 }
 
 void EnrolSession::enrol(wire::RequestId id, const wire::Map& args) {
+  fail_point(FailPoint::kControllerJoinReceived);
   auto csr = pki::parse_csr(as_bytes(wire::bin_or(args, "csr")));
   if (!csr) return answer(id, std::unexpected(csr.error()));
   const std::string name = wire::text_or(args, "name");
@@ -172,6 +174,7 @@ std::optional<store::Enrolled> EnrolSession::shown_node(const wire::Map& args) {
 
 // The store has it; memory follows by reading the row back, so that both say the same.
 void EnrolSession::remember(wire::RequestId id, const store::Enrolled& done) {
+  fail_point(FailPoint::kControllerJoinCommitted);
   if (done.certificate.empty())
     return answer(id, wire::Map{{"already", true},
                                 {"id", done.id},

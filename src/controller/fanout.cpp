@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/text.hpp"
 #include "src/job/spec.hpp"
 #include "src/pki/digest.hpp"
@@ -108,6 +109,7 @@ void store_then(Hub& hub, const Plan& plan, const std::vector<Job*>& jobs,
         store::append_audit(db, wall_now(), audit);
       },
       std::move(done), urgency);
+  fail_point(FailPoint::kControllerSubmitPosted);
 }
 
 }  // namespace
@@ -152,6 +154,7 @@ void fan_out(Hub& hub, const Submit& submit, std::move_only_function<void(Result
   store_then(hub, plan, accepted.jobs,
              [accepted, start_all, done = std::move(done)](const Result<void>& saved) mutable {
                if (!saved) return done(std::unexpected(saved.error()));
+               fail_point(FailPoint::kControllerSubmitCommitted);
                start_all(accepted);
                done(std::move(accepted));
              });

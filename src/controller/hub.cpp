@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/controller/agent_session.hpp"
 #include "src/net/task.hpp"
@@ -126,7 +127,9 @@ void Hub::save(const Job& job, std::move_only_function<void(Result<void>)> done)
 }
 
 void Hub::running(Job& job, WallTime started) {
-  if (JobTable::apply_running(job, started)) save(job, {});
+  if (!JobTable::apply_running(job, started)) return;
+  fail_point(FailPoint::kControllerRunningApplied);
+  save(job, {});
 }
 
 void Hub::finished(Job& job, wire::Map record, std::move_only_function<void(Result<void>)> done) {
@@ -134,6 +137,7 @@ void Hub::finished(Job& job, wire::Map record, std::move_only_function<void(Resu
     if (done) save(job, std::move(done));
     return;
   }
+  fail_point(FailPoint::kControllerEndApplied);
   save(job, std::move(done));
   const auto node = waiting_.extract(job.key.job);
   if (node.empty()) return;
@@ -162,6 +166,7 @@ Job* Hub::adopt(const AttemptKey& key, const std::string& ticket, const NodeId& 
   job.ticket = ticket;
   job.state = JobState::kDispatched;
   job.created = claims->accepted;
+  fail_point(FailPoint::kControllerAdopted);
   return &jobs_.add(std::move(job));
 }
 
@@ -204,6 +209,7 @@ void Hub::node_gone(Node& node, AgentSession& session) {
   node.last_seen = wall_now();
   node.lost_at = BootClock::now();
   log_info("node offline", {{"node", node.name}});
+  fail_point(FailPoint::kControllerNodeGone);
 }
 
 void Hub::when_online(const NodeId& id, std::function<void()> action) {

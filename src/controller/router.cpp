@@ -1,5 +1,7 @@
 #include "src/controller/router.hpp"
 
+#include "src/base/fail_point.hpp"
+
 namespace rexec::controller {
 
 namespace event = wire::event;
@@ -31,8 +33,11 @@ bool Router::forward(wire::Event& event) {
   };
   if (auto* data = std::get_if<event::Data>(&event)) {
     Link* to = find(data->stream);
-    return to != nullptr && pass_on(to->router->driver_, to->stream,
-                                    [&](auto& s, auto id) { s.relay(id, std::move(data->frame)); });
+    if (to == nullptr) return false;
+    pass_on(to->router->driver_, to->stream,
+            [&](auto& s, auto id) { s.relay(id, std::move(data->frame)); });
+    fail_point(FailPoint::kControllerOutputRelayed);
+    return true;
   }
   if (auto* message = std::get_if<event::Event>(&event)) {
     Link* to = find(message->stream);

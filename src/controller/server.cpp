@@ -6,6 +6,7 @@
 
 #include <csignal>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
 #include "src/controller/agent_session.hpp"
@@ -102,6 +103,7 @@ Result<void> serve(const ServeOptions& options) {
                          {"cluster", config->cluster},
                          {"version", std::string(build_version().version)}});
   say_ready(options.ready_fd, listener.address());
+  fail_point(FailPoint::kControllerListening);
   context.run();
   // Sessions learn why, and what the jobs' rows still need is written, before anything they refer
   // to goes.

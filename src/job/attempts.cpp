@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/job/retention.hpp"
 #include "src/job/spool.hpp"
@@ -110,6 +111,7 @@ void Attempts::adopt(const AttemptKey& key, pid_t pid) {
   live.meta = stored_meta(dir.get());
   log_info("adopted a running job", {{"job", attempt_name(key)}, {"shim", std::to_string(pid)}});
   watch(key, std::move(live));
+  fail_point(FailPoint::kSpawnerAdopted);
 }
 
 void Attempts::on_shim_exit(const AttemptKey& key) {
@@ -119,6 +121,7 @@ void Attempts::on_shim_exit(const AttemptKey& key) {
   loop_.forget(live.token);
   loop_.cancel(live.plan_timer);
   const auto status = os::reap(live.shim.pidfd.get());
+  fail_point(FailPoint::kSpawnerShimGone);
   const os::UniqueFd dir = open_dir(key);
   if (!dir) return;
   const Attempt attempt = read_state(dir.get());
@@ -148,6 +151,7 @@ void Attempts::restart(const AttemptKey& key) {
     return;
   }
   log_info("starting a job that was accepted before", {{"job", attempt_name(key)}});
+  fail_point(FailPoint::kSpawnerRestarted);
   begin({key, meta->meta.ticket, meta->meta.owner, meta->attach}, *spec);
 }
 
@@ -217,12 +221,15 @@ void Attempts::post_finished(const AttemptKey& key, int dir_fd) {
 void Attempts::reported(const AttemptKey& key) {
   const os::UniqueFd dir = open_dir(key);
   if (!dir || read_state(dir.get()).state != AttemptState::kFinished) return;
+  fail_point(FailPoint::kSpawnerReporting);
   os::UniqueFd(::openat(dir.get(), "reported", O_WRONLY | O_CREAT | O_CLOEXEC, 0600)).reset();
+  fail_point(FailPoint::kSpawnerReported);
 }
 
 void Attempts::remove(const AttemptKey& key) {
   const os::UniqueFd dir = open_dir(key);
   if (!dir || read_state(dir.get()).state != AttemptState::kFinished) return;
+  fail_point(FailPoint::kSpawnerRemoving);
   (void)remove_directory(jobs_.get(), attempt_name(key));
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/job/attempts.hpp"
 #include "src/job/record.hpp"
@@ -50,6 +51,7 @@ void Attempts::kill_left(const AttemptKey& key) {
   settling.tree->kill_all();
   if (settling.tree->empty()) {
     settling.tree->remove_cgroup();
+    fail_point(FailPoint::kSpawnerLostKilled);
     return write_lost(key);
   }
   settling.timer = loop_.after(settling.pause, [this, key] { kill_left(key); });
@@ -71,6 +73,7 @@ void Attempts::write_lost(const AttemptKey& key) {
     settling.timer = loop_.after(kLongestPause, [this, key] { write_lost(key); });
     return;
   }
+  fail_point(FailPoint::kSpawnerLostWritten);
   ::unlinkat(dir.get(), "sock", 0);
   remove_script(settling.started.script_path, settling.started.uid);
   log_warn("a job is lost", {{"job", attempt_name(key)}, {"reason", record.reason}});

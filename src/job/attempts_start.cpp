@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/base/text.hpp"
 #include "src/job/attempts.hpp"
@@ -90,6 +91,7 @@ void Attempts::begin_as(const link::Start& start, const std::string& spec_bytes,
   plan.spec = spec_bytes;
   auto memfd = os::make_memfd("rexec-plan", as_bytes(encode_launch(plan)));
   if (!memfd) return refuse(start.key, memfd.error());
+  fail_point(FailPoint::kSpawnerPlanned);
   launch(start.key, std::move(*memfd), meta, 1);
 }
 
@@ -107,10 +109,12 @@ void Attempts::launch(const AttemptKey& key, os::UniqueFd plan, const link::Meta
     const auto found = live_.find(key);
     if (found != live_.end()) found->second.plan.reset(), found->second.plan_timer = 0;
   });
+  fail_point(FailPoint::kSpawnerOrdered);
   watch(key, std::move(live));
   std::vector<os::UniqueFd> fds;
   fds.push_back(std::move(pair->first));
   post_(link::ShimChannel{key, meta, 0, 0, link::kVersion}, std::move(fds));
+  fail_point(FailPoint::kSpawnerChannelPosted);
 }
 
 // To the warm shim, or to a new one when that has died meanwhile.
@@ -126,6 +130,7 @@ Result<void> Attempts::hand_over(const AttemptKey& key, Live& live, int net) {
       if (!dir) return fail_errno("the job directory", errno);
       fds.directory = dir.get();
     }
+    fail_point(FailPoint::kSpawnerClaimed);
     ordered = order_shim(*warm_, fds);
     live.shim = std::move(warm_->process);
     live.control = std::move(warm_->control);

@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/text.hpp"
 #include "src/job/codec.hpp"
 #include "src/os/process.hpp"
@@ -171,6 +172,7 @@ std::string message_of(const StartFailure& failure) {
 void become_job(ChildFds fds, Terminal terminal, const LaunchParts& parts) {
   // At once: a signal sent before exec must end this process, not be ignored as the shim does.
   os::reset_signals();
+  fail_point(FailPoint::kJobForked);
   take_descriptors(fds);
   ::setsid();
   if (terminal == Terminal::kYes) expect(::ioctl(0, TIOCSCTTY, 0) == 0, Stage::kSetup, "TIOCSCTTY");
@@ -181,7 +183,9 @@ void become_job(ChildFds fds, Terminal terminal, const LaunchParts& parts) {
   become_user(plan);
   write_script(plan);
   enter_workdir(plan);
+  fail_point(FailPoint::kJobReady);
   wait_for_leave();
+  fail_point(FailPoint::kJobReleased);
   execute(plan);
 }
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "src/base/clock.hpp"
+#include "src/base/fail_point.hpp"
 #include "src/job/child.hpp"
 #include "src/os/pty.hpp"
 #include "src/os/seqpacket.hpp"
@@ -142,8 +143,10 @@ Result<StartedJob> start_attempt(ShimOrder& order, const ShimPlan& plan, const L
   if (!order.listener)
     if (auto claimed = claim(dir); !claimed) return std::unexpected(claimed.error());
   auto copied = copy_part(dir, "spec", order.plan.get(), parts.spec_at, parts.spec_size);
+  fail_point(FailPoint::kShimSpecCopied);
   if (copied) copied = copy_part(dir, "meta", order.plan.get(), parts.meta_at, parts.meta_size);
   if (!copied) return std::unexpected(copied.error());
+  fail_point(FailPoint::kShimMetaCopied);
   StartedJob job;
   if (auto listening = listen(order, job); !listening) return std::unexpected(listening.error());
   ChildSide child_side;
@@ -153,15 +156,19 @@ Result<StartedJob> start_attempt(ShimOrder& order, const ShimPlan& plan, const L
   auto child = fork_job(child_side, order, plan, parts, cgroup);
   if (!child) return std::unexpected(child.error());
   job.leader = std::move(*child);
+  fail_point(FailPoint::kShimForked);
   // From here on a failure needs no kill: without leave the child exits by itself.
   if (auto joined = order.limits.join(job.leader.pid); !joined)
     return std::unexpected(joined.error());
+  fail_point(FailPoint::kShimJoined);
   auto record = write_started(order, job.leader, plan, cgroup);
   if (!record) return std::unexpected(record.error());
+  fail_point(FailPoint::kShimStartedWritten);
   job.record = *record;
   job.began = BootClock::now();
   // Fails when the child has given up already; `report` says why.
   (void)os::write_all(shim_side.go.get(), as_bytes("g"));
+  fail_point(FailPoint::kShimGoSent);
   job.report = std::move(shim_side.report);
   job.out = std::move(shim_side.out);
   job.err = std::move(shim_side.err);

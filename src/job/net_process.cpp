@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/os/seqpacket.hpp"
 
@@ -54,6 +55,7 @@ void NetProcess::start() {
   process_token_ = loop_.watch(process_.pidfd.get(), EPOLLIN, [this](std::uint32_t) { on_exit(); });
   socket_ = std::move(pair->first);
   watch_socket();
+  fail_point(FailPoint::kSpawnerNetStarted);
   events_.started();
 }
 

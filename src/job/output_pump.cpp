@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "src/base/fail_point.hpp"
+
 namespace rexec::job {
 namespace {
 
@@ -76,6 +78,7 @@ bool OutputPump::read_frame(Stream& stream) {
   if (stream.left != kEverything) stream.left -= size;
   waiting_ = &stream;
   waiting_size_ = size;
+  fail_point(FailPoint::kShimOutputRead);
   return store();
 }
 
@@ -95,6 +98,7 @@ bool OutputPump::store() {
     waiting_->digest.add({frame_buffer + kFrameHeader, waiting_size_});
     waiting_ = nullptr;
     held_ = {};
+    fail_point(FailPoint::kShimOutputAppended);
     return true;
   }
   const bool disk = result == Append::kNoSpace;

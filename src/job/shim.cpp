@@ -11,6 +11,7 @@
 #include <charconv>
 #include <cstdio>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/text.hpp"
 #include "src/job/journal.hpp"
 #include "src/job/supervisor.hpp"
@@ -144,10 +145,13 @@ bool read_plan(int memfd, LaunchParts& parts, ShimPlan& plan) {
 
 [[noreturn]] void run_shim(const std::string& name, const NodeCgroups& cgroups) {
   settle();
+  fail_point(FailPoint::kShimSettled);
   Prepared prepared{name, {}, {}, own_cgroup(cgroups)};
   prepare_directory(prepared);
+  fail_point(FailPoint::kShimPrepared);
   std::optional<ShimOrder> order = wait_for_order(prepared);
   if (!order) quit(0, prepared);  // the spawner is gone and there is no job
+  fail_point(FailPoint::kShimOrdered);
   ShimPlan plan;
   LaunchParts parts;
   if (!read_plan(order->plan.get(), parts, plan)) quit(kShimCannotStart, prepared);

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/file.hpp"
 #include "src/base/log.hpp"
 #include "src/base/text.hpp"
@@ -104,6 +105,7 @@ class Spawner {
     });
     attempts_.scan();
     retire();
+    fail_point(FailPoint::kSpawnerScanned);
     net_.start();
     loop_.run();
     loop_.forget(token);
@@ -114,6 +116,7 @@ class Spawner {
   void on_message(const link::ToSpawner& message, std::vector<os::UniqueFd> fds) {
     if (const auto* start = std::get_if<link::Start>(&message)) {
       if (stopping_) return;
+      fail_point(FailPoint::kSpawnerStartRead);
       return attempts_.start(*start, fds.empty() ? os::UniqueFd() : std::move(fds[0]));
     }
     if (const auto* open = std::get_if<link::Open>(&message)) return attempts_.report(open->key);

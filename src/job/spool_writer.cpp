@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "src/base/check.hpp"
+#include "src/base/fail_point.hpp"
 #include "src/job/spool_format.hpp"
 
 namespace rexec::job {
@@ -16,6 +17,7 @@ constexpr std::uint64_t kSegments = 8;
 constexpr std::uint64_t kSmallestSegment = 128u << 10;  // holds at least one largest frame
 
 int write_at(int fd, ByteSpan bytes, std::uint64_t position) {
+  if (const int pretended = fail_errno_at(FailPoint::kSpoolWrite)) return pretended;
   while (!bytes.empty()) {
     const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(position));
     if (n < 0 && errno == EINTR) continue;
@@ -120,6 +122,7 @@ Append SpoolWriter::open_segment() {
   ++next_index_;
   segments_.push_back(info);
   position_ = kSegmentHeader;
+  fail_point(FailPoint::kShimSegmentOpened);
   return Append::kDone;
 }
 

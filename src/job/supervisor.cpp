@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "src/base/fail_point.hpp"
 #include "src/os/pty.hpp"
 
 namespace rexec::job {
@@ -99,6 +100,7 @@ void Supervisor::on_report() {
 void Supervisor::on_leader_exit(os::ExitStatus status) {
   reap_pending_ = false;
   status_ = status;
+  fail_point(FailPoint::kShimLeaderReaped);
   leader_ended_ = BootClock::now();
   if (report_token_ != 0) on_report();
   if (plan_.children != Children::kWait) loop_.cancel(timeout_);
@@ -116,12 +118,17 @@ bool Supervisor::on_message(const link::ToShim& message) {
 
 bool Supervisor::handle(const link::Stdin& m) {
   const bool good = stdin_.data(m.offset, m.bytes);
+  fail_point(FailPoint::kShimStdinTaken);
   link_.picture.ack = stdin_.ack();
   link_.flush();
   return good;
 }
 
-bool Supervisor::handle(const link::StdinEof& m) { return stdin_.end(m.offset); }
+bool Supervisor::handle(const link::StdinEof& m) {
+  const bool good = stdin_.end(m.offset);
+  fail_point(FailPoint::kShimStdinEnded);
+  return good;
+}
 
 // To the job's process group, as a terminal would. Before it is reaped its pid cannot be another's.
 bool Supervisor::handle(const link::Signal& m) {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "src/base/fail_point.hpp"
 #include "src/job/supervisor.hpp"
 
 namespace rexec::job {
@@ -121,7 +122,9 @@ void Supervisor::finish() {
   for (auto* timer : {&timeout_, &kill_timer_, &drain_timer_, &disconnect_timer_})
     loop_.cancel(*timer);
   record_ = compose();
+  fail_point(FailPoint::kShimDrained);
   if (plan_.durable) (void)spool_.sync();
+  fail_point(FailPoint::kShimSynced);
   tree_.remove_cgroup();
   order_.limits.remove();
   if (!job_.record.script_path.empty()) remove_script(job_.record.script_path, plan_.uid);
@@ -131,6 +134,7 @@ void Supervisor::finish() {
 // A full disk delays the end; it does not lose it.
 void Supervisor::write_record() {
   const std::string json = to_json(record_);
+  fail_point(FailPoint::kShimRecording);
   const auto sync = plan_.durable ? os::Sync::kYes : os::Sync::kNo;
   auto written = os::replace_file_at(order_.directory.get(), "exit", as_bytes(json), sync);
   if (!written && directory_gone()) return abandon();
@@ -140,11 +144,13 @@ void Supervisor::write_record() {
     loop_.after(kRecordRetry, [this] { write_record(); });
     return;
   }
+  fail_point(FailPoint::kShimRecorded);
   link_.stop_listening();
   ::unlinkat(order_.directory.get(), "sock", 0);
   link_.picture.held = {};
   link_.picture.end_record = json;
   link_.flush();
+  fail_point(FailPoint::kShimEndSent);
   if (!link_.connected()) return leave();
   leave_timer_ = loop_.after(kLinger, [this] { leave(); });
 }

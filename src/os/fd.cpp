@@ -8,6 +8,8 @@
 
 #include <cerrno>
 
+#include "src/base/fail_point.hpp"
+
 namespace rexec::os {
 
 void UniqueFd::reset(int fd) {
@@ -87,7 +89,10 @@ Result<void> replace_file_at(int dir_fd, const char* name, ByteSpan content, Syn
   auto fd = create_file_at(dir_fd, temporary.c_str());
   if (!fd) return std::unexpected(fd.error());
   if (auto written = write_all(fd->get(), content); !written) return written;
+  if (const int pretended = fail_errno_at(FailPoint::kFileSync))
+    return fail_errno("fdatasync", pretended);
   if (sync == Sync::kYes && ::fdatasync(fd->get()) != 0) return fail_errno("fdatasync", errno);
+  fail_point(FailPoint::kFileWritten);
   if (::renameat(dir_fd, temporary.c_str(), dir_fd, name) != 0) return fail_errno("rename", errno);
   if (sync == Sync::kYes && ::fsync(dir_fd) != 0) return fail_errno("fsync", errno);
   return {};

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "src/base/bytes.hpp"
+#include "src/base/fail_point.hpp"
 #include "src/pki/digest.hpp"
 #include "src/store/sql.hpp"
 
@@ -55,6 +56,7 @@ AuditRow append_audit(Database& db, WallTime now, const AuditEntry& entry) {
   run(db, "INSERT INTO audit VALUES (?,?,?,?,?,?,?,?)", row.seq, row.wall, entry.actor, entry.verb,
       entry.object, entry.detail, row.previous, row.hash);
   db.set_audit_head({row.seq, row.hash});
+  fail_point(FailPoint::kStoreAudited);
   return row;
 }
 

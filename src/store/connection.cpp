@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <optional>
 
+#include "src/base/fail_point.hpp"
 #include "src/store/damage.hpp"
 #include "src/store/schema.hpp"
 
@@ -88,6 +89,7 @@ Result<std::unique_ptr<Database>> open_database(const std::string& directory, Op
     auto ready = check_integrity(*db, depth);
     if (ready) ready = migrate(*db, all_migrations());
     if (!ready) return std::unexpected(ready.error());
+    fail_point(FailPoint::kStoreOpened);
     return db;
   } catch (const SQLite::Exception& error) {
     return std::unexpected(of_exception(path, error));

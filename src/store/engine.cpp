@@ -10,6 +10,7 @@
 
 #include <cerrno>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/store/backup.hpp"
 #include "src/store/connection.hpp"
@@ -109,6 +110,7 @@ void Engine::run_group(std::vector<Pending>& group, const More& more) {
     Outcome outcome = attempt(group, more);
     if (outcome == Outcome::kFull && ballast_.release()) {
       low_ = true;
+      fail_point(FailPoint::kStoreBallastReleased);
       raise(disk_full(options_.directory));
       outcome = attempt(group, kNoMore);
     }
@@ -118,18 +120,22 @@ void Engine::run_group(std::vector<Pending>& group, const More& more) {
   for (std::size_t i = 0; i < group.size(); ++i) {
     if (group[i].committed) group[i].committed(std::move(results_[i]));
   }
+  fail_point(FailPoint::kStoreTold);
 }
 
 Engine::Outcome Engine::attempt(std::vector<Pending>& group, const More& more) {
   results_.clear();
   try {
     db_->statement("BEGIN IMMEDIATE").exec();
+    fail_point(FailPoint::kStoreBegun);
     do {
       while (results_.size() < group.size()) {
         results_.push_back(run_one(group[results_.size()].operation));
       }
     } while (more(group));
+    fail_point(FailPoint::kStoreCommitting);
     db_->statement("COMMIT").exec();
+    fail_point(FailPoint::kStoreCommitted);
   } catch (const SQLite::Exception& error) {
     const Outcome outcome = judge(error);
     roll_back_all();
@@ -163,6 +169,7 @@ Result<void> Engine::run_one(Store::Operation& operation) {
     roll_back_one();
     return std::unexpected(disk_full(options_.directory));
   }
+  fail_point(FailPoint::kStoreOperation);
   db_->statement("RELEASE operation").exec();
   return {};
 }
@@ -251,6 +258,7 @@ void Engine::reclaim() {
   if (!ballast_.ensure()) return;
   low_ = false;
   low_growth_ = 0;
+  fail_point(FailPoint::kStoreBallastBack);
   log_info("the disk has room again, the ballast is back");
 }
 
@@ -258,6 +266,7 @@ Result<void> Engine::backup(const std::string& path) { return backup_to(*db_, pa
 
 void Engine::close() {
   if (!db_) return;
+  fail_point(FailPoint::kStoreClosing);
   if (!vanished_) db_->connection().tryExec("PRAGMA wal_checkpoint(TRUNCATE)");
   db_.reset();
   lock_.reset();

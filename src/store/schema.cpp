@@ -7,6 +7,7 @@
 #include <array>
 #include <string>
 
+#include "src/base/fail_point.hpp"
 #include "src/store/backup.hpp"
 
 namespace rexec::store {
@@ -85,7 +86,10 @@ Result<void> migrate(Database& db, std::span<const char* const> migrations) {
   try {
     SQLite::Database& connection = db.connection();
     connection.exec("BEGIN IMMEDIATE");
-    for (const char* step : migrations.subspan(from)) connection.exec(step);
+    for (const char* step : migrations.subspan(from)) {
+      connection.exec(step);
+      fail_point(FailPoint::kStoreMigrated);
+    }
     connection.exec("PRAGMA application_id = " + std::to_string(kApplicationId));
     connection.exec("PRAGMA user_version = " + std::to_string(migrations.size()));
     connection.exec("COMMIT");
