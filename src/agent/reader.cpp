@@ -28,6 +28,11 @@ Result<ReaderOptions> reader_options(const wire::Map& args) {
     if (!value) return std::unexpected(value.error());
     *into = *value;
   }
+  if (args.contains("in")) {
+    auto value = wire::get_u64(args, "in", kHighest);
+    if (!value) return std::unexpected(value.error());
+    options.in = *value;
+  }
   options.wants_stdin = wire::bool_or(args, "stdin", false);
   options.follows = wire::bool_or(args, "follow", true);
   options.holds = wire::bool_or(args, "hold", true);
@@ -45,7 +50,8 @@ Reader::Reader(std::shared_ptr<net::SessionDriver> driver, wire::StreamId stream
 
 void Reader::attach(std::shared_ptr<LocalJob> job) {
   job_ = std::move(job);
-  stdin_base_ = job_->stdin_offset();
+  // Begun earlier than the job's stdin is by now: the shim drops what it has.
+  stdin_base_ = std::min(options_.in.value_or(job_->stdin_offset()), job_->stdin_offset());
   stdin_next_ = stdin_base_;
   stdin_limit_ = job_->stdin_limit();
   driver_->session().send_event(stream_, {{"t", "attached"},
@@ -55,6 +61,9 @@ void Reader::attach(std::shared_ptr<LocalJob> job) {
                                           {"state", job_->ended() ? "final" : "running"}});
   if (job_->pid() != 0) started(job_->pid(), job_->started_ms());
   for (const wire::Map& signal : std::exchange(early_signals_, {})) on_signal(signal);
+  // What the shim has already it will not acknowledge once more.
+  if (stdin_base_ < job_->stdin_offset())
+    driver_->session().grant(stream_, job_->stdin_offset() - stdin_base_ + wire::kInitialWindow);
   send_stdin();
   pump();
 }
@@ -173,7 +182,7 @@ void Reader::send_stdin() {
       front.erase(0, n);
   }
   if (stdin_ended_ && stdin_queue_.empty() && !std::exchange(stdin_end_sent_, true))
-    job_->send(job::link::StdinEof{stdin_next_});
+    job_->send(job::link::StdinEof{std::max(stdin_next_, job_->stdin_offset())});
 }
 
 void Reader::stdin_acknowledged(std::uint64_t offset, std::uint64_t limit) {

@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,10 @@ struct ReaderOptions {
   std::uint64_t out = 0;
   std::uint64_t err = 0;
   bool wants_stdin = false;
-  bool follows = true;  // false: ends where the output ends now
-  bool holds = true;    // its unread bytes hold the job back
-  bool paces = false;   // somebody watches: the job runs little ahead of what is shown
+  std::optional<std::uint64_t> in;  // where the stream's stdin begins; else where the job's is
+  bool follows = true;              // false: ends where the output ends now
+  bool holds = true;                // its unread bytes hold the job back
+  bool paces = false;               // somebody watches: the job runs little ahead of what is shown
   std::uint64_t window = wire::kInitialWindow;  // sent ahead of what the reader took; at most that
 };
 Result<ReaderOptions> reader_options(const wire::Map& args);

@@ -212,7 +212,12 @@ void ClientSession::accepted(wire::StreamId stream, const Upload& upload,
         {{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"node", job->node_name}});
     node->link->attach(
         *job,
-        {{"out", 0U}, {"err", 0U}, {"stdin", true}, {"pace", upload.pace}, {"window", window}},
+        {{"out", 0U},
+         {"err", 0U},
+         {"in", 0U},  // of a job that an earlier try began, too: its stdin is given once
+         {"stdin", true},
+         {"pace", upload.pace},
+         {"window", window}},
         router_, to_client);
   }
 }

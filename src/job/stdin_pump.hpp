@@ -26,8 +26,8 @@ class StdinPump {
   enum class Kind : std::uint8_t { kPipe, kTerminal };
   // A non-blocking write end. Without one, bytes are accepted and thrown away.
   void open(os::UniqueFd fd, Kind kind);
-  // False: a hole, a byte beyond the limit, or data after the end: the sender's connection is to be
-  // closed.
+  // False: a hole or a byte beyond the limit: the sender's connection is to be closed. What comes
+  // after the end is dropped: a second reader cannot know of it.
   bool data(std::uint64_t offset, ByteSpan bytes);
   bool end(std::uint64_t offset);
   // The job is gone.

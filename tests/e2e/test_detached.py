@@ -77,6 +77,35 @@ def test_attach_with_i_speaks_to_a_job_that_was_left(cli):
     assert (done.code, done.text) == (2, f"{job}\nfrom the second client\n"), done
 
 
+def test_the_same_run_again_gives_its_stdin_once(cli):
+    """A script's second try has the same input; what the job has of it already is not doubled."""
+    argv = ("-i", "--idempotency-key", "stdin once", "--on-disconnect", "keep", "n1", "cat")
+    with Running(cli, *argv, stdin=subprocess.PIPE) as run:
+        run.type(b"first\n")
+        assert run.line() == "first"
+        run.process.kill()
+        run.process.wait()
+    done = cli.run(*argv, input=b"first\nsecond\n")
+    assert (done.code, done.text) == (0, "first\nsecond\n"), done
+    assert done.status["complete"]
+
+
+def test_stdin_that_comes_after_its_end_is_dropped_and_the_reader_stays(cli, gate):
+    with Running(cli, "-i", "n1", "sh", "-c", f"echo $REXEC_JOB; cat; cat {gate}; exit 3",
+                 stdin=subprocess.PIPE) as run:
+        job = run.line()
+        run.type(b"all of it\n")
+        run.close_stdin()
+        assert run.line() == "all of it"
+        with Running(cli, "-i", job, verb="attach", stdin=subprocess.PIPE) as late:
+            late.type(b"and more\n")
+            late.out.wait_for(b"all of it\n")
+            gate.write_bytes(b"the end\n")
+            assert late.finish().code == 3
+        done = run.finish()
+    assert (done.code, done.text) == (3, "the end\n") and "link" not in done.errors, done
+
+
 def test_logs_prints_what_is_there_and_f_follows(cli, gate):
     job = cli.submit("n1", "sh", "-c", f"echo one; echo two >&2; cat {gate}; exit 3")
     with Running(cli, "-f", job, verb="logs") as follow:

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -84,6 +85,26 @@ TEST_CASE(
   fine.wait_state();
   fine.send(link::StdinEof{0});
   CHECK(fine.wait_end().bytes.out == 0);
+}
+
+TEST_CASE("stdin: what comes after its end is dropped, and the connection lives") {
+  Rig rig;
+  rig.boot();
+  const std::string gate = rig.dir().path() + "/gate";
+  REQUIRE(::mkfifo(gate.c_str(), 0600) == 0);
+  JobSpec spec = shell("cat; echo waits; read x < " + gate);
+  spec.forward_stdin = true;
+  JobView job = rig.start(spec);
+  job.wait_state();
+  job.send(link::Stdin{0, as_bytes("all")});
+  job.send(link::StdinEof{3});
+  job.wait_out("allwaits\n");
+  job.send(link::Stdin{3, as_bytes(" and more")});
+  job.send(link::StdinEof{12});
+  job.send(link::Stop{0});
+  const EndRecord end = job.wait_end();
+  CHECK(end.outcome == Outcome::kStopped);
+  CHECK(job.out == "allwaits\n");
 }
 
 TEST_CASE("stdin: what a connection brought counts, though a newer one takes its place") {
