@@ -167,7 +167,18 @@ Job* Hub::adopt(const AttemptKey& key, const std::string& ticket, const NodeId& 
   job.state = JobState::kDispatched;
   job.created = claims->accepted;
   fail_point(FailPoint::kControllerAdopted);
-  return &jobs_.add(std::move(job));
+  Job& added = jobs_.add(std::move(job));
+  // The row of its submit went with the controller that did not write the job either.
+  const store::AuditEntry audit{"node/" + node.text + " " + added.node_name, "job.adopt",
+                                "job/" + key.job.text,
+                                "of " + added.owner_name + ", known by its ticket after a restart"};
+  post(
+      [row = job_row(added), audit](store::Database& db) {
+        store::put_job(db, row);
+        store::append_audit(db, wall_now(), audit);
+      },
+      {}, store::Urgency::kBehind);
+  return &added;
 }
 
 void Hub::dispatch(Job& job) {
