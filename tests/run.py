@@ -21,7 +21,7 @@ import xml.etree.ElementTree as xml
 
 HERE = pathlib.Path(__file__).resolve().parent
 BINARY_TIMEOUT_S = 600  # a doctest binary; under sanitizers a property test may take minutes
-E2E_TIMEOUT_S = 900     # one file of end-to-end tests
+E2E_TIMEOUT_S = 900     # one file of end-to-end tests, unless --timeout says otherwise
 FUZZ_MAX_LEN = 4096     # frames, tokens and targets are small; longer inputs only slow the search
 
 
@@ -105,9 +105,9 @@ def run_tidy():
     return Outcome("tidy_test", passed, failed, report=output, seconds=seconds)
 
 
-def run_pytest(path, build, mark):
+def run_pytest(path, build, mark, timeout):
     """One file of end-to-end tests in a process of its own, so that a hang costs one file."""
-    name = f"e2e/{path.stem}"
+    name = f"{path.parent.name}/{path.stem}"
     results = build / "e2e" / f"{path.stem}.xml"
     results.parent.mkdir(exist_ok=True)
     results.unlink(missing_ok=True)
@@ -116,13 +116,13 @@ def run_pytest(path, build, mark):
     python = python_with("pytest", "pexpect", "msgpack")
     command = [python, "-m", "pytest", "-q", "-rsfE", "-p", "no:cacheprovider",
                f"--junitxml={results}", str(path)]
-    status, output, seconds = run(command, E2E_TIMEOUT_S, cwd=HERE.parent, env=env)
+    status, output, seconds = run(command, timeout, cwd=HERE.parent, env=env)
     if status == 1 and "CI" in os.environ:
         # Two cores run everything at once there. What fails twice is broken; what fails once is said.
         first = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE) or [path.stem]
         print(f"again: {name}, for {', '.join(first)}", flush=True)
         print(output[-6000:], flush=True)
-        status, output, seconds = run(command, E2E_TIMEOUT_S, cwd=HERE.parent, env=env)
+        status, output, seconds = run(command, timeout, cwd=HERE.parent, env=env)
     outcome = Outcome(name, report=output, seconds=seconds)
     if status in (0, 1) and results.exists():
         count_junit(results, outcome)
@@ -218,7 +218,7 @@ def in_parallel(function, items, jobs):
     return outcomes
 
 
-def run_everything(build, fuzz_seconds, wanted):
+def run_everything(build, fuzz_seconds, wanted, timeout=E2E_TIMEOUT_S):
     jobs = int(os.environ.get("REXEC_TEST_JOBS", os.cpu_count() or 1))
     outcomes = []
 
@@ -232,10 +232,12 @@ def run_everything(build, fuzz_seconds, wanted):
     missing = [o for o in missing_binaries(build) if wanted.search(o.name)]
     if wanted.search("tidy_test"):
         missing.append(run_tidy())
-    e2e = select((HERE / "e2e").glob("test_*.py"))
+    # The longest first, so that the end of the run is not one file alone.
+    e2e = [path for folder in ("crash", "chaos", "e2e")
+           for path in select((HERE / folder).glob("test_*.py"))]
     if e2e:
         mark = uuid.uuid4().hex
-        outcomes += in_parallel(lambda path: run_pytest(path, build, mark), e2e, jobs)
+        outcomes += in_parallel(lambda path: run_pytest(path, build, mark, timeout), e2e, jobs)
         missing.append(check_nothing_left(mark))
     if fuzz_seconds > 0:
         sources = select((HERE / "fuzz").glob("*.cpp"))
@@ -254,13 +256,16 @@ def main():
     parser.add_argument("--build", required=True, type=pathlib.Path, help="the build directory")
     parser.add_argument("--fuzz-seconds", type=int, default=0, help="for each fuzz target")
     parser.add_argument("--only", default="", help="a pattern for the names of programs to run")
+    parser.add_argument("--timeout", type=int, default=E2E_TIMEOUT_S,
+                        help="seconds for one file of end-to-end tests")
     options = parser.parse_args()
     # A caller that put us in the background has these ignored, and a job would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
     build = options.build.resolve()
-    outcomes = run_everything(build, options.fuzz_seconds, re.compile(options.only))
+    outcomes = run_everything(build, options.fuzz_seconds, re.compile(options.only),
+                              options.timeout)
 
     passed = sum(o.passed for o in outcomes)
     failed = sum(o.failed for o in outcomes)

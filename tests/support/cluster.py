@@ -19,12 +19,12 @@ MARK = "REXEC_TEST_CLUSTER"
 
 
 class Cluster:
-    def __init__(self, nodes=1, start=True):
+    def __init__(self, nodes=1, start=True, env=None):
         self.mark = uuid.uuid4().hex
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="rexec-e2e-"))
         self.logs = self.root / "logs"
         self.logs.mkdir()
-        self.cli = Cli(self.root / "admin", {MARK: self.mark})
+        self.cli = Cli(self.root / "admin", {MARK: self.mark, **(env or {})})
         self.nodes, self.proxies, self.names = {}, [], 0
         self.controller = None
         self.clients = []
