@@ -51,6 +51,8 @@ class Done:
 
 
 class Cli:
+    binary = BINARY  # of one account; a test of an upgrade changes it
+
     def __init__(self, home, extra=None):
         self.home = pathlib.Path(home)
         self.config_home = self.home / "config"
@@ -80,7 +82,7 @@ class Cli:
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
         options.setdefault("env", self.env)
-        return subprocess.Popen([str(BINARY), *argv], **options)
+        return subprocess.Popen([str(self.binary), *argv], **options)
 
     def __call__(self, *argv, input=None, timeout=COMMAND_TIMEOUT_S, **options):
         if input is not None:

@@ -30,6 +30,7 @@ def _read_ready(process, fd, log):
 
 class Daemon:
     """Started and restarted with the same arguments; its log grows in one file."""
+    binary = BINARY
 
     def __init__(self, argv, env, log):
         self.argv, self.env, self.log = argv, env, pathlib.Path(log)
@@ -45,7 +46,7 @@ class Daemon:
         self._ready_fd, write_end = os.pipe()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [str(BINARY), *self.argv, "--ready-fd", str(write_end)], env=self.env,
+                [str(self.binary), *self.argv, "--ready-fd", str(write_end)], env=self.env,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[write_end],
                 start_new_session=True)
         os.close(write_end)

@@ -10,8 +10,6 @@ import sys
 
 import pexpect
 
-from support.cli import BINARY
-
 GUARD = pathlib.Path(__file__).with_name("guard.py")
 PATIENCE_S = 20
 
@@ -35,7 +33,7 @@ class Terminal(pexpect.spawn):
     def __init__(self, cli, verb, *argv, size=(24, 80), status=True, env=None):
         self.status_file = cli.home / f"status-{id(self)}"
         words = [verb, *(["--status-file", str(self.status_file)] if status else []), *argv]
-        super().__init__(sys.executable, [str(GUARD), str(BINARY), *words], dimensions=size,
+        super().__init__(sys.executable, [str(GUARD), str(cli.binary), *words], dimensions=size,
                          env={**cli.env, **(env or {})}, timeout=PATIENCE_S, echo=False)
         self.delaybeforesend = None
         self.delayafterclose = self.delayafterterminate = 0
