@@ -23,16 +23,18 @@ ARROWS = {
     "src/os": PURE,
     "src/wire": PURE,
     "src/select": PURE,
+    "src/schedule": PURE,
     "src/pki": PURE,
     "src/store": {"pki", "base"},
     "src/net": {"wire", "pki", "os", "base"},
     "src/job": {"wire", "os", "base"},
-    "src/agent": {"net", "job", "pki", "wire", "os", "base"},
-    "src/controller": {"net", "store", "select", "pki", "wire", "job/spec", "job/record", "os",
+    "src/agent": {"net", "job", "schedule", "pki", "wire", "os", "base"},
+    "src/controller": {"net", "store", "select", "schedule", "pki", "wire", "job/spec",
+                       "job/record", "os",
                        "base"},
     "src/client": {"net", "pki", "select", "wire", "job/spec", "os", "base"},
-    "cli": {"agent", "controller", "client", "net", "job", "store", "select", "pki", "wire", "os",
-            "base"},
+    "cli": {"agent", "controller", "client", "net", "job", "store", "select", "schedule", "pki",
+            "wire", "os", "base"},
 }
 # Folders that run jobs as root or decide: they stay small and without these libraries.
 NETWORK_INCLUDE = re.compile(r"<(asio[/.]|asio>|openssl/ssl\.h)")

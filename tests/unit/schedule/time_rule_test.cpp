@@ -1,0 +1,105 @@
+// Rules in zones: gaps, folds, every, at.
+#include "src/schedule/time_rule.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace rexec;
+using namespace rexec::schedule;
+using namespace std::chrono;
+
+static WallTime utc(int y, unsigned mo, unsigned d, int h = 0, int mi = 0, int s = 0) {
+  return sys_days(year{y} / month{mo} / day{d}) + hours{h} + minutes{mi} + seconds{s};
+}
+
+static TimeRule rule(RuleKind kind, const char* text, const char* zone, WallTime anchor = {}) {
+  ZoneFiles files;
+  auto made = TimeRule::make({kind, text, zone, anchor}, files);
+  REQUIRE(made);
+  return *made;
+}
+
+TEST_CASE("rule: a time inside the gap fires once, at its end") {
+  // Rome, 2026-03-29: 02:00 becomes 03:00 at 01:00 UTC.
+  const auto nightly = rule(RuleKind::kCron, "30 2 * * *", "Europe/Rome");
+  CHECK(nightly.next(utc(2026, 3, 28, 12)) == utc(2026, 3, 29, 1));
+  CHECK(nightly.next(utc(2026, 3, 29, 1)) == utc(2026, 3, 30, 0, 30));
+  CHECK(nightly.shown(utc(2026, 3, 29, 1)) == "2026-03-29 03:00:00 +0200");
+}
+
+TEST_CASE("rule: several times inside the gap, and one at its end, are one firing") {
+  const auto often = rule(RuleKind::kCron, "*/20 * * * *", "Europe/Rome");
+  CHECK(often.next(utc(2026, 3, 29, 0, 40)) == utc(2026, 3, 29, 1));
+  CHECK(often.next(utc(2026, 3, 29, 1)) == utc(2026, 3, 29, 1, 20));
+}
+
+TEST_CASE("rule: a time that comes twice fires the first time only") {
+  // Rome, 2026-10-25: 03:00 becomes 02:00 at 01:00 UTC.
+  const auto nightly = rule(RuleKind::kCron, "30 2 * * *", "Europe/Rome");
+  CHECK(nightly.next(utc(2026, 10, 24, 12)) == utc(2026, 10, 25, 0, 30));
+  CHECK(nightly.next(utc(2026, 10, 25, 0, 30)) == utc(2026, 10, 26, 1, 30));
+  const auto often = rule(RuleKind::kCron, "*/20 * * * *", "Europe/Rome");
+  CHECK(often.next(utc(2026, 10, 25, 0, 40)) == utc(2026, 10, 25, 2));
+  CHECK(often.next(utc(2026, 10, 25, 1, 30)) == utc(2026, 10, 25, 2));
+}
+
+TEST_CASE("rule: Lord Howe's gap and fold are half an hour") {
+  // 2026-10-04: 02:00 becomes 02:30 at 15:30 UTC the day before; 2026-04-05: 02:00 becomes 01:30.
+  const auto nightly = rule(RuleKind::kCron, "15 2 * * *", "Australia/Lord_Howe");
+  CHECK(nightly.next(utc(2026, 10, 3, 0)) == utc(2026, 10, 3, 15, 30));
+  const auto folded = rule(RuleKind::kCron, "45 1 * * *", "Australia/Lord_Howe");
+  CHECK(folded.next(utc(2026, 4, 4, 0)) == utc(2026, 4, 4, 14, 45));
+  CHECK(folded.next(utc(2026, 4, 4, 14, 45)) == utc(2026, 4, 5, 15, 15));
+}
+
+TEST_CASE("rule: a day that a zone skipped fires at its end") {
+  // Samoa had no 2011-12-30.
+  const auto daily = rule(RuleKind::kCron, "0 12 30 12 *", "Pacific/Apia");
+  CHECK(daily.next(utc(2011, 12, 1)) == utc(2011, 12, 30, 10));
+  CHECK(daily.shown(utc(2011, 12, 30, 10)) == "2011-12-31 00:00:00 +1400");
+}
+
+TEST_CASE("rule: every counts from the anchor in whole periods, whatever the clocks show") {
+  const WallTime anchor = utc(2026, 3, 29, 0, 55, 7) + 123ms;
+  const auto every = rule(RuleKind::kEvery, "10m", "Europe/Rome", anchor);
+  CHECK(every.next(utc(2020, 1, 1)) == utc(2026, 3, 29, 1, 5, 7));
+  CHECK(every.next(utc(2026, 3, 29, 1, 5, 6)) == utc(2026, 3, 29, 1, 5, 7));
+  CHECK(every.next(utc(2026, 3, 29, 1, 5, 7)) == utc(2026, 3, 29, 1, 15, 7));
+}
+
+TEST_CASE("rule: at fires once; in the gap at its end, in the fold the first time, with Z in UTC") {
+  CHECK(rule(RuleKind::kAt, "2027-01-01T03:00", "Europe/Rome").next(utc(2026, 1, 1)) ==
+        utc(2027, 1, 1, 2));
+  const auto gap = rule(RuleKind::kAt, "2026-03-29 02:30", "Europe/Rome");
+  CHECK(gap.next(utc(2026, 1, 1)) == utc(2026, 3, 29, 1));
+  CHECK(gap.next(utc(2026, 3, 29, 1)) == std::nullopt);
+  CHECK(rule(RuleKind::kAt, "2026-10-25T02:30", "Europe/Rome").next(utc(2026, 1, 1)) ==
+        utc(2026, 10, 25, 0, 30));
+  CHECK(rule(RuleKind::kAt, "2026-10-25T02:30:59Z", "Europe/Rome").next(utc(2026, 1, 1)) ==
+        utc(2026, 10, 25, 2, 30, 59));
+}
+
+TEST_CASE("rule: text that is no rule is refused") {
+  ZoneFiles files;
+  const struct {
+    RuleKind kind;
+    const char* text;
+  } rows[] = {{RuleKind::kAt, ""},
+              {RuleKind::kAt, "2027-02-29T03:00"},
+              {RuleKind::kAt, "2027-01-01"},
+              {RuleKind::kAt, "2027-01-01T24:00"},
+              {RuleKind::kAt, "1969-01-01T00:00"},
+              {RuleKind::kAt, "2027-01-01T03:00+02:00"},
+              {RuleKind::kAt, "2027_01-01T03:00"},
+              {RuleKind::kEvery, "0"},
+              {RuleKind::kEvery, "500ms"},
+              {RuleKind::kEvery, "1.5s"},
+              {RuleKind::kEvery, "ten"},
+              {RuleKind::kCron, "x"}};
+  for (const auto& row : rows) {
+    CAPTURE(row.text);
+    const auto made = TimeRule::make({row.kind, row.text, "UTC", {}}, files);
+    REQUIRE_FALSE(made);
+    CHECK(made.error().code == Code::kUsage);
+  }
+  CHECK_FALSE(TimeRule::make({RuleKind::kCron, "* * * * *", "Mars/Base", {}}, files));
+}
