@@ -1,4 +1,6 @@
 // `rexec ps` and `rexec job ls|show|rm`: jobs, newest first.
+#include <algorithm>
+
 #include "cli/cache.hpp"
 #include "cli/call.hpp"
 #include "cli/errors.hpp"
@@ -19,14 +21,40 @@ std::string exit_cell(const wire::Map& job) {
   return record.contains("code") ? cell(record, "code") : "-";
 }
 
+constexpr std::uint64_t kPage = 200;  // what the controller gives at once
+constexpr std::uint64_t kMostListed = 1'000'000;
+
+wire::Map read_filter(const Args& args) {
+  wire::Map request{{"all", args.has("all") || args.has("state")}};
+  for (const char* key : {"node", "state", "owner"})
+    if (args.has(key)) request[key] = args.value(key);
+  return request;
+}
+
+// Page after page until `limit`, or the end.
+Result<std::vector<wire::Map>> list_jobs(const Globals& globals, wire::Map request,
+                                         std::uint64_t limit) {
+  std::vector<wire::Map> jobs;
+  while (jobs.size() < limit) {
+    request["limit"] = std::min(limit - jobs.size(), kPage);
+    const Result<wire::Map> page = call(globals, "job.ls", request);
+    if (!page) return std::unexpected(page.error());
+    for (const wire::Map& job : wire::child_or_empty(*page, "jobs")) jobs.push_back(job);
+    const std::string more = wire::text_or(*page, "more");
+    if (more.empty()) break;
+    request["after"] = more;
+  }
+  return jobs;
+}
+
 int run_ls(const Invocation& invocation) {
   const Args& args = invocation.args;
-  const Result<std::uint64_t> limit = args.number("limit", 50, 200, 1);
+  const Result<std::uint64_t> limit = args.number("limit", 50, kMostListed, 1);
   if (!limit) return fail_with(invocation.globals, limit.error());
-  wire::Map request{{"limit", *limit}, {"all", args.has("all")}};
-  if (args.has("node")) request["node"] = args.value("node");
-  const Result<wire::Map> answer = call(invocation.globals, "job.ls", std::move(request));
-  if (!answer) return fail_with(invocation.globals, answer.error());
+  wire::Map request = read_filter(args);
+  const bool with_ended = wire::bool_or(request, "all", false);
+  const auto jobs = list_jobs(invocation.globals, std::move(request), *limit);
+  if (!jobs) return fail_with(invocation.globals, jobs.error());
   Listing listing;
   listing.headings = {{"JOB"},
                       {"NODE"},
@@ -36,8 +64,8 @@ int run_ls(const Invocation& invocation) {
                       {"CREATED"},
                       {"TOOK", Column::kWide},
                       {"COMMAND"}};
-  listing.nothing = args.has("all") ? "no jobs" : "no jobs are running; ended ones: rexec ps -a";
-  for (const wire::Map& job : wire::child_or_empty(*answer, "jobs")) {
+  listing.nothing = with_ended ? "no jobs" : "no jobs are running; ended ones: rexec ps -a";
+  for (const wire::Map& job : *jobs) {
     listing.add({cell(job, "job"), cell(job, "node"), cell(job, "state"), exit_cell(job),
                  cell(job, "owner"), cell(job, "created"), elapsed(job), cell(job, "command")},
                 wire::text_or(job, "job"), job);
@@ -63,8 +91,14 @@ int run_rm(const Invocation& invocation) {
 
 constexpr Flag kLsFlags[] = {
     {'a', "all", {}, "ended jobs too"},
-    {'n', "limit", "N", "the newest N, 1 to 200 (default 50)"},
+    {'n', "limit", "N", "the newest N, 1 to 1000000 (default 50)"},
     {.name = "node", .value = "NODE", .help = "only on that node", .choices = "@node"},
+    {.name = "state",
+     .value = "STATE",
+     .help = "only in that state, ended or not",
+     .choices = "accepted|dispatched|running|exited|signaled|timeout|stopped|lost|unreachable|"
+                "denied|not_started"},
+    {.name = "owner", .value = "USER", .help = "only of that user"},
 };
 constinit const Verb kLs{.name = "ls",
                          .summary = "jobs, newest first",

@@ -90,8 +90,10 @@ Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions
   into.not_found = interpreter_hint(spec->script.value_or(""));
   into.on_disconnect = disconnect_rule(args, manner);
   into.plan.mode = manner == Manner::kDetached ? "detached" : "attached";
-  if (args.has("idempotency-key"))
+  if (args.has("idempotency-key")) {
     into.plan.request = request_of_key(args.value("idempotency-key"));
+    into.plan.key = client::RequestKey::kChosen;
+  }
   if (::isatty(STDOUT_FILENO) == 1) into.plan.pace = client::Pace::kReader;
   if (spec->forward_stdin) into.plan.stdin_fd = STDIN_FILENO;
   if (spec->tty && ::isatty(STDIN_FILENO) != 1) into.plan.stdin_end = client::StdinEnd::kKeys;

@@ -32,10 +32,14 @@ enum class Pace { kSpool, kReader };
 // editor on yet would lose it, and every reader wants its own.
 enum class StdinEnd { kOnce, kKeys };
 
+// One that somebody chose is found again for a week, however soon the controller forgets jobs.
+enum class RequestKey { kRandom, kChosen };
+
 struct RunPlan {
   std::string targets;  // a submit, unless `jobs` names what is there already
   std::string spec;     // encoded job::JobSpec
   std::string request;  // 32 hex characters; empty: random
+  RequestKey key = RequestKey::kRandom;
   std::string mode = "attached";
   std::vector<JobInfo> jobs;
   Follow follow = Follow::kUntilEnd;

@@ -25,6 +25,7 @@ void Run::Impl::Submit::begin() {
                                 {"mode", plan.mode},
                                 {"spec_size", plan.spec.size()},
                                 {"stdin", plan.stdin_fd >= 0},
+                                {"keyed", plan.key == RequestKey::kChosen},
                                 {"pace", plan.pace == Pace::kReader},
                                 {"window", together(plan)},
                                 {"resume", owner_.resubmit_}},

@@ -114,7 +114,7 @@ void AgentSession::answer(wire::RequestId id, const std::string& verb, const wir
   if (verb != "job.report")
     return driver_->session().respond(id, fail(Code::kProtocol, "unknown verb"));
   fail_point(FailPoint::kControllerReportReceived);
-  const bool known = apply(args, [self = shared_from_this(), id](const Result<void>& saved) {
+  const auto answered = [self = shared_from_this(), id](const Result<void>& saved) {
     fail_point(FailPoint::kControllerEndCommitted);
     if (saved)
       self->driver_->session().respond(id, wire::Map::object());
@@ -122,10 +122,13 @@ void AgentSession::answer(wire::RequestId id, const std::string& verb, const wir
       self->driver_->session().respond(id, std::unexpected(saved.error()));
     fail_point(FailPoint::kControllerReportAnswered);
     self->driver_->flush_soon();
+  };
+  hub_.recall({{wire::text_or(args, "job")}}, [this, answered, args](const Result<void>& recalled) {
+    if (!open_) return;
+    if (!recalled) return answered(recalled);
+    if (!apply(args, answered))
+      answered(fail(Code::kUnknownJob, "no such job here, and its ticket is not ours"));
   });
-  if (!known)
-    driver_->session().respond(
-        id, fail(Code::kUnknownJob, "no such job here, and its ticket is not ours"));
 }
 
 Job* AgentSession::reported(const wire::Map& entry) {
@@ -161,22 +164,33 @@ bool AgentSession::apply(const wire::Map& entry, std::move_only_function<void(Re
 void AgentSession::reconcile(wire::RequestId id, const wire::Map& args) {
   fail_point(FailPoint::kControllerReconcileReceived);
   const wire::Map& jobs = wire::child_or_empty(args, "jobs");
-  const bool last = wire::bool_or(args, "last", true);
-  // The page is acknowledged when the last of its records is committed: the store keeps the order
-  // of what it is given.
-  for (const wire::Map& entry : jobs) {
-    if (!entry.is_object()) continue;
-    named_.insert({wire::text_or(entry, "job")});
-    apply(entry, {});
-  }
+  std::vector<JobId> ids;
+  for (const wire::Map& entry : jobs)
+    if (entry.is_object()) ids.push_back({wire::text_or(entry, "job")});
+  named_.insert(ids.begin(), ids.end());
+  const Page page = wire::bool_or(args, "last", true) ? Page::kLast : Page::kMore;
+  hub_.recall(std::move(ids),
+              [self = shared_from_this(), id, jobs, page](const Result<void>& recalled) {
+                if (!self->open_) return;
+                if (!recalled)
+                  return self->driver_->session().respond(id, std::unexpected(recalled.error()));
+                self->reconcile_known(id, jobs, page);
+              });
+}
+
+// The page is acknowledged when the last of its records is committed: the store keeps the order of
+// what it is given.
+void AgentSession::reconcile_known(wire::RequestId id, const wire::Map& jobs, Page page) {
+  for (const wire::Map& entry : jobs)
+    if (entry.is_object()) apply(entry, {});
   hub_.post([](store::Database&) {},
-            [self = shared_from_this(), id, last](const Result<void>& saved) {
+            [self = shared_from_this(), id, page](const Result<void>& saved) {
               if (!self->open_) return;
               fail_point(FailPoint::kControllerReconcileCommitted);
               if (!saved)
                 return self->driver_->session().respond(id, std::unexpected(saved.error()));
               self->driver_->session().respond(id, wire::Map::object());
-              if (last) self->settle();
+              if (page == Page::kLast) self->settle();
               self->driver_->flush_soon();
             });
 }

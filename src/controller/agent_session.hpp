@@ -9,6 +9,7 @@
 
 #include "src/controller/hub.hpp"
 #include "src/controller/router.hpp"
+#include "src/net/tls.hpp"
 
 namespace rexec::controller {
 
@@ -46,7 +47,9 @@ class AgentSession final : public net::SessionHandler,
                std::string source);
   void hello(const wire::Map& map);
   void answer(wire::RequestId id, const std::string& verb, const wire::Map& args);
+  enum class Page { kMore, kLast };
   void reconcile(wire::RequestId id, const wire::Map& args);
+  void reconcile_known(wire::RequestId id, const wire::Map& jobs, Page page);
   void settle();
   // The job a report is about, adopted if need be. nullptr: not ours.
   Job* reported(const wire::Map& entry);

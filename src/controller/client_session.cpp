@@ -117,6 +117,7 @@ void ClientSession::open_submit(wire::StreamId stream, const wire::Map& args) {
                    *targets,       {},    wire::text_or(args, "mode") == "detached"};
   upload.submit.spec.reserve(*size);
   upload.size = *size;
+  upload.submit.is_keyed = wire::bool_or(args, "keyed", false);
   upload.resume = wire::bool_or(args, "resume", false);
   upload.pace = wire::bool_or(args, "pace", false);
   upload.window = wire::u64_or(args, "window", ~std::uint64_t{0});
@@ -186,7 +187,7 @@ void ClientSession::accepted(wire::StreamId stream, const Upload& upload,
   driver_->flush_soon();
   if (!result) return session.reset(stream, result.error());
   wire::Map jobs = wire::Map::array();
-  for (const Job* job : result->jobs) {
+  for (const auto& job : result->jobs) {
     wire::Map entry{{"job", job->key.job.text},
                     {"attempt", job->key.attempt},
                     {"node", job->node_name},
@@ -204,7 +205,7 @@ void ClientSession::accepted(wire::StreamId stream, const Upload& upload,
   fail_point(FailPoint::kControllerAcceptedSent);
   if (upload.submit.is_detached || upload.resume) return;
   const std::uint64_t window = wire::share_of_window(upload.window, result->jobs.size());
-  for (const Job* job : result->jobs) {
+  for (const auto& job : result->jobs) {
     Node* node = hub_.registry().find(job->node);
     if (node == nullptr || node->link == nullptr) continue;
     const wire::StreamId to_client = session.open(
@@ -233,47 +234,61 @@ bool ClientSession::attach_lost(wire::StreamId stream, const Job& job) {
 }
 
 void ClientSession::open_attach(wire::StreamId stream, const wire::Map& args) {
-  const std::string id = wire::text_or(args, "job");
-  auto job = policy_.see(identity_.id, id);
-  JobId key;
-  NodeId node;
-  if (job) {
-    if (attach_lost(stream, **job)) return;
-    key = (*job)->key.job;
-    node = (*job)->node;
-  } else {
-    // After a restart the node may know it and we not yet: its ticket says whose it is and where.
-    auto claims = hub_.tickets().open(wire::text_or(args, "ticket"));
-    if (!claims || claims->owner.text != identity_.id || claims->attempt.job.text != id)
-      return driver_->session().reset(stream, job.error());
-    key = claims->attempt.job;
-    node = claims->node;
-  }
   parked_.try_emplace(stream);
-  hub_.when_online(node, [weak = weak_from_this(), stream, args, key] {
+  hub_.find_job(identity_.id, wire::text_or(args, "job"),
+                [weak = weak_from_this(), stream, args](const Result<std::shared_ptr<Job>>& job) {
+                  const auto self = weak.lock();
+                  if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
+                  self->attach_to(stream, args, job);
+                  self->driver_->flush_soon();
+                });
+}
+
+void ClientSession::attach_to(wire::StreamId stream, const wire::Map& args,
+                              const Result<std::shared_ptr<Job>>& job) {
+  if (job) {
+    if (!attach_lost(stream, **job))
+      return attach_when_online(stream, args, (*job)->key.job, (*job)->node);
+    parked_.erase(stream);
+    return;
+  }
+  // After a restart the node may know it and we not yet: its ticket says whose it is and where.
+  auto claims = hub_.tickets().open(wire::text_or(args, "ticket"));
+  if (claims && claims->owner.text == identity_.id &&
+      claims->attempt.job.text == wire::text_or(args, "job"))
+    return attach_when_online(stream, args, claims->attempt.job, claims->node);
+  parked_.erase(stream);
+  driver_->session().reset(stream, job.error());
+}
+
+void ClientSession::attach_when_online(wire::StreamId stream, const wire::Map& args,
+                                       const JobId& job, const NodeId& node) {
+  const auto found = [weak = weak_from_this(), stream,
+                      args](const Result<std::shared_ptr<Job>>& job) {
     const auto self = weak.lock();
     if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
     auto parked = self->parked_.extract(stream);
-    self->attach_now(stream, args, key);
+    if (job)
+      self->attach_now(stream, args, **job);
+    else
+      self->driver_->session().reset(
+          stream, {Code::kUnknownJob, "neither the controller nor the node knows this job", {}});
+    self->driver_->flush_soon();
     if (parked.empty()) return;
     for (auto& signal : parked.mapped()) self->router_.forward(signal);
+  };
+  hub_.when_online(node, [this, weak = weak_from_this(), job, found] {
+    if (const auto self = weak.lock()) hub_.find_job(identity_.id, job.text, found);
   });
 }
 
-void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args, const JobId& id) {
-  wire::Session& session = driver_->session();
-  driver_->flush_soon();
-  const Job* job = hub_.jobs().find(id);
-  if (job == nullptr)
-    return session.reset(
-        stream,
-        {Code::kUnknownJob, "neither the controller nor the node knows job " + id.text, {}});
-  if (attach_lost(stream, *job)) return;
-  Node* node = hub_.registry().find(job->node);
+void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args, const Job& job) {
+  if (attach_lost(stream, job)) return;
+  Node* node = hub_.registry().find(job.node);
   if (node == nullptr || node->link == nullptr)
-    return session.reset(stream,
-                         {Code::kNodeOffline, "node \"" + job->node_name + "\" is offline", {}});
-  node->link->attach(*job,
+    return driver_->session().reset(
+        stream, {Code::kNodeOffline, "node \"" + job.node_name + "\" is offline", {}});
+  node->link->attach(job,
                      {{"out", wire::u64_or(args, "out", 0)},
                       {"err", wire::u64_or(args, "err", 0)},
                       {"stdin", wire::bool_or(args, "stdin", false)},

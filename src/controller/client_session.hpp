@@ -8,8 +8,10 @@
 #include <unordered_map>
 
 #include "src/controller/fanout.hpp"
+#include "src/controller/job_listing.hpp"
 #include "src/controller/policy.hpp"
 #include "src/controller/router.hpp"
+#include "src/net/tls.hpp"
 
 namespace rexec::controller {
 
@@ -39,8 +41,12 @@ class ClientSession final : public net::SessionHandler,
   void opened(wire::StreamId stream, const std::string& kind, const wire::Map& args);
   void open_submit(wire::StreamId stream, const wire::Map& args);
   void open_attach(wire::StreamId stream, const wire::Map& args);
+  void attach_to(wire::StreamId stream, const wire::Map& args,
+                 const Result<std::shared_ptr<Job>>& job);
+  void attach_when_online(wire::StreamId stream, const wire::Map& args, const JobId& job,
+                          const NodeId& node);
   bool attach_lost(wire::StreamId stream, const Job& job);
-  void attach_now(wire::StreamId stream, const wire::Map& args, const JobId& job);
+  void attach_now(wire::StreamId stream, const wire::Map& args, const Job& job);
   void spec_data(wire::StreamId stream, ByteSpan bytes);
   void submit_complete(wire::StreamId stream);
   void submit(wire::StreamId stream, const Upload& upload);
@@ -49,7 +55,7 @@ class ClientSession final : public net::SessionHandler,
   void answer(wire::RequestId id, const std::string& verb, const wire::Map& args);
   void closed();
 
-  // client_verbs.cpp, by subject
+  // client_verbs.cpp and job_verbs.cpp, by subject
   using Verb = void (ClientSession::*)(const wire::Map& args, const Respond& respond);
   static Verb find_verb(const std::string& name);
   void whoami(const wire::Map& args, const Respond& respond);
@@ -69,6 +75,10 @@ class ClientSession final : public net::SessionHandler,
   void job_wait(const wire::Map& args, const Respond& respond);
   void job_stop(const wire::Map& args, const Respond& respond);
   void job_rm(const wire::Map& args, const Respond& respond);
+  // job_verbs.cpp
+  Result<JobQuery> read_query(const wire::Map& args) const;
+  void stop(const std::shared_ptr<Job>& job, std::uint64_t grace_ms, const Respond& respond);
+  void remove(const Job& job, const Respond& respond);
   std::string actor() const;
 
   Hub& hub_;

@@ -1,8 +1,8 @@
-// The requests a person's session may make, one function each. Reads answer from memory; changes
+// The requests a person's session may make, one function each; those about jobs are job_verbs.cpp.
+// Reads answer from memory; changes
 // answer after their commit, which carries the audit row.
 #include <algorithm>
 
-#include "src/base/fail_point.hpp"
 #include "src/base/version.hpp"
 #include "src/controller/agent_session.hpp"
 #include "src/controller/client_session.hpp"
@@ -76,7 +76,7 @@ void ClientSession::status(const wire::Map&, const Respond& respond) {
                     {"uptime_s", uptime},
                     {"sessions", hub_.session_count()},
                     {"nodes", {{"total", nodes.size()}, {"online", online}}},
-                    {"jobs", {{"total", hub_.jobs().size()}, {"running", hub_.jobs().running()}}},
+                    {"jobs", {{"total", hub_.job_count()}, {"running", hub_.jobs().running()}}},
                     {"disk_low", hub_.store().disk_low()}});
 }
 
@@ -274,101 +274,6 @@ void ClientSession::user_revoke(const wire::Map& args, const Respond& respond) {
         if (!saved) return respond(std::unexpected(saved.error()));
         hub_.forget_user(id.text);
         respond(wire::Map{{"revoked", name}});
-      });
-}
-
-// ---- jobs
-
-void ClientSession::job_ls(const wire::Map& args, const Respond& respond) {
-  const std::size_t limit = std::clamp<std::uint64_t>(wire::u64_or(args, "limit", 50), 1, 200);
-  const bool all = wire::bool_or(args, "all", false);
-  const std::string node = wire::text_or(args, "node");
-  const bool admin = hub_.is_admin(identity_.id);
-  // A node that was removed is still known by its jobs.
-  bool is_known = node.empty() || hub_.registry().find_by_name(node) != nullptr;
-  wire::Map list = wire::Map::array();
-  for (const Job* job : hub_.jobs().newest(hub_.jobs().size())) {
-    if (list.size() >= limit) break;
-    if (job->owner.text != identity_.id && !admin) continue;
-    if (!node.empty() && job->node_name != node) continue;
-    is_known = true;
-    if (all || !job->is_final()) list.push_back(job_to_map(*job));
-  }
-  if (!is_known) return respond(unknown_node(hub_, node));
-  respond(wire::Map{{"jobs", std::move(list)}});
-}
-
-void ClientSession::job_show(const wire::Map& args, const Respond& respond) {
-  auto job =
-      policy_.see(identity_.id, wire::text_or(args, args.contains("prefix") ? "prefix" : "job"));
-  if (!job) return respond(std::unexpected(job.error()));
-  wire::Map map = job_to_map(**job);
-  map["ticket"] = (*job)->ticket;
-  respond(map);
-}
-
-void ClientSession::job_wait(const wire::Map& args, const Respond& respond) {
-  auto job = policy_.see(identity_.id, wire::text_or(args, "job"));
-  if (!job) return respond(std::unexpected(job.error()));
-  hub_.when_final(**job, [respond](const Job& ended) { respond(job_to_map(ended)); });
-}
-
-void ClientSession::job_stop(const wire::Map& args, const Respond& respond) {
-  auto found = policy_.see(identity_.id, wire::text_or(args, "job"));
-  if (!found) return respond(std::unexpected(found.error()));
-  Job& job = **found;
-  if (job.is_final()) return respond(job_to_map(job));
-  Node* node = hub_.registry().find(job.node);
-  if (node == nullptr || node->link == nullptr)
-    return respond(fail(Code::kNodeOffline,
-                        "node \"" + job.node_name + "\" is offline, the job cannot be reached",
-                        "wait for it: rexec node wait " + job.node_name));
-  const std::uint64_t grace =
-      std::min<std::uint64_t>(wire::u64_or(args, "grace_ms", 5000), 86'400'000);
-  node->link->request(
-      "job.stop", {{"job", job.key.job.text}, {"attempt", job.key.attempt}, {"grace_ms", grace}},
-      [this, self = shared_from_this(), id = job.key.job,
-       respond](const Result<wire::Map>& answer) {
-        Job* job = hub_.jobs().find(id);
-        // The node knows nothing of it and is told nothing more: it will never start.
-        if (!answer && answer.error().code == Code::kUnknownJob && job != nullptr &&
-            !job->is_final() && job->state != JobState::kRunning) {
-          if (Node* holder = hub_.registry().find(job->node); holder != nullptr && holder->link)
-            holder->link->withdraw(job->key);
-          hub_.finished(*job, record_without_run(*job, "stopped", 143, "stop"), {});
-          return respond(job_to_map(*job));
-        }
-        if (!answer) return respond(answer);
-        if (job == nullptr) return respond(fail(Code::kUnknownJob, "the job is gone"));
-        hub_.when_final(*job, [respond](const Job& ended) { respond(job_to_map(ended)); });
-      });
-  fail_point(FailPoint::kControllerStopSent);
-}
-
-void ClientSession::job_rm(const wire::Map& args, const Respond& respond) {
-  auto found = policy_.see(identity_.id, wire::text_or(args, "job"));
-  if (!found) return respond(std::unexpected(found.error()));
-  const Job& job = **found;
-  if (!job.is_final())
-    return respond(fail(Code::kConflict,
-                        "job " + job.key.job.text + " is still " + job.shown_state(),
-                        "end it first: rexec stop " + job.key.job.text));
-  const AttemptKey key = job.key;
-  const NodeId node_id = job.node;
-  hub_.post(
-      [key, who = actor()](store::Database& db) {
-        store::remove_job(db, key.job);
-        store::append_audit(db, wall_now(), {who, "job.rm", "job/" + key.job.text, ""});
-      },
-      [this, self = shared_from_this(), key, node_id, respond](const Result<void>& saved) {
-        if (!saved) return respond(std::unexpected(saved.error()));
-        fail_point(FailPoint::kControllerRemoveCommitted);
-        hub_.jobs().remove({key.job});
-        const Node* node = hub_.registry().find(node_id);
-        if (node != nullptr && node->link != nullptr)
-          node->link->request("job.remove", {{"job", key.job.text}, {"attempt", key.attempt}},
-                              [](const Result<wire::Map>&) {});
-        respond(wire::Map{{"removed", key.job.text}});
       });
 }
 

@@ -8,6 +8,8 @@
 #include <string>
 
 #include "src/controller/hub.hpp"
+#include "src/net/session_driver.hpp"
+#include "src/net/tls.hpp"
 #include "src/store/enrolment.hpp"
 
 namespace rexec::controller {

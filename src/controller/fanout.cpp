@@ -52,6 +52,7 @@ Job make_job(Hub& hub, const Plan& plan, const Node& node) {
   job.spec_hash = plan.spec_hash;
   job.command = plan.command;
   job.is_detached = plan.submit.is_detached;
+  job.is_keyed = plan.submit.is_keyed;
   job.created = wall_now();
   job.spec = plan.spec;
   job.ticket =
@@ -60,14 +61,18 @@ Job make_job(Hub& hub, const Plan& plan, const Node& node) {
 }
 
 // The job of this request on this node: a new one, or the one an earlier try made.
-Result<Job*> obtain(Hub& hub, const Plan& plan, const Node& node) {
+Result<std::shared_ptr<Job>> obtain(Hub& hub, const Plan& plan, const Node& node) {
   const JobId id = derive_job_id(plan.submit.owner, plan.submit.request, node.id);
-  Job* known = hub.jobs().find(id);
-  if (known == nullptr) return &hub.jobs().add(make_job(hub, plan, node));
+  const auto known = hub.jobs().share(id);
+  if (!known) {
+    hub.add_job(make_job(hub, plan, node));
+    return hub.jobs().share(id);
+  }
   if (known->spec_hash.empty()) {  // adopted from the node after a restart
     known->spec_hash = plan.spec_hash;
     known->command = plan.command;
     known->is_detached = plan.submit.is_detached;
+    known->is_keyed = plan.submit.is_keyed;
   }
   if (known->spec_hash != plan.spec_hash)
     return fail(Code::kConflict,
@@ -92,29 +97,41 @@ Result<void> check_same_nodes(Hub& hub, const Submit& submit, const std::vector<
   return {};
 }
 
-void store_then(Hub& hub, const Plan& plan, const std::vector<Job*>& jobs,
+// An attached job runs whether or not its spec is kept; a large one is not worth the writing.
+constexpr std::size_t kMostKeptAttached = 64 << 10;
+
+void store_then(Hub& hub, const Plan& plan, const std::vector<std::shared_ptr<Job>>& jobs,
                 std::move_only_function<void(Result<void>)> done) {
   std::vector<store::JobRow> rows;
-  for (const Job* job : jobs) rows.push_back(job_row(*job));
+  std::vector<JobId> ended;
+  for (const auto& job : jobs) {
+    rows.push_back(job_row(*job));
+    if (job->is_final()) ended.push_back(job->key.job);
+  }
   const store::AuditEntry audit{
       "user/" + plan.submit.owner.text + " " + plan.submit.owner_name, "job.submit",
       jobs.size() == 1 ? "job/" + jobs.front()->key.job.text : "run/" + plan.run.text,
       printable(plan.submit.targets.substr(0, 200)) + ": " + plan.command};
   const auto urgency = plan.submit.is_detached ? store::Urgency::kNow : store::Urgency::kBehind;
+  const bool keep = plan.submit.is_detached || plan.spec->size() <= kMostKeptAttached;
   hub.post(
       [rows = std::move(rows), spec = plan.spec, hash = plan.spec_hash, audit,
-       keep = plan.submit.is_detached](store::Database& db) {
+       keep](store::Database& db) {
         if (keep) store::put_spec(db, hash, *spec);
         for (const auto& row : rows) store::put_job(db, row);
         store::append_audit(db, wall_now(), audit);
       },
-      std::move(done), urgency);
+      [&hub, ended = std::move(ended), done = std::move(done)](Result<void> saved) mutable {
+        if (saved)
+          for (const JobId& id : ended) hub.jobs().retire(id);
+        if (done) done(std::move(saved));
+      },
+      urgency);
   fail_point(FailPoint::kControllerSubmitPosted);
 }
 
-}  // namespace
-
-void fan_out(Hub& hub, const Submit& submit, std::move_only_function<void(Result<Accepted>)> done) {
+// All jobs of the request are in memory.
+void fan_out_known(Hub& hub, const Submit& submit, Done done) {
   auto spec = job::decode_spec(as_bytes(submit.spec));
   if (!spec) return done(std::unexpected(spec.error()));
   auto nodes = hub.registry().select(submit.targets);
@@ -143,7 +160,7 @@ void fan_out(Hub& hub, const Submit& submit, std::move_only_function<void(Result
                             wall_now());
   }
   const auto start_all = [&hub](const Accepted& what) {
-    for (Job* job : what.jobs)
+    for (const auto& job : what.jobs)
       if (!job->is_final() && job->state != JobState::kRunning) hub.dispatch(*job);
   };
   if (!submit.is_detached) {
@@ -158,6 +175,19 @@ void fan_out(Hub& hub, const Submit& submit, std::move_only_function<void(Result
                start_all(accepted);
                done(std::move(accepted));
              });
+}
+
+}  // namespace
+
+void fan_out(Hub& hub, Submit submit, Done done) {
+  const UserId owner = submit.owner;
+  const std::string request = submit.request;
+  hub.recall_request(owner, request,
+                     [&hub, submit = std::move(submit),
+                      done = std::move(done)](const Result<void>& recalled) mutable {
+                       if (!recalled) return done(std::unexpected(recalled.error()));
+                       fan_out_known(hub, submit, std::move(done));
+                     });
 }
 
 }  // namespace rexec::controller

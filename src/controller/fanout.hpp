@@ -18,14 +18,17 @@ struct Submit {
   std::string targets;
   std::string spec;
   bool is_detached = false;
+  bool is_keyed = false;  // the request is a key that somebody chose
 };
 
 struct Accepted {
   RunId run;
-  std::vector<Job*> jobs;  // in the order of the nodes; an offline node's is final already
+  std::vector<std::shared_ptr<Job>> jobs;  // as the nodes; an offline node's is final already
 };
 
-// `done` is called at once for an attached submit, after the commit for a detached one.
-void fan_out(Hub& hub, const Submit& submit, std::move_only_function<void(Result<Accepted>)> done);
+// `done` is called at once for a new attached submit, after the commit for a detached one. A
+// request that was made before is looked up in the store first.
+using Done = std::move_only_function<void(Result<Accepted>)>;
+void fan_out(Hub& hub, Submit submit, Done done);
 
 }  // namespace rexec::controller

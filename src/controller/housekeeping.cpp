@@ -10,7 +10,9 @@ namespace {
 constexpr Millis kEvery = std::chrono::hours(1);
 constexpr Millis kAtLeast = std::chrono::seconds(1);
 // In one transaction: a long one would hold up the jobs of the moment.
-constexpr std::size_t kJobsAtOnce = 2000;
+constexpr std::size_t kJobsAtOnce = 500;
+// A script that comes back with its key within this time finds its job, however short keep_jobs is.
+constexpr Millis kKeepKeys = std::chrono::hours(7 * 24);
 
 }  // namespace
 
@@ -23,22 +25,22 @@ void Housekeeping::start() {
 
 void Housekeeping::sweep() {
   const WallTime now = wall_now();
-  hub_.ask<std::vector<JobId>>(
-      [now, before = now - keep_jobs_](store::Database& db) -> Result<std::vector<JobId>> {
+  const store::PruneJobs which{now - keep_jobs_, now - kKeepKeys, kJobsAtOnce};
+  hub_.ask<store::Pruned>(
+      [now, which](store::Database& db) -> Result<store::Pruned> {
         store::prune_tokens(db, now);
         store::prune_certificates(db, now);
-        auto jobs = store::prune_jobs(db, before, kJobsAtOnce);
-        store::prune_specs(db);
-        return jobs;
+        return store::prune_jobs(db, which);
       },
-      [this](Result<std::vector<JobId>> gone) {
+      [this](Result<store::Pruned> gone) {
         if (!gone) {
           log_warn("old records cannot be dropped", {{"why", gone.error().message}});
           return start();
         }
-        hub_.jobs().remove(*gone);
-        if (!gone->empty()) log_info("old jobs dropped", {{"count", std::to_string(gone->size())}});
-        gone->size() == kJobsAtOnce ? sweep() : start();
+        hub_.forget_jobs(*gone);
+        if (!gone->ids.empty())
+          log_info("old jobs dropped", {{"count", std::to_string(gone->ids.size())}});
+        gone->more ? sweep() : start();
       });
 }
 

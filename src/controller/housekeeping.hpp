@@ -1,6 +1,6 @@
-// What the controller forgets, and when: jobs that ended long ago, specs nobody will start any
-// more, tokens and certificates that are good for nothing. The audit log keeps all it was told.
-// Started by server.cpp; the rules of what may go are the store's (prune_*).
+// What the controller forgets, and when: jobs that ended long ago, with their specs, tokens and
+// certificates that are good for nothing. The audit log keeps all it was told. Started by
+// server.cpp; the rules of what may go are the store's (prune_*).
 #pragma once
 
 #include "src/controller/hub.hpp"

@@ -37,11 +37,16 @@ void Hub::load(store::Snapshot snapshot,
   }
   for (const auto& row : snapshot.certificates)
     if (row.revoked) revoked_serials_.insert(row.serial);
-  for (auto row = snapshot.jobs.rbegin(); row != snapshot.jobs.rend(); ++row) {
-    Job& job = jobs_.add(job_from_row(*row));
-    if (job.is_final() || job.state == JobState::kRunning || !job.is_detached) continue;
-    std::string spec = find_spec(job.spec_hash);
-    if (!spec.empty()) job.spec = std::make_shared<const std::string>(std::move(spec));
+  job_count_ = snapshot.request_keys.size();
+  requests_.reserve(job_count_);
+  for (const std::uint64_t key : snapshot.request_keys) requests_.insert(key);
+  std::unordered_map<std::string, std::shared_ptr<const std::string>> specs;  // one per fan-out
+  for (const auto& row : snapshot.unfinished) {
+    Job& job = jobs_.add(job_from_row(row));
+    if (job.state == JobState::kRunning || !job.is_detached) continue;
+    auto& spec = specs[job.spec_hash];
+    if (!spec) spec = std::make_shared<const std::string>(find_spec(job.spec_hash));
+    if (!spec->empty()) job.spec = spec;
   }
 }
 
@@ -108,12 +113,16 @@ void Hub::forget_user(const std::string& id) {
       {Code::kRevoked, "your certificate was revoked", "ask an administrator for a new token"});
 }
 
+void Hub::on_reactor(std::move_only_function<void()> action) {
+  asio::post(context_, std::move(action));
+}
+
 void Hub::post(store::Store::Operation operation, std::move_only_function<void(Result<void>)> done,
                store::Urgency urgency) {
   parts_.store.post(
       std::move(operation),
       [this, done = std::move(done)](Result<void> result) mutable {
-        asio::post(context_, [done = std::move(done), result = std::move(result)]() mutable {
+        on_reactor([done = std::move(done), result = std::move(result)]() mutable {
           if (done) done(std::move(result));
         });
       },
@@ -122,7 +131,12 @@ void Hub::post(store::Store::Operation operation, std::move_only_function<void(R
 
 void Hub::save(const Job& job, std::move_only_function<void(Result<void>)> done) {
   const auto urgency = job.is_detached ? store::Urgency::kNow : store::Urgency::kBehind;
-  post([row = job_row(job)](store::Database& db) { store::put_job(db, row); }, std::move(done),
+  post([row = job_row(job)](store::Database& db) { store::put_job(db, row); },
+       [this, id = job.key.job, ends = job.is_final(),
+        done = std::move(done)](Result<void> saved) mutable {
+         if (saved && ends) jobs_.retire(id);
+         if (done) done(std::move(saved));
+       },
        urgency);
 }
 
@@ -167,7 +181,7 @@ Job* Hub::adopt(const AttemptKey& key, const std::string& ticket, const NodeId& 
   job.state = JobState::kDispatched;
   job.created = claims->accepted;
   fail_point(FailPoint::kControllerAdopted);
-  Job& added = jobs_.add(std::move(job));
+  Job& added = add_job(std::move(job));
   // The row of its submit went with the controller that did not write the job either.
   const store::AuditEntry audit{"node/" + node.text + " " + added.node_name, "job.adopt",
                                 "job/" + key.job.text,

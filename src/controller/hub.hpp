@@ -13,12 +13,15 @@
 #include <vector>
 
 #include "src/controller/jobs.hpp"
+#include "src/controller/key_set.hpp"
 #include "src/controller/registry.hpp"
-#include "src/net/session_driver.hpp"
-#include "src/net/tls.hpp"
 #include "src/pki/authority.hpp"
 #include "src/pki/ticket.hpp"
 #include "src/store/store.hpp"
+
+namespace asio {
+class io_context;
+}
 
 namespace rexec::controller {
 
@@ -66,17 +69,38 @@ class Hub {
   template <class T>
   void ask(std::move_only_function<Result<T>(store::Database&)> operation,
            std::move_only_function<void(Result<T>)> answered) {
-    parts_.store.ask<T>(std::move(operation), [this, answered = std::move(answered)](
-                                                  Result<T> result) mutable {
-      asio::post(context_, [answered = std::move(answered), result = std::move(result)]() mutable {
-        answered(std::move(result));
-      });
-    });
+    parts_.store.ask<T>(
+        std::move(operation), [this, answered = std::move(answered)](Result<T> result) mutable {
+          on_reactor([answered = std::move(answered), result = std::move(result)]() mutable {
+            answered(std::move(result));
+          });
+        });
   }
 
   // --- jobs
   Registry& registry() { return registry_; }
+  // Those that have not ended and the last that have: see find_job for all the others.
   JobTable& jobs() { return jobs_; }
+  // How many there are altogether.
+  std::size_t job_count() const { return job_count_; }
+  // A new job, in memory alone as yet.
+  Job& add_job(Job job);
+  // A foreign job answers like one that does not exist.
+  bool may_see(const std::string& user_id, const Job& job) const;
+  // The job of that id, or of a unique beginning of it (4 characters or more, with or without
+  // "j-"), among those that the user may see: kUnknownJob, kAmbiguousJob, kUsage. At once for a
+  // whole id of a job in memory; else after a look into the store. One from there is a copy of its
+  // row, and final.
+  using FoundJob = std::function<void(Result<std::shared_ptr<Job>>)>;
+  void find_job(const std::string& user_id, const std::string& prefix, FoundJob found);
+  // Brings back into memory what the store has of them, then goes on: while `ready` runs,
+  // jobs().find() and jobs().of_request() know all there is. At once when there is nothing to
+  // bring.
+  using Ready = std::move_only_function<void(Result<void>)>;
+  void recall(std::vector<JobId> ids, Ready ready);
+  void recall_request(const UserId& owner, const std::string& request, Ready ready);
+  // After their rows are gone from the store.
+  void forget_jobs(const store::Pruned& gone);
   // Writes the job's row; an attached job's is written behind.
   void save(const Job& job, std::move_only_function<void(Result<void>)> done);
   void running(Job& job, WallTime started);
@@ -116,12 +140,19 @@ class Hub {
  private:
   // How long it may still be on its way back; zero when it is there or not expected.
   Nanos expected_for(const NodeId& id);
+  void on_reactor(std::move_only_function<void()> action);
   void end_sessions(pki::Role role, const std::string& id, const Error& reason);
+  void use_recalled(Result<std::vector<store::JobRow>> rows, Ready ready);
+  Result<std::shared_ptr<Job>> choose(const std::string& user_id, const std::string& typed,
+                                      const std::string& prefix,
+                                      const std::vector<store::JobRow>& rows);
 
   asio::io_context& context_;
   HubParts parts_;
   Registry registry_;
   JobTable jobs_;
+  KeySet requests_;  // of every job there is
+  std::size_t job_count_ = 0;
   std::map<std::string, store::UserRow> users_;  // by id, revoked ones too
   std::unordered_set<std::string> revoked_serials_;
   std::unordered_set<std::string> gone_nodes_;

@@ -78,11 +78,13 @@ std::string request_key(const UserId& owner, const std::string& request) {
 Job& JobTable::add(Job job) {
   const JobId id = job.key.job;
   auto& slot = jobs_[id];
-  check(slot == nullptr, "a job id is added once");
-  slot = std::make_unique<Job>(std::move(job));
-  order_.push_back(id);
-  by_request_.emplace(request_key(slot->owner, slot->request), id);
-  return *slot;
+  check(slot.job == nullptr, "a job id is added once");
+  slot.job = std::make_shared<Job>(std::move(job));
+  Job& added = *slot.job;
+  order_.emplace(JobOrder{added.created, id}, &added);
+  by_request_.emplace(request_key(added.owner, added.request), id);
+  by_node_[added.node].insert({added.created, id});
+  return added;
 }
 
 std::vector<Job*> JobTable::of_request(const UserId& owner, const std::string& request) {
@@ -92,55 +94,72 @@ std::vector<Job*> JobTable::of_request(const UserId& owner, const std::string& r
   return out;
 }
 
-Job* JobTable::find(const JobId& id) {
+Job* JobTable::find(const JobId& id) { return share(id).get(); }
+
+std::shared_ptr<Job> JobTable::share(const JobId& id) {
   const auto at = jobs_.find(id);
-  return at == jobs_.end() ? nullptr : at->second.get();
+  return at == jobs_.end() ? nullptr : at->second.job;
 }
 
-Result<Job*> JobTable::resolve(const std::string& prefix) {
-  const std::string text = prefix.starts_with("j-") ? prefix : "j-" + prefix;
-  if (Job* job = find({text}); job != nullptr) return job;
-  if (text.size() < 6)
-    return fail(Code::kUsage, "job \"" + prefix + "\" is shorter than 4 characters",
-                "see: rexec ps");
-  Job* found = nullptr;
-  for (auto at = order_.rbegin(); at != order_.rend(); ++at) {
-    if (!at->text.starts_with(text)) continue;
-    if (found != nullptr)
-      return fail(Code::kAmbiguousJob,
-                  "job \"" + prefix + "\" fits " + found->key.job.text + " and " + at->text,
-                  "give more of it");
-    found = find(*at);
+std::vector<std::shared_ptr<Job>> JobTable::with_prefix(const std::string& prefix) {
+  std::vector<std::shared_ptr<Job>> out;
+  for (auto at = jobs_.lower_bound({prefix}); at != jobs_.end(); ++at) {
+    if (!at->first.text.starts_with(prefix)) break;
+    out.push_back(at->second.job);
   }
-  if (found == nullptr)
-    return fail(Code::kUnknownJob, "no job \"" + prefix + "\"", "see: rexec ps --all");
-  return found;
+  return out;
+}
+
+void JobTable::erase(JobId id) {
+  const auto at = jobs_.find(id);
+  if (at == jobs_.end()) return;
+  const std::shared_ptr<Job> job = at->second.job;
+  order_.erase({job->created, id});
+  const auto [begin, end] = by_request_.equal_range(request_key(job->owner, job->request));
+  for (auto entry = begin; entry != end; ++entry) {
+    if (entry->second != id) continue;
+    by_request_.erase(entry);
+    break;
+  }
+  const auto of_node = by_node_.find(job->node);
+  if (of_node != by_node_.end() && of_node->second.erase({job->created, id}) > 0 &&
+      of_node->second.empty())
+    by_node_.erase(of_node);
+  jobs_.erase(at);
 }
 
 void JobTable::remove(const std::vector<JobId>& ids) {
-  if (ids.empty()) return;
-  for (const JobId& id : ids) jobs_.erase(id);
-  std::erase_if(order_, [this](const JobId& id) { return !jobs_.contains(id); });
-  std::erase_if(by_request_, [this](const auto& entry) { return !jobs_.contains(entry.second); });
+  for (const JobId& id : ids) erase(id);
 }
 
-std::vector<Job*> JobTable::newest(std::size_t limit) {
-  std::vector<Job*> out;
-  for (auto at = order_.rbegin(); at != order_.rend() && out.size() < limit; ++at)
-    out.push_back(find(*at));
-  return out;
+void JobTable::retire(const JobId& id) {
+  const auto at = jobs_.find(id);
+  if (at == jobs_.end() || !at->second.job->is_final() || at->second.retired) return;
+  at->second.retired = true;
+  const Job& job = *at->second.job;
+  const auto of_node = by_node_.find(job.node);
+  if (of_node != by_node_.end()) of_node->second.erase({job.created, id});
+  retired_.push_back(id);
+  while (retired_.size() > most_ended_) {
+    // One that was removed meanwhile may be there again, as a new job.
+    const auto oldest = jobs_.find(retired_.front());
+    if (oldest != jobs_.end() && oldest->second.retired) erase(oldest->first);
+    retired_.pop_front();
+  }
 }
 
 std::vector<Job*> JobTable::unfinished_on(const NodeId& node) {
   std::vector<Job*> out;
-  for (const auto& [id, job] : jobs_)
-    if (job->node == node && !job->is_final()) out.push_back(job.get());
+  const auto ids = by_node_.find(node);
+  if (ids == by_node_.end()) return out;
+  for (auto at = ids->second.rbegin(); at != ids->second.rend(); ++at)
+    if (Job* job = find(at->id); !job->is_final()) out.push_back(job);
   return out;
 }
 
 std::size_t JobTable::running() const {
   return static_cast<std::size_t>(std::count_if(jobs_.begin(), jobs_.end(), [](const auto& j) {
-    return j.second->state == JobState::kRunning;
+    return j.second.job->state == JobState::kRunning;
   }));
 }
 
@@ -155,7 +174,7 @@ bool JobTable::apply_running(Job& job, WallTime started) {
 bool JobTable::apply_final(Job& job, wire::Map record, WallTime now) {
   if (job.is_final()) return false;
   job.state = JobState::kFinal;
-  job.record = std::move(record);
+  job.record = std::make_shared<const wire::Map>(std::move(record));
   job.ended = now;
   job.spec.reset();
   return true;

@@ -1,12 +1,14 @@
-// Every job the controller knows, in memory: identity, state, outcome. Pure. The rules of the life
-// cycle are here: a final state is reached once and never left, a report may be repeated, and an id
-// is derived from the request so that a repeated submit finds its job. The store holds the same
-// rows (store/jobs), the node holds the truth of what happened.
+// The jobs of memory: all that have not ended, and those that ended last. Pure. The rules of the
+// life cycle are here: a final state is reached once and never left, a report may be repeated, and
+// an id is derived from the request so that a repeated submit finds its job. The store holds every
+// row (store/jobs) and answers for the jobs that are not here any more (recall.cpp); the node holds
+// the truth of what happened.
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
-#include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -32,11 +34,12 @@ struct Job {
   std::string command;    // printable summary of argv
   std::string ticket;     // raw HMAC
   bool is_detached = false;
+  bool is_keyed = false;  // its request is a key that somebody chose
   JobState state = JobState::kAccepted;
   WallTime created{};
   WallTime started{};
   WallTime ended{};
-  std::optional<wire::Map> record;          // set exactly when final
+  std::shared_ptr<const wire::Map> record;  // set exactly when final, and the same for ever
   std::shared_ptr<const std::string> spec;  // kept until the node says it started
 
   bool is_final() const { return state == JobState::kFinal; }
@@ -54,18 +57,34 @@ wire::Map record_without_run(const Job& job, std::string_view outcome, int code,
 // "j-" and 12 Crockford characters of SHA-256 over user, request and node: see PROTOCOL.md.
 JobId derive_job_id(const UserId& user, const std::string& request, const NodeId& node);
 
+// The place of a job in every list: the newest first, of one moment the greatest id.
+struct JobOrder {
+  WallTime created{};
+  JobId id;
+  bool operator<(const JobOrder& other) const {
+    return created != other.created ? created > other.created : id > other.id;
+  }
+};
+
 class JobTable {
  public:
+  // `most_ended`: how many that ended stay here.
+  explicit JobTable(std::size_t most_ended = 1000) : most_ended_(most_ended) {}
+
   Job& add(Job job);
   Job* find(const JobId& id);
+  // Whoever goes on with a job after something else happened holds it by this: an ended one may
+  // have left the table by then.
+  std::shared_ptr<Job> share(const JobId& id);
   // All that one owner's request made, wherever.
   std::vector<Job*> of_request(const UserId& owner, const std::string& request);
-  // A whole id, or a unique prefix of at least 4 characters (with or without "j-"): kUnknownJob,
-  // kAmbiguousJob.
-  Result<Job*> resolve(const std::string& prefix);
+  // Those whose id begins so.
+  std::vector<std::shared_ptr<Job>> with_prefix(const std::string& prefix);
   void remove(const std::vector<JobId>& ids);
-  // Newest first.
-  std::vector<Job*> newest(std::size_t limit);
+  // Its end is on the disk: it leaves when `most_ended` others have ended after it.
+  void retire(const JobId& id);
+  const std::map<JobOrder, Job*>& newest_first() const { return order_; }
+  // The oldest first.
   std::vector<Job*> unfinished_on(const NodeId& node);
   std::size_t size() const { return jobs_.size(); }
   std::size_t running() const;
@@ -76,9 +95,18 @@ class JobTable {
   static bool apply_final(Job& job, wire::Map record, WallTime now);
 
  private:
-  std::unordered_map<JobId, std::unique_ptr<Job>> jobs_;
-  std::deque<JobId> order_;  // oldest first
+  struct Slot {
+    std::shared_ptr<Job> job;
+    bool retired = false;
+  };
+  void erase(JobId id);
+
+  std::size_t most_ended_;
+  std::map<JobId, Slot> jobs_;
+  std::map<JobOrder, Job*> order_;
   std::unordered_multimap<std::string, JobId> by_request_;
+  std::unordered_map<NodeId, std::set<JobOrder>> by_node_;  // not retired
+  std::deque<JobId> retired_;                               // the oldest end first
 };
 
 }  // namespace rexec::controller

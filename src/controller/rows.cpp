@@ -29,6 +29,7 @@ store::JobRow job_row(const Job& job) {
                           : std::string();
   row.ticket = job.ticket;
   row.mode = job.is_detached ? store::JobMode::kDetached : store::JobMode::kAttached;
+  row.keyed = job.is_keyed;
   return row;
 }
 
@@ -48,8 +49,9 @@ Job job_from_row(const store::JobRow& row) {
   job.ended = from_ms(row.ended_ms);
   job.ticket = row.ticket;
   job.is_detached = row.mode == store::JobMode::kDetached;
+  job.is_keyed = row.keyed;
   if (!row.record.empty()) {
-    job.record = wire::Map::parse(row.record, nullptr, false);
+    job.record = std::make_shared<const wire::Map>(wire::Map::parse(row.record, nullptr, false));
     job.state = JobState::kFinal;
   } else {
     job.state = row.state == "running"      ? JobState::kRunning

@@ -1,7 +1,9 @@
 // See jobs.hpp.
 #include "src/store/jobs.hpp"
 
-#include "src/store/sql.hpp"
+#include <SQLiteCpp/Column.h>
+
+#include "src/store/job_row.hpp"
 
 namespace rexec::store {
 namespace {
@@ -14,7 +16,16 @@ auto with_values(const JobRow& row, Use use) {
              std::int64_t{row.mode == JobMode::kDetached});
 }
 
-JobRow read(Database& db, Run& from) {
+// `keyed` came with a later schema: rows from before have a sum without it.
+std::int64_t sum_of(const JobRow& row) {
+  return with_values(row, [&](const auto&... values) {
+    return row.keyed ? row_sum(values..., std::int64_t{1}) : row_sum(values...);
+  });
+}
+
+}  // namespace
+
+JobRow read_job(Database& db, Run& from) {
   JobRow row;
   row.id.text = from.text(0);
   row.run.text = from.text(1);
@@ -33,20 +44,43 @@ JobRow read(Database& db, Run& from) {
   row.record = from.text(14);
   row.ticket = from.text(15);
   row.mode = from.integer(16) == 1 ? JobMode::kDetached : JobMode::kAttached;
-  const auto sum = with_values(row, [](const auto&... values) { return row_sum(values...); });
-  if (sum != from.integer(17)) reject_damaged_row(db, "jobs", row.id.text);
+  row.keyed = from.integer(18) == 1;
+  if (sum_of(row) != from.integer(17)) reject_damaged_row(db, "jobs", row.id.text);
   return row;
 }
 
+namespace {
+
 auto reader(Database& db) {
-  return [&db](Run& from) { return read(db, from); };
+  return [&db](Run& from) { return read_job(db, from); };
+}
+
+// The spec of a job that was just removed.
+void drop_unused_spec(Database& db, const std::string& hash) {
+  run(db,
+      "DELETE FROM specs WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM jobs "
+      "WHERE substr(spec_hash, 1, 16) = substr(?1, 1, 16) AND spec_hash = ?1)",
+      hash);
 }
 
 }  // namespace
 
-std::vector<JobRow> load_jobs(Database& db, std::size_t limit) {
-  return query(db, reader(db), "SELECT * FROM jobs ORDER BY created DESC, id LIMIT ?",
-               static_cast<std::int64_t>(limit));
+std::vector<JobRow> load_unfinished_jobs(Database& db) {
+  return query(db, reader(db), "SELECT * FROM jobs WHERE ended = 0 ORDER BY created, id");
+}
+
+std::vector<JobRow> find_jobs_of_request(Database& db, const UserId& owner,
+                                         const std::string& request) {
+  return query(db, reader(db), "SELECT * FROM jobs WHERE request = ? AND owner = ?", request,
+               owner.text);
+}
+
+std::vector<JobRow> find_jobs_by_prefix(Database& db, const std::string& prefix,
+                                        const UserId& owner, std::size_t limit) {
+  const std::string last = prefix + "~";  // above every character of an id
+  return query(db, reader(db),
+               "SELECT * FROM jobs WHERE id >= ?1 AND id < ?2 AND (?3 = '' OR owner = ?3) LIMIT ?4",
+               prefix, last, owner.text, static_cast<std::int64_t>(limit));
 }
 
 std::optional<JobRow> find_job(Database& db, const JobId& id) {
@@ -56,15 +90,17 @@ std::optional<JobRow> find_job(Database& db, const JobId& id) {
 void put_job(Database& db, const JobRow& job) {
   // Not OR REPLACE: that would move the row to the table's end at each change of state.
   static constexpr const char* kPut =
-      "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE "
-      "SET "
+      "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO "
+      "UPDATE SET "
       "run = excluded.run, attempt = excluded.attempt, node = excluded.node, "
       "node_name = excluded.node_name, owner = excluded.owner, owner_name = excluded.owner_name, "
       "summary = excluded.summary, spec_hash = excluded.spec_hash, request = excluded.request, "
       "state = excluded.state, created = excluded.created, started = excluded.started, "
       "ended = excluded.ended, record = excluded.record, ticket = excluded.ticket, "
-      "detached = excluded.detached, sum = excluded.sum";
-  with_values(job, [&](const auto&... values) { run(db, kPut, values..., row_sum(values...)); });
+      "detached = excluded.detached, sum = excluded.sum, keyed = excluded.keyed";
+  with_values(job, [&](const auto&... values) {
+    run(db, kPut, values..., sum_of(job), std::int64_t{job.keyed});
+  });
 }
 
 Inserted insert_job(Database& db, const JobRow& job) {
@@ -93,16 +129,34 @@ void update_job(Database& db, const JobRow& job) {
 }
 
 void remove_job(Database& db, const JobId& id) {
-  run(db, "DELETE FROM jobs WHERE id = ?", id.text);
+  const auto hash = query_one(
+      db, [](Run& row) { return row.text(0); }, "DELETE FROM jobs WHERE id = ? RETURNING spec_hash",
+      id.text);
+  if (hash) drop_unused_spec(db, *hash);
 }
 
-std::vector<JobId> prune_jobs(Database& db, WallTime before, std::size_t limit) {
-  auto ids = query(
-      db, [](Run& row) { return JobId{row.text(0)}; },
-      "SELECT id FROM jobs WHERE ended > 0 AND ended < ? ORDER BY ended LIMIT ?", before,
-      static_cast<std::int64_t>(limit));
-  for (const JobId& id : ids) remove_job(db, id);
-  return ids;
+Pruned prune_jobs(Database& db, const PruneJobs& which) {
+  struct Old {
+    JobId id;
+    UserId owner;
+    std::string request;
+  };
+  const auto old = query(
+      db, [](Run& row) { return Old{{row.text(0)}, {row.text(1)}, row.text(2)}; },
+      "SELECT id, owner, request FROM jobs WHERE ended > 0 AND ended < ? AND (keyed = 0 OR "
+      "ended < ?) ORDER BY ended LIMIT ?",
+      which.before, which.keyed_before, static_cast<std::int64_t>(which.limit));
+  Pruned gone;
+  gone.more = old.size() == which.limit;
+  for (const Old& job : old) {
+    remove_job(db, job.id);
+    gone.ids.push_back(job.id);
+    const auto other = query_one(
+        db, [](Run& row) { return row.integer(0); },
+        "SELECT 1 FROM jobs WHERE request = ? AND owner = ? LIMIT 1", job.request, job.owner.text);
+    if (!other) gone.keys.push_back(request_key(job.owner, job.request));
+  }
+  return gone;
 }
 
 void put_spec(Database& db, const std::string& spec_hash, std::string_view spec) {
@@ -118,11 +172,21 @@ std::optional<std::string> find_spec(Database& db, const std::string& spec_hash)
   return spec;
 }
 
-std::size_t prune_specs(Database& db) {
-  return static_cast<std::size_t>(
-      run(db,
-          "DELETE FROM specs WHERE NOT EXISTS (SELECT 1 FROM jobs "
-          "WHERE spec_hash = hash AND state IN ('accepted', 'dispatched'))"));
+std::uint64_t request_key(const UserId& owner, const std::string& request) {
+  return static_cast<std::uint64_t>(row_sum(owner.text, request));
+}
+
+// From the index alone, which a million rows make some 60 MB; SQLiteCpp's columns would copy each.
+std::vector<std::uint64_t> load_request_keys(Database& db) {
+  SQLite::Statement& rows = db.statement("SELECT owner, request FROM jobs");
+  std::vector<std::uint64_t> keys;
+  const auto text = [&rows](int column) {
+    const SQLite::Column value = rows.getColumn(column);
+    return std::string_view(value.getText(), static_cast<std::size_t>(value.getBytes()));
+  };
+  while (rows.executeStep()) keys.push_back(static_cast<std::uint64_t>(row_sum(text(0), text(1))));
+  rows.tryReset();
+  return keys;
 }
 
 }  // namespace rexec::store

@@ -1,6 +1,7 @@
 // The jobs table: intent and, once known, outcome. Rows are whole values; the controller's memory
-// decides what they say. Specs are kept apart, once per fan-out, until every job that needs one has
-// started.
+// decides what they say, and the only ones read back from here are those of finished jobs that it
+// does not hold any more. Specs are kept apart, once per fan-out, as long as a job's row names
+// them. Listing finished jobs is job_list.hpp.
 #pragma once
 
 #include <cstdint>
@@ -34,11 +35,26 @@ struct JobRow {
   std::string record;  // end record JSON; empty: none
   std::string ticket;
   JobMode mode = JobMode::kAttached;
+  // The submit named its key: somebody may come back with it, so the row outlives keep_jobs.
+  bool keyed = false;
 };
 
-// Newest first; at most `limit`.
-std::vector<JobRow> load_jobs(Database& db, std::size_t limit = 1'000'000);
+// Those without an end, oldest first.
+std::vector<JobRow> load_unfinished_jobs(Database& db);
 std::optional<JobRow> find_job(Database& db, const JobId& id);
+// Every job of the owner's request, on whichever node.
+std::vector<JobRow> find_jobs_of_request(Database& db, const UserId& owner,
+                                         const std::string& request);
+// At most `limit` jobs whose id begins so; of `owner` alone unless that is empty.
+std::vector<JobRow> find_jobs_by_prefix(Database& db, const std::string& prefix,
+                                        const UserId& owner, std::size_t limit);
+
+// What a request is known by in memory: 64 bits of (owner, request). Two requests that share one
+// cost a look into this table, nothing else.
+std::uint64_t request_key(const UserId& owner, const std::string& request);
+// One for each row.
+std::vector<std::uint64_t> load_request_keys(Database& db);
+
 enum class Inserted { kYes, kAlready };
 // kAlready and nothing changed when the id is there with the same spec; rejects with kConflict when
 // the spec differs.
@@ -47,14 +63,25 @@ Inserted insert_job(Database& db, const JobRow& job);
 void update_job(Database& db, const JobRow& job);
 // insert or replace: for adopting ticketed jobs and for writing behind.
 void put_job(Database& db, const JobRow& job);
+// With its spec, if no other job has that.
 void remove_job(Database& db, const JobId& id);
-// Drops ended jobs older than `before`, oldest first, at most `limit`; their ids.
-std::vector<JobId> prune_jobs(Database& db, WallTime before, std::size_t limit);
+struct Pruned {
+  std::vector<JobId> ids;
+  std::vector<std::uint64_t> keys;  // of requests that have no job any more
+  bool more = false;                // the limit was reached
+};
+// Drops jobs that ended before `before`, oldest first, at most `limit`; those with a key of their
+// own only if they ended before `keyed_before` too. A spec goes with its last job.
+struct PruneJobs {
+  WallTime before;
+  WallTime keyed_before;
+  std::size_t limit = 2000;
+};
+Pruned prune_jobs(Database& db, const PruneJobs& which);
 
 // The spec's bytes under their hash; the same spec twice is stored once.
 void put_spec(Database& db, const std::string& spec_hash, std::string_view spec);
+// nullopt: it was too large to keep for an attached job, or its jobs are gone.
 std::optional<std::string> find_spec(Database& db, const std::string& spec_hash);
-// Drops specs that no job in state accepted or dispatched refers to. How many.
-std::size_t prune_specs(Database& db);
 
 }  // namespace rexec::store

@@ -1,7 +1,8 @@
 // The controller's state on disk: one SQLite connection on one store thread. Operations are queued,
 // run in order, and committed in groups; `committed` is called on the store thread once they are
-// durable. Reads are for the start: afterwards the controller answers from memory. Used by
-// src/controller, which wraps `committed` to post to its reactor.
+// durable. The controller answers from memory but for finished jobs of some age; what it reads for
+// those goes through the same queue and is short. Used by src/controller, which wraps `committed`
+// to post to its reactor.
 #pragma once
 
 #include <cstddef>
@@ -45,13 +46,14 @@ struct StoreOptions {
   std::size_t ballast_bytes = 32 << 20;
 };
 
-// Everything the controller keeps in memory.
+// What the controller's memory begins with.
 struct Snapshot {
   std::vector<NodeRow> nodes;
   std::vector<UserRow> users;
   std::vector<CertificateRow> certificates;
   std::vector<TokenRow> tokens;
-  std::vector<JobRow> jobs;  // newest first
+  std::vector<JobRow> unfinished;           // oldest first
+  std::vector<std::uint64_t> request_keys;  // one for each job there is
   AuditHead audit;
 };
 

@@ -47,16 +47,41 @@ TEST_CASE("jobs: those of one request are found by their owner alone, until they
   CHECK(table.of_request({"u-1"}, "request").front()->key.job.text == "j-abcd00000002");
 }
 
-TEST_CASE("jobs: a prefix of four characters finds its job, an ambiguous one says so") {
+TEST_CASE("jobs: those whose id begins so are found") {
   JobTable table;
-  table.add(make("j-abcd00000001"));
-  table.add(make("j-abcd00000002"));
-  table.add(make("j-abce00000003"));
-  CHECK((*table.resolve("abce"))->key.job.text == "j-abce00000003");
-  CHECK((*table.resolve("j-abcd00000001"))->key.job.text == "j-abcd00000001");
-  CHECK(table.resolve("abcd").error().code == Code::kAmbiguousJob);
-  CHECK(table.resolve("abc").error().code == Code::kUsage);
-  CHECK(table.resolve("zzzz").error().code == Code::kUnknownJob);
+  for (const char* id : {"j-abcd00000001", "j-abcd00000002", "j-abce00000003"}) table.add(make(id));
+  REQUIRE(table.with_prefix("j-abce").size() == 1);
+  CHECK(table.with_prefix("j-abce").front()->key.job.text == "j-abce00000003");
+  CHECK(table.with_prefix("j-abcd").size() == 2);
+  CHECK(table.with_prefix("j-zzzz").empty());
+}
+
+TEST_CASE("jobs: the last that ended stay, older ones leave, what has not ended never does") {
+  JobTable table(2);
+  for (int i = 1; i <= 5; ++i) {
+    Job& job = table.add(make("j-abcd0000000" + std::to_string(i)));
+    table.retire(job.key.job);  // not ended: stays
+    if (i == 1) continue;
+    JobTable::apply_final(job, {{"outcome", "exited"}}, WallTime{Millis{i}});
+    const auto held = table.share(job.key.job);
+    table.retire(job.key.job);
+    table.retire(job.key.job);  // twice is once
+    CHECK(held->is_final());
+  }
+  CHECK(table.size() == 3);
+  CHECK(table.find({"j-abcd00000001"}) != nullptr);
+  CHECK(table.find({"j-abcd00000003"}) == nullptr);
+  CHECK(table.find({"j-abcd00000004"}) != nullptr);
+  CHECK(table.unfinished_on({"n-000000000000"}).size() == 1);
+  // One that was removed and is there anew is not taken for the old one.
+  table.remove({{"j-abcd00000005"}});
+  table.add(make("j-abcd00000005"));
+  for (int i = 6; i <= 9; ++i) {
+    Job& job = table.add(make("j-abcd0000000" + std::to_string(i)));
+    JobTable::apply_final(job, {{"outcome", "exited"}}, WallTime{Millis{i}});
+    table.retire(job.key.job);
+  }
+  CHECK(table.find({"j-abcd00000005"}) != nullptr);
 }
 
 TEST_CASE("jobs: a final state is reached once and never left") {  // FAULTS J25, I3
@@ -75,10 +100,19 @@ TEST_CASE("jobs: a final state is reached once and never left") {  // FAULTS J25
 
 TEST_CASE("jobs: the newest come first and removed ones are gone") {
   JobTable table;
-  table.add(make("j-abcd00000001"));
-  table.add(make("j-abcd00000002"));
-  CHECK(table.newest(1).front()->key.job.text == "j-abcd00000002");
+  for (const auto& [id, created] :
+       {std::pair{"j-abcd00000003", 1}, {"j-abcd00000001", 2}, {"j-abcd00000002", 2}}) {
+    Job job = make(id);
+    job.created = WallTime{Millis{created}};
+    table.add(std::move(job));
+  }
+  std::vector<std::string> ids;
+  for (const auto& [place, job] : table.newest_first()) ids.push_back(job->key.job.text);
+  CHECK(ids == std::vector<std::string>{"j-abcd00000002", "j-abcd00000001", "j-abcd00000003"});
+  const auto waiting = table.unfinished_on({"n-000000000000"});
+  REQUIRE(waiting.size() == 3);
+  CHECK(waiting.front()->key.job.text == "j-abcd00000003");
   table.remove({JobId{"j-abcd00000002"}});
-  CHECK(table.newest(5).size() == 1);
+  CHECK(table.newest_first().size() == 2);
   CHECK(table.find({"j-abcd00000002"}) == nullptr);
 }

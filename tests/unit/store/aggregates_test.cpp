@@ -121,39 +121,62 @@ TEST_CASE("jobs: the same request again changes nothing, with another command it
   CHECK(code_of(tables.run([&](Database& db) { update_job(db, unknown); })) == Code::kUnknownJob);
 }
 
-TEST_CASE("jobs: newest first, and only ended ones are pruned") {
+TEST_CASE("jobs: only ended ones are pruned, the oldest first") {
   Tables tables;
   JobRow old = job_row(), young = job_row(), running = job_row();
   old.created_ms = 1;
   old.ended_ms = 2;
+  old.request = "old";
   young.created_ms = 3;
   young.ended_ms = 9;
   running.created_ms = 2;
   REQUIRE(tables.run([&](Database& db) {
     for (const JobRow& job : {old, young, running}) put_job(db, job);
-    const auto two = load_jobs(db, 2);
-    REQUIRE(two.size() == 2);
-    CHECK(two[0].id == young.id);
-    CHECK(two[1].id == running.id);
-    CHECK(prune_jobs(db, WallTime(Millis(9)), 10) == std::vector<JobId>{old.id});
-    CHECK(load_jobs(db).size() == 2);
+    const Pruned gone = prune_jobs(db, {WallTime(Millis(9)), WallTime(Millis(9))});
+    CHECK(gone.ids == std::vector<JobId>{old.id});
+    CHECK(gone.keys == std::vector<std::uint64_t>{request_key(old.owner, "old")});
+    CHECK_FALSE(gone.more);
+    CHECK(find_job(db, young.id));
+    REQUIRE(load_unfinished_jobs(db).size() == 1);
+    CHECK(load_unfinished_jobs(db).front().id == running.id);
+    // The key of a request stays for as long as one of its jobs does.
+    CHECK(prune_jobs(db, {WallTime(Millis(99)), WallTime(Millis(99))}).keys.empty());
+    CHECK(load_request_keys(db) ==
+          std::vector<std::uint64_t>{request_key(running.owner, running.request)});
   }));
 }
 
-TEST_CASE("specs: kept once, byte for byte, until no waiting job needs them") {
+TEST_CASE("jobs: one submitted with a key of its own outlives the others") {
   Tables tables;
-  JobRow job = job_row();
+  JobRow plain = job_row(), keyed = job_row();
+  plain.ended_ms = keyed.ended_ms = 10;
+  keyed.keyed = true;
+  REQUIRE(tables.run([&](Database& db) {
+    put_job(db, plain);
+    put_job(db, keyed);
+    CHECK(prune_jobs(db, {WallTime(Millis(50)), WallTime(Millis(10))}).ids ==
+          std::vector<JobId>{plain.id});
+    CHECK(find_job(db, keyed.id)->keyed);
+    CHECK(prune_jobs(db, {WallTime(Millis(50)), WallTime(Millis(11))}).ids ==
+          std::vector<JobId>{keyed.id});
+  }));
+}
+
+TEST_CASE("specs: kept once, byte for byte, as long as a job has them") {
+  Tables tables;
+  JobRow first = job_row(), second = job_row();
+  first.ended_ms = 1;
   const std::string spec("a\0b\xff", 4);
   REQUIRE(tables.run([&](Database& db) {
-    put_job(db, job);
-    put_spec(db, job.spec_hash, spec);
-    put_spec(db, job.spec_hash, spec);
-    CHECK(find_spec(db, job.spec_hash) == spec);
-    CHECK(prune_specs(db) == 0);
-    job.state = "running";
-    put_job(db, job);
-    CHECK(prune_specs(db) == 1);
-    CHECK_FALSE(find_spec(db, job.spec_hash));
+    put_job(db, first);
+    put_job(db, second);
+    put_spec(db, first.spec_hash, spec);
+    put_spec(db, first.spec_hash, spec);
+    CHECK(find_spec(db, first.spec_hash) == spec);
+    prune_jobs(db, {WallTime(Millis(2)), WallTime(Millis(2))});
+    CHECK(find_spec(db, first.spec_hash) == spec);
+    remove_job(db, second.id);
+    CHECK_FALSE(find_spec(db, first.spec_hash));
   }));
 }
 

@@ -75,7 +75,7 @@ TEST_CASE("damage: a flipped byte anywhere but in free space is refused by name"
     if (result) {
       // What loads after a flip is exactly what was stored: the byte held nothing, or an audit row,
       // or an index entry.
-      REQUIRE(result->jobs.size() == 300);
+      REQUIRE(result->unfinished.size() == 300);
       REQUIRE(result->nodes.size() == 1);
       REQUIRE(result->users.size() == 1);
       ++harmless;
@@ -121,7 +121,7 @@ TEST_CASE("damage: a torn WAL gives the last complete commit") {  // FAULTS S5
   std::ofstream(directory / (kDb + "-shm")) << "garbage";
   const auto all = start(directory.path);
   REQUIRE(all);
-  CHECK(all->jobs.size() == 2);
+  CHECK(all->unfinished.size() == 2);
 }
 
 TEST_CASE("damage: another program's file and another database are refused") {
@@ -225,7 +225,7 @@ TEST_CASE("schema: kill -9 in the middle of a migration leaves the old one") {  
   });
   const auto all = start(directory.path);
   REQUIRE(all);
-  CHECK(all->jobs.size() == 2);
+  CHECK(all->unfinished.size() == 2);
   auto db = open_plain(directory / kDb);
   REQUIRE(db);
   CHECK_FALSE((*db)->connection().tableExists("extra"));
@@ -271,12 +271,12 @@ TEST_CASE("backup: a copy under load is whole, verifies, and can be put back") {
   REQUIRE(commit(*store, [](Database&) {}));
   CHECK(restore_from(directory / "copy", directory.path).error().code == Code::kBusy);
   store.reset();
-  CHECK(start(directory.path)->jobs.size() == 1000);
+  CHECK(start(directory.path)->unfinished.size() == 1000);
   REQUIRE(check_backup(directory / "copy"));
   REQUIRE(restore_from(directory / "copy", directory.path));
   const auto all = start(directory.path);
   REQUIRE(all);
-  CHECK(all->jobs.size() == 500);
+  CHECK(all->unfinished.size() == 500);
   CHECK(all->audit.seq == 500);
   CHECK(std::filesystem::exists((directory / kDb) + ".before-restore"));
 }
@@ -294,5 +294,5 @@ TEST_CASE("backup: a damaged copy is not put back") {
   std::filesystem::resize_file(directory / "copy", 8192);
   CHECK_FALSE(restore_from(directory / "copy", directory.path));
   CHECK_FALSE(restore_from(directory / "nothing", directory.path));
-  CHECK(start(directory.path)->jobs.size() == 50);
+  CHECK(start(directory.path)->unfinished.size() == 50);
 }

@@ -120,7 +120,7 @@ int live_on_a_full_disk(const std::string& path) {
   // Deletes go on for as long as there is something to delete.
   for (int round = 0; round < 50; ++round) {
     STEP(6, store.run_now([](Database& db) {
-      rexec::check(!prune_jobs(db, WallTime(Millis(100)), 20).empty());
+      rexec::check(!prune_jobs(db, {WallTime(Millis(100)), WallTime(Millis(100)), 20}).ids.empty());
       append_audit(db, kNow, {"controller", "job.prune", "", ""});
     }));
   }
@@ -154,7 +154,7 @@ TEST_CASE("disk: full or over quota, the operation fails, nothing is half done")
     CHECK(refused.error().message.find("full") != std::string::npos);
   }
   failing_errno = 0;
-  CHECK(store->load_all()->jobs.size() == 1);
+  CHECK(store->load_all()->unfinished.size() == 1);
   CHECK(put(*store, second));
 }
 
@@ -189,5 +189,5 @@ TEST_CASE("disk: an I/O error at commit ends the process through the handler") {
   };
   CHECK(run(true) == 42);
   CHECK(run(false) == 74);
-  CHECK(open_store(path)->load_all()->jobs.size() == 1);
+  CHECK(open_store(path)->load_all()->unfinished.size() == 1);
 }

@@ -1,0 +1,125 @@
+#include "src/controller/job_listing.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace rexec::controller {
+namespace {
+
+constexpr std::size_t kMostBytes = 224 << 10;  // a message's map may have 256 KiB
+
+class Listing : public std::enable_shared_from_this<Listing> {
+ public:
+  Listing(Hub& hub, JobQuery query, std::function<void(Result<wire::Map>)> answered)
+      : hub_(hub), query_(std::move(query)), answered_(std::move(answered)) {}
+
+  void go_on();
+
+ private:
+  // What comes of the store and of memory up to `until`; nullopt: up to the end.
+  void add(const std::vector<store::JobRow>& rows, const std::optional<store::JobPlace>& until);
+  bool fits(const Job& job) const;
+  bool put(const Job& job);
+  void finish();
+
+  Hub& hub_;
+  JobQuery query_;
+  std::function<void(Result<wire::Map>)> answered_;
+  wire::Map jobs_ = wire::Map::array();
+  std::size_t bytes_ = 0;
+  bool full_ = false;
+};
+
+store::JobPlace place_of(const Job& job) {
+  return {job.created.time_since_epoch().count(), job.key.job.text};
+}
+
+bool Listing::fits(const Job& job) const {
+  const auto& [owner, node, state] = query_.filter;
+  return (owner.empty() || job.owner == owner) && (node.empty() || job.node_name == node) &&
+         (state.empty() || job.shown_state() == state) &&
+         (query_.which == JobQuery::Which::kAll || !job.is_final());
+}
+
+// False when it is one too many; what was put is where the next page goes on.
+bool Listing::put(const Job& job) {
+  wire::Map map = job_to_map(job);
+  const std::size_t size = wire::Map::to_msgpack(map).size();
+  full_ = jobs_.size() >= query_.limit || (!jobs_.empty() && bytes_ + size > kMostBytes);
+  if (full_) return false;
+  bytes_ += size;
+  jobs_.push_back(std::move(map));
+  query_.after = place_of(job);
+  return true;
+}
+
+void Listing::add(const std::vector<store::JobRow>& rows,
+                  const std::optional<store::JobPlace>& until) {
+  const auto& memory = hub_.jobs().newest_first();
+  auto held = memory.lower_bound({WallTime{Millis{query_.after.created_ms}}, {query_.after.id}});
+  const auto from_memory = [&](const store::JobPlace* last) {
+    for (; held != memory.end() && !full_; ++held) {
+      const Job& job = *held->second;
+      const store::JobPlace place = place_of(job);
+      if (last != nullptr && last->is_before(place)) return true;
+      if (query_.after.is_before(place) && fits(job) && !put(job)) return false;
+    }
+    return !full_;
+  };
+  for (const auto& row : rows) {
+    const store::JobPlace place{row.created_ms, row.id.text};
+    if (!from_memory(&place)) return;
+    if (hub_.jobs().find(row.id) != nullptr) continue;  // that was memory's to tell
+    if (!put(job_from_row(row))) return;
+  }
+  if (!from_memory(until ? &*until : nullptr)) return;
+  if (until) query_.after = *until;
+}
+
+void Listing::go_on() {
+  if (query_.which == JobQuery::Which::kUnfinished) {
+    add({}, std::nullopt);
+    return finish();
+  }
+  store::JobPageOptions options{query_.filter, query_.after, query_.limit - jobs_.size() + 1};
+  hub_.ask<store::JobPage>(
+      [options](store::Database& db) -> Result<store::JobPage> {
+        return store::list_finished_jobs(db, options);
+      },
+      [self = shared_from_this()](const Result<store::JobPage>& page) {
+        if (!page) return self->answered_(std::unexpected(page.error()));
+        self->add(page->rows, page->next);
+        // A page that looked at much and found little: commits have had their turn, on with it.
+        if (page->next && !self->full_) return self->go_on();
+        self->finish();
+      });
+}
+
+void Listing::finish() {
+  wire::Map answer{{"jobs", std::move(jobs_)}};
+  if (full_) answer["more"] = to_cursor(query_.after);
+  answered_(std::move(answer));
+}
+
+}  // namespace
+
+std::string to_cursor(const store::JobPlace& place) {
+  return std::to_string(place.created_ms) + "." + place.id;
+}
+
+Result<store::JobPlace> parse_cursor(const std::string& text) {
+  store::JobPlace place;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, place.created_ms);
+  if (error != std::errc() || stop == end || *stop != '.' || end - stop > 32)
+    return fail(Code::kUsage, "\"after\" is not a place in a list of jobs",
+                "begin anew: rexec ps --all");
+  place.id.assign(stop + 1, end);
+  return place;
+}
+
+void list_jobs(Hub& hub, JobQuery query, std::function<void(Result<wire::Map>)> answered) {
+  std::make_shared<Listing>(hub, std::move(query), std::move(answered))->go_on();
+}
+
+}  // namespace rexec::controller

@@ -1,0 +1,175 @@
+// The requests about jobs: list, show, wait, stop, remove. Jobs that memory does not hold any more
+// are found in the store (Hub::find_job), so each of these may answer later than it was asked.
+#include <algorithm>
+
+#include "src/base/fail_point.hpp"
+#include "src/controller/agent_session.hpp"
+#include "src/controller/client_session.hpp"
+#include "src/controller/job_listing.hpp"
+
+namespace rexec::controller {
+namespace {
+
+constexpr std::size_t kMostListed = 200;
+
+// The id behind a name; a name that was given anew is its last owner's.
+UserId user_named(Hub& hub, const std::string& name) {
+  UserId id;
+  for (const auto& [key, row] : hub.users()) {
+    if (row.name != name) continue;
+    if (id.empty() || !row.revoked) id = row.id;
+  }
+  return id;
+}
+
+bool any_on_node(Hub& hub, const store::JobFilter& filter) {
+  for (const auto& [place, job] : hub.jobs().newest_first())
+    if (job->node_name == filter.node_name && (filter.owner.empty() || job->owner == filter.owner))
+      return true;
+  return false;
+}
+
+// A node that was removed is still known by its jobs: those that `filter` lets one see.
+void know_node(Hub& hub, const store::JobFilter& filter,
+               std::function<void(Result<void>)> answered) {
+  const std::string& name = filter.node_name;
+  if (name.empty() || hub.registry().find_by_name(name) != nullptr || any_on_node(hub, filter))
+    return answered({});
+  hub.ask<store::JobPage>(
+      [filter](store::Database& db) -> Result<store::JobPage> {
+        return store::list_finished_jobs(db, {{filter.owner, filter.node_name, {}}, {}, 1});
+      },
+      [&hub, name, answered = std::move(answered)](const Result<store::JobPage>& page) {
+        if (!page) return answered(std::unexpected(page.error()));
+        if (!page->rows.empty()) return answered({});
+        auto selected = hub.registry().select(name);
+        if (!selected) return answered(std::unexpected(selected.error()));
+        answered(fail(Code::kUnknownNode, "\"" + name + "\" is not the name of one node",
+                      "see: rexec node ls"));
+      });
+}
+
+}  // namespace
+
+Result<JobQuery> ClientSession::read_query(const wire::Map& args) const {
+  JobQuery query;
+  query.limit = std::clamp<std::uint64_t>(wire::u64_or(args, "limit", 50), 1, kMostListed);
+  query.filter.node_name = wire::text_or(args, "node");
+  query.filter.state = wire::text_or(args, "state");
+  if (wire::bool_or(args, "all", false) || !query.filter.state.empty())
+    query.which = JobQuery::Which::kAll;
+  if (!hub_.is_admin(identity_.id)) query.filter.owner = {identity_.id};
+  if (const std::string owner = wire::text_or(args, "owner"); !owner.empty()) {
+    const UserId id = user_named(hub_, owner);
+    // Whom one may not see is as unknown as who is not there.
+    if (id.empty() || (!query.filter.owner.empty() && query.filter.owner != id))
+      return fail(Code::kUnknownObject, "no user \"" + owner + "\" whose jobs you may see",
+                  "see: rexec user ls");
+    query.filter.owner = id;
+  }
+  if (const std::string after = wire::text_or(args, "after"); !after.empty()) {
+    auto place = parse_cursor(after);
+    if (!place) return std::unexpected(place.error());
+    query.after = std::move(*place);
+  }
+  return query;
+}
+
+void ClientSession::job_ls(const wire::Map& args, const Respond& respond) {
+  auto query = read_query(args);
+  if (!query) return respond(std::unexpected(query.error()));
+  know_node(hub_, query->filter, [&hub = hub_, query = *query, respond](const Result<void>& known) {
+    if (!known) return respond(std::unexpected(known.error()));
+    list_jobs(hub, query, respond);
+  });
+}
+
+void ClientSession::job_show(const wire::Map& args, const Respond& respond) {
+  hub_.find_job(identity_.id, wire::text_or(args, args.contains("prefix") ? "prefix" : "job"),
+                [respond](const Result<std::shared_ptr<Job>>& job) {
+                  if (!job) return respond(std::unexpected(job.error()));
+                  wire::Map map = job_to_map(**job);
+                  map["ticket"] = (*job)->ticket;
+                  respond(map);
+                });
+}
+
+void ClientSession::job_wait(const wire::Map& args, const Respond& respond) {
+  hub_.find_job(
+      identity_.id, wire::text_or(args, "job"),
+      [this, respond, self = shared_from_this()](const Result<std::shared_ptr<Job>>& job) {
+        if (!job) return respond(std::unexpected(job.error()));
+        hub_.when_final(**job, [respond](const Job& ended) { respond(job_to_map(ended)); });
+      });
+}
+
+void ClientSession::job_stop(const wire::Map& args, const Respond& respond) {
+  const std::uint64_t grace =
+      std::min<std::uint64_t>(wire::u64_or(args, "grace_ms", 5000), 86'400'000);
+  hub_.find_job(
+      identity_.id, wire::text_or(args, "job"),
+      [self = shared_from_this(), respond, grace](const Result<std::shared_ptr<Job>>& job) {
+        if (!job) return respond(std::unexpected(job.error()));
+        self->stop(*job, grace, respond);
+      });
+}
+
+void ClientSession::stop(const std::shared_ptr<Job>& job, std::uint64_t grace_ms,
+                         const Respond& respond) {
+  if (job->is_final()) return respond(job_to_map(*job));
+  Node* node = hub_.registry().find(job->node);
+  if (node == nullptr || node->link == nullptr)
+    return respond(fail(Code::kNodeOffline,
+                        "node \"" + job->node_name + "\" is offline, the job cannot be reached",
+                        "wait for it: rexec node wait " + job->node_name));
+  node->link->request(
+      "job.stop",
+      {{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"grace_ms", grace_ms}},
+      [this, self = shared_from_this(), job, respond](const Result<wire::Map>& answer) {
+        // The node knows nothing of it and is told nothing more: it will never start.
+        if (!answer && answer.error().code == Code::kUnknownJob && !job->is_final() &&
+            job->state != JobState::kRunning) {
+          if (Node* holder = hub_.registry().find(job->node); holder != nullptr && holder->link)
+            holder->link->withdraw(job->key);
+          hub_.finished(*job, record_without_run(*job, "stopped", 143, "stop"), {});
+          return respond(job_to_map(*job));
+        }
+        if (!answer) return respond(answer);
+        hub_.when_final(*job, [respond](const Job& ended) { respond(job_to_map(ended)); });
+      });
+  fail_point(FailPoint::kControllerStopSent);
+}
+
+void ClientSession::job_rm(const wire::Map& args, const Respond& respond) {
+  hub_.find_job(identity_.id, wire::text_or(args, "job"),
+                [self = shared_from_this(), respond](const Result<std::shared_ptr<Job>>& job) {
+                  if (!job) return respond(std::unexpected(job.error()));
+                  self->remove(**job, respond);
+                });
+}
+
+void ClientSession::remove(const Job& job, const Respond& respond) {
+  if (!job.is_final())
+    return respond(fail(Code::kConflict,
+                        "job " + job.key.job.text + " is still " + job.shown_state(),
+                        "end it first: rexec stop " + job.key.job.text));
+  const AttemptKey key = job.key;
+  const NodeId node_id = job.node;
+  hub_.post(
+      [key, who = actor()](store::Database& db) {
+        store::remove_job(db, key.job);
+        store::append_audit(db, wall_now(), {who, "job.rm", "job/" + key.job.text, ""});
+      },
+      [this, self = shared_from_this(), key, node_id, respond](const Result<void>& saved) {
+        if (!saved) return respond(std::unexpected(saved.error()));
+        fail_point(FailPoint::kControllerRemoveCommitted);
+        hub_.forget_jobs({{key.job}, {}});
+        const Node* node = hub_.registry().find(node_id);
+        if (node != nullptr && node->link != nullptr)
+          node->link->request("job.remove", {{"job", key.job.text}, {"attempt", key.attempt}},
+                              [](const Result<wire::Map>&) {});
+        respond(wire::Map{{"removed", key.job.text}});
+      });
+}
+
+}  // namespace rexec::controller

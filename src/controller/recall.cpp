@@ -1,0 +1,109 @@
+// Jobs that memory does not hold any more, read back from the store: by id, by a beginning of one,
+// by the request that made them. Between the question and its answer memory may change; it is asked
+// first and again at the end, and what it says goes before a row. Part of the hub.
+#include "src/controller/hub.hpp"
+
+namespace rexec::controller {
+namespace {
+
+constexpr std::size_t kLeastTyped = 4;
+constexpr std::size_t kIdSize = 14;  // "j-" and 12 characters
+
+using Rows = std::vector<store::JobRow>;
+
+std::unexpected<Error> unknown_job(const std::string& typed) {
+  return fail(Code::kUnknownJob, "no job \"" + typed + "\"", "see: rexec ps --all");
+}
+
+}  // namespace
+
+bool Hub::may_see(const std::string& user_id, const Job& job) const {
+  return job.owner.text == user_id || is_admin(user_id);
+}
+
+Job& Hub::add_job(Job job) {
+  requests_.insert(store::request_key(job.owner, job.request));
+  ++job_count_;
+  return jobs_.add(std::move(job));
+}
+
+void Hub::forget_jobs(const store::Pruned& gone) {
+  jobs_.remove(gone.ids);
+  for (const std::uint64_t key : gone.keys) requests_.erase(key);
+  job_count_ -= std::min(job_count_, gone.ids.size());
+}
+
+void Hub::find_job(const std::string& user_id, const std::string& typed, FoundJob found) {
+  const std::string prefix = typed.starts_with("j-") ? typed : "j-" + typed;
+  if (const auto job = jobs_.share({prefix}); job && may_see(user_id, *job)) return found(job);
+  if (prefix.size() < kLeastTyped + 2)
+    return found(
+        fail(Code::kUsage, "job \"" + typed + "\" is shorter than 4 characters", "see: rexec ps"));
+  if (prefix.size() > kIdSize) return found(unknown_job(typed));
+  const UserId owner{is_admin(user_id) ? "" : user_id};
+  ask<Rows>(
+      [prefix, owner](store::Database& db) -> Result<Rows> {
+        return store::find_jobs_by_prefix(db, prefix, owner, 2);
+      },
+      [this, user_id, typed, prefix, found = std::move(found)](const Result<Rows>& rows) {
+        if (!rows) return found(std::unexpected(rows.error()));
+        found(choose(user_id, typed, prefix, *rows));
+      });
+}
+
+Result<std::shared_ptr<Job>> Hub::choose(const std::string& user_id, const std::string& typed,
+                                         const std::string& prefix, const Rows& rows) {
+  std::map<JobId, std::shared_ptr<Job>> fitting;
+  for (const auto& job : jobs_.with_prefix(prefix))
+    if (may_see(user_id, *job)) fitting.emplace(job->key.job, job);
+  for (const auto& row : rows)
+    if (!fitting.contains(row.id))
+      fitting.emplace(row.id, std::make_shared<Job>(job_from_row(row)));
+  if (fitting.empty()) return unknown_job(typed);
+  if (fitting.size() == 1 || fitting.begin()->first.text == prefix) return fitting.begin()->second;
+  return fail(Code::kAmbiguousJob,
+              "job \"" + typed + "\" fits " + fitting.begin()->first.text + " and " +
+                  std::next(fitting.begin())->first.text,
+              "give more of it");
+}
+
+void Hub::recall(std::vector<JobId> ids, Ready ready) {
+  std::erase_if(ids, [this](const JobId& id) { return jobs_.find(id) != nullptr; });
+  if (ids.empty()) return ready({});
+  ask<Rows>(
+      [ids = std::move(ids)](store::Database& db) -> Result<Rows> {
+        Rows rows;
+        for (const JobId& id : ids)
+          if (auto row = store::find_job(db, id)) rows.push_back(std::move(*row));
+        return rows;
+      },
+      [this, ready = std::move(ready)](Result<Rows> rows) mutable {
+        use_recalled(std::move(rows), std::move(ready));
+      });
+}
+
+void Hub::recall_request(const UserId& owner, const std::string& request, Ready ready) {
+  if (!requests_.contains(store::request_key(owner, request))) return ready({});
+  ask<Rows>(
+      [owner, request](store::Database& db) -> Result<Rows> {
+        return store::find_jobs_of_request(db, owner, request);
+      },
+      [this, ready = std::move(ready)](Result<Rows> rows) mutable {
+        use_recalled(std::move(rows), std::move(ready));
+      });
+}
+
+// They leave again as any that ended, but not before `ready` is done with them.
+void Hub::use_recalled(Result<Rows> rows, Ready ready) {
+  if (!rows) return ready(std::unexpected(rows.error()));
+  std::vector<JobId> recalled;
+  for (const auto& row : *rows) {
+    if (jobs_.find(row.id) != nullptr) continue;
+    jobs_.add(job_from_row(row));
+    recalled.push_back(row.id);
+  }
+  ready({});
+  for (const JobId& id : recalled) jobs_.retire(id);
+}
+
+}  // namespace rexec::controller
