@@ -49,6 +49,7 @@ void ClientSession::end(const Error& reason) {
 void ClientSession::closed() {
   if (!std::exchange(open_, false)) return;
   hub_.leave(*this);
+  while (!waiters_.empty()) stop_waiting(waiters_.begin()->first);
   router_.drop_all({Code::kLinkLost, "the reader is gone", {}});
   asio::post(hub_.context(), [self = std::move(self_)] {});
 }
@@ -68,7 +69,11 @@ void ClientSession::on_event(wire::Event event) {
   } else if (auto* reset = std::get_if<event::Reset>(&event)) {
     uploads_.erase(reset->stream);
     parked_.erase(reset->stream);
+    stop_waiting(reset->stream);
   } else if (auto* signal = std::get_if<event::Signal>(&event)) {
+    if (waiters_.contains(signal->stream) &&
+        signal_waiting(signal->stream, signal->frame.payload()))
+      return;
     const auto parked = parked_.find(signal->stream);
     if (parked != parked_.end() && parked->second.size() < kMostParkedSignals)
       parked->second.push_back(std::move(event));
@@ -100,132 +105,12 @@ void ClientSession::opened(wire::StreamId stream, const std::string& kind, const
   driver_->session().reset(stream, {Code::kProtocol, "unknown kind of stream", {}});
 }
 
-void ClientSession::open_submit(wire::StreamId stream, const wire::Map& args) {
-  auto request = wire::get_text(args, "request");
-  auto targets = wire::get_text(args, "targets");
-  auto size = wire::get_u64(args, "spec_size");
-  if (!request || !targets || !size || request->size() < 16 || request->size() > 64)
-    return driver_->session().reset(stream, {Code::kProtocol, "a submit that cannot be read", {}});
-  if (*size > job::kMaxSpecBytes)
-    return driver_->session().reset(
-        stream, {Code::kLimit,
-                 "the command, its environment and script are " + std::to_string(*size) +
-                     " bytes, the limit is 4 MiB",
-                 "send large input through stdin: rexec run -i"});
-  Upload upload;
-  upload.submit = {{identity_.id}, name_, *request,
-                   *targets,       {},    wire::text_or(args, "mode") == "detached"};
-  upload.submit.spec.reserve(*size);
-  upload.size = *size;
-  upload.submit.is_keyed = wire::bool_or(args, "keyed", false);
-  upload.resume = wire::bool_or(args, "resume", false);
-  upload.pace = wire::bool_or(args, "pace", false);
-  upload.window = wire::u64_or(args, "window", ~std::uint64_t{0});
-  uploads_[stream] = std::move(upload);
-}
-
-void ClientSession::spec_data(wire::StreamId stream, ByteSpan bytes) {
-  const auto at = uploads_.find(stream);
-  if (at == uploads_.end()) return;
-  std::string& spec = at->second.submit.spec;
-  if (spec.size() + bytes.size() > at->second.size) {
-    uploads_.erase(at);
-    return driver_->session().reset(stream,
-                                    {Code::kLimit, "more of a spec than was announced", {}});
-  }
-  spec.append(as_text(bytes));
-  driver_->session().grant(stream, spec.size() + wire::kInitialWindow);
-}
-
-void ClientSession::submit_complete(wire::StreamId stream) {
-  auto node = uploads_.extract(stream);
-  if (node.empty()) return;
-  const Upload& upload = node.mapped();
-  if (upload.submit.spec.size() != upload.size)
-    return driver_->session().reset(stream, {Code::kProtocol, "a spec ended early", {}});
-  fail_point(FailPoint::kControllerSubmitReceived);
-  // Whom it concerns is asked again then; an error too is fan_out's to tell.
-  std::vector<NodeId> nodes;
-  if (const auto selected = hub_.registry().select(upload.submit.targets))
-    for (const Node* one : *selected) nodes.push_back(one->id);
-  hub_.when_settled(nodes, [weak = weak_from_this(), stream, upload] {
-    const auto self = weak.lock();
-    if (self && self->open_ && self->driver_->session().has_stream(stream))
-      self->submit(stream, upload);
-  });
-}
-
-void ClientSession::submit(wire::StreamId stream, const Upload& upload) {
-  if (!hub_.store().disk_low()) return submit_now(stream, upload);
-  // The store looks for room whenever it has written something, be it nothing.
-  hub_.post([](store::Database&) {},
-            [weak = weak_from_this(), stream, upload](const Result<void>&) {
-              const auto self = weak.lock();
-              if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
-              if (!self->hub_.store().disk_low()) return self->submit_now(stream, upload);
-              self->driver_->session().reset(
-                  stream,
-                  {Code::kStore,
-                   "the controller's disk is full or nearly: new jobs are refused, others go on",
-                   "make room on its machine, then try again"});
-              self->driver_->flush_soon();
-            });
-}
-
-void ClientSession::submit_now(wire::StreamId stream, const Upload& upload) {
-  Upload brief = upload;
-  brief.submit.spec.clear();
-  fan_out(hub_, upload.submit,
-          [self = shared_from_this(), stream, brief](const Result<Accepted>& result) {
-            if (self->open_) self->accepted(stream, brief, result);
-          });
-}
-
-void ClientSession::accepted(wire::StreamId stream, const Upload& upload,
-                             const Result<Accepted>& result) {
-  wire::Session& session = driver_->session();
-  driver_->flush_soon();
-  if (!result) return session.reset(stream, result.error());
-  wire::Map jobs = wire::Map::array();
-  for (const auto& job : result->jobs) {
-    wire::Map entry{{"job", job->key.job.text},
-                    {"attempt", job->key.attempt},
-                    {"node", job->node_name},
-                    {"ticket", job->ticket}};
-    // Only a job that no node ever saw has its record here; all others bring it on their attach
-    // stream, after the output.
-    if (job->is_final() && wire::text_or(*job->record, "reason") == "node_offline")
-      entry["record"] = *job->record;
-    jobs.push_back(std::move(entry));
-  }
-  wire::Map map{{"t", "accepted"}, {"jobs", std::move(jobs)}};
-  if (!result->run.empty()) map["run"] = result->run.text;
-  session.send_event(stream, map);
-  session.end(stream);
-  fail_point(FailPoint::kControllerAcceptedSent);
-  if (upload.submit.is_detached || upload.resume) return;
-  const std::uint64_t window = wire::share_of_window(upload.window, result->jobs.size());
-  for (const auto& job : result->jobs) {
-    Node* node = hub_.registry().find(job->node);
-    if (node == nullptr || node->link == nullptr) continue;
-    const wire::StreamId to_client = session.open(
-        "attach",
-        {{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"node", job->node_name}});
-    node->link->attach(
-        *job,
-        {{"out", 0U},
-         {"err", 0U},
-         {"in", 0U},  // of a job that an earlier try began, too: its stdin is given once
-         {"stdin", true},
-         {"pace", upload.pace},
-         {"window", window}},
-        router_, to_client);
-  }
-}
-
-// A job whose node was removed: there is no output any more, and nobody to wait for.
+// A job whose node was removed, or that no node has a record of, because the controller ended it
+// itself: there is no output, and nobody to wait for.
 bool ClientSession::attach_lost(wire::StreamId stream, const Job& job) {
-  if (!job.is_final() || hub_.registry().find(job.node) != nullptr) return false;
+  if (!job.is_final()) return false;
+  const bool is_nodes = job.record->contains("xxh128");
+  if (is_nodes && hub_.registry().find(job.node) != nullptr) return false;
   wire::Session& session = driver_->session();
   session.send_event(stream, {{"t", "end"}, {"record", *job.record}});
   session.end(stream);
@@ -247,6 +132,7 @@ void ClientSession::open_attach(wire::StreamId stream, const wire::Map& args) {
 void ClientSession::attach_to(wire::StreamId stream, const wire::Map& args,
                               const Result<std::shared_ptr<Job>>& job) {
   if (job) {
+    if (hub_.dispatcher().is_held((*job)->key.job)) return wait_with(stream, args, **job);
     if (!attach_lost(stream, **job))
       return attach_when_online(stream, args, (*job)->key.job, (*job)->node);
     parked_.erase(stream);

@@ -30,7 +30,10 @@ class ClientSession final : public net::SessionHandler,
  private:
   struct Upload {
     Submit submit;
-    std::size_t size = 0;
+    std::size_t size = 0;  // of all specs
+    std::size_t received = 0;
+    std::size_t part = 0;  // whose spec comes now
+    bool is_detached = false;
     bool resume = false;
     bool pace = false;
     std::uint64_t window = 0;  // of all its jobs together
@@ -48,10 +51,19 @@ class ClientSession final : public net::SessionHandler,
   bool attach_lost(wire::StreamId stream, const Job& job);
   void attach_now(wire::StreamId stream, const wire::Map& args, const Job& job);
   void spec_data(wire::StreamId stream, ByteSpan bytes);
+  // client_submit.cpp
   void submit_complete(wire::StreamId stream);
-  void submit(wire::StreamId stream, const Upload& upload);
-  void submit_now(wire::StreamId stream, const Upload& upload);
+  void resolve_after(wire::StreamId stream, const std::shared_ptr<Upload>& upload,
+                     std::size_t next);
+  void submit_when_settled(wire::StreamId stream, const std::shared_ptr<Upload>& upload);
+  void submit(wire::StreamId stream, const std::shared_ptr<Upload>& upload);
+  void submit_now(wire::StreamId stream, const std::shared_ptr<Upload>& upload);
   void accepted(wire::StreamId stream, const Upload& upload, const Result<Accepted>& result);
+  void open_streams(const Upload& upload, const Accepted& accepted);
+  void wait_with(wire::StreamId stream, const wire::Map& args, const Job& job);
+  void wait_is_over(wire::StreamId stream, const wire::Map& args, const JobId& id);
+  void stop_waiting(wire::StreamId stream);
+  bool signal_waiting(wire::StreamId stream, ByteSpan payload);
   void answer(wire::RequestId id, const std::string& verb, const wire::Map& args);
   void closed();
 
@@ -75,10 +87,12 @@ class ClientSession final : public net::SessionHandler,
   void job_wait(const wire::Map& args, const Respond& respond);
   void job_stop(const wire::Map& args, const Respond& respond);
   void job_rm(const wire::Map& args, const Respond& respond);
+  void job_rerun(const wire::Map& args, const Respond& respond);
   // job_verbs.cpp
   Result<JobQuery> read_query(const wire::Map& args) const;
   void stop(const std::shared_ptr<Job>& job, std::uint64_t grace_ms, const Respond& respond);
   void remove(const Job& job, const Respond& respond);
+  void rerun(const Job& job, const Respond& respond);
   std::string actor() const;
 
   Hub& hub_;
@@ -92,6 +106,12 @@ class ClientSession final : public net::SessionHandler,
   std::unordered_map<wire::StreamId, Upload> uploads_;
   // Attachments that wait for their node, with the signals that came meanwhile.
   std::unordered_map<wire::StreamId, std::vector<wire::Event>> parked_;
+  // Those that wait with a job for its start.
+  struct Waiter {
+    JobId job;
+    Dispatcher::WatcherId id = 0;
+  };
+  std::unordered_map<wire::StreamId, Waiter> waiters_;
   bool open_ = true;
 };
 

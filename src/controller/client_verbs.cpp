@@ -50,7 +50,8 @@ ClientSession::Verb ClientSession::find_verb(const std::string& name) {
       {"user.ls", &ClientSession::user_ls},      {"user.revoke", &ClientSession::user_revoke},
       {"job.ls", &ClientSession::job_ls},        {"job.show", &ClientSession::job_show},
       {"job.resolve", &ClientSession::job_show}, {"job.wait", &ClientSession::job_wait},
-      {"job.stop", &ClientSession::job_stop},    {"job.rm", &ClientSession::job_rm}};
+      {"job.stop", &ClientSession::job_stop},    {"job.rm", &ClientSession::job_rm},
+      {"job.rerun", &ClientSession::job_rerun}};
   const auto at = verbs.find(name);
   return at == verbs.end() ? nullptr : at->second;
 }

@@ -23,11 +23,11 @@ constexpr Nanos kBackSoon = std::chrono::seconds(3);
 Hub::Hub(asio::io_context& context, HubParts parts)
     : context_(context),
       parts_(std::move(parts)),
+      dispatcher_(*this),
       epoch_(random_id('e')),
       started_(BootClock::now()) {}
 
-void Hub::load(store::Snapshot snapshot,
-               const std::function<std::string(const std::string&)>& find_spec) {
+void Hub::load(store::Snapshot snapshot, const Lookups& lookups) {
   for (const auto& row : snapshot.users) users_[row.id.text] = row;
   for (const auto& row : snapshot.nodes) {
     if (row.removed)
@@ -41,12 +41,45 @@ void Hub::load(store::Snapshot snapshot,
   requests_.reserve(job_count_);
   for (const std::uint64_t key : snapshot.request_keys) requests_.insert(key);
   std::unordered_map<std::string, std::shared_ptr<const std::string>> specs;  // one per fan-out
+  std::unordered_set<std::string> with_terms;
+  for (const auto& row : snapshot.terms) with_terms.insert(row.job.text);
   for (const auto& row : snapshot.unfinished) {
     Job& job = jobs_.add(job_from_row(row));
-    if (job.state == JobState::kRunning || !job.is_detached) continue;
+    const bool acknowledged = job.is_detached || with_terms.contains(job.key.job.text);
+    if (job.state == JobState::kRunning || !acknowledged) continue;
     auto& spec = specs[job.spec_hash];
-    if (!spec) spec = std::make_shared<const std::string>(find_spec(job.spec_hash));
+    if (!spec) spec = std::make_shared<const std::string>(lookups.spec(job.spec_hash));
     if (!spec->empty()) job.spec = spec;
+  }
+  restore_waiting(snapshot.terms, lookups);
+}
+
+void Hub::restore_waiting(const std::vector<store::TermsRow>& rows, const Lookups& lookups) {
+  // All that hold something, before any of those that wait.
+  std::vector<std::pair<JobOrder, std::shared_ptr<Job>>> found;
+  for (const auto& row : rows) {
+    const auto job = jobs_.share(row.job);
+    const auto terms = read_terms(wire::Map::parse(row.terms, nullptr, false));
+    if (!job || !terms) continue;
+    job->terms = std::make_shared<const Terms>(*terms);
+    found.push_back({{job->created, job->key.job}, job});
+  }
+  std::ranges::sort(found, [](const auto& a, const auto& b) {
+    const bool held_a = a.second->state != JobState::kAccepted;
+    const bool held_b = b.second->state != JobState::kAccepted;
+    return held_a != held_b ? held_a : b.first < a.first;
+  });
+  for (const auto& [order, job] : found) {
+    std::map<JobId, Ending> endings;
+    for (const Dependency& one : job->terms->after) {
+      if (jobs_.find(one.job) != nullptr) continue;
+      const auto row = lookups.job(one.job);
+      // Only what has ended can be removed, and this job waits on: so that end was the right one.
+      endings[one.job] = row                        ? ending_of(job_from_row(*row))
+                         : one.when == After::kFail ? Ending::kFailed
+                                                    : Ending::kOk;
+    }
+    dispatcher_.restore(job, std::move(endings));
   }
 }
 
@@ -153,9 +186,9 @@ void Hub::finished(Job& job, wire::Map record, std::move_only_function<void(Resu
   }
   fail_point(FailPoint::kControllerEndApplied);
   save(job, std::move(done));
-  const auto node = waiting_.extract(job.key.job);
-  if (node.empty()) return;
-  for (const auto& callback : node.mapped()) callback(job);
+  if (auto node = waiting_.extract(job.key.job); !node.empty())
+    for (const auto& callback : node.mapped()) callback(job);
+  dispatcher_.job_ended(job);
 }
 
 void Hub::when_final(Job& job, std::function<void(const Job&)> callback) {
@@ -198,6 +231,7 @@ Job* Hub::adopt(const AttemptKey& key, const std::string& ticket, const NodeId& 
 void Hub::dispatch(Job& job) {
   Node* node = registry_.find(job.node);
   if (node == nullptr || node->link == nullptr || job.spec == nullptr || job.is_final()) return;
+  if (dispatcher_.is_held(job.key.job)) return;
   job.state = std::max(job.state, JobState::kDispatched);
   node->link->start(job);
 }
@@ -223,6 +257,7 @@ void Hub::node_online(Node& node, AgentSession& session) {
   log_info("node online", {{"node", node.name}, {"from", session.source()}});
   for (Job* job : jobs_.unfinished_on(node.id))
     if (job->state != JobState::kRunning) dispatch(*job);
+  dispatcher_.nodes_changed();
   const auto waiting = when_online_.extract(node.id);
   if (waiting.empty()) return;
   for (const auto& action : waiting.mapped()) action();
@@ -235,6 +270,7 @@ void Hub::node_gone(Node& node, AgentSession& session) {
   node.lost_at = BootClock::now();
   log_info("node offline", {{"node", node.name}});
   fail_point(FailPoint::kControllerNodeGone);
+  dispatcher_.nodes_changed();
 }
 
 void Hub::when_online(const NodeId& id, std::function<void()> action) {

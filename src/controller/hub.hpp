@@ -12,6 +12,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "src/controller/dispatcher.hpp"
 #include "src/controller/jobs.hpp"
 #include "src/controller/key_set.hpp"
 #include "src/controller/registry.hpp"
@@ -46,8 +47,11 @@ struct HubParts {
 class Hub {
  public:
   Hub(asio::io_context& context, HubParts parts);
-  void load(store::Snapshot snapshot,
-            const std::function<std::string(const std::string& hash)>& find_spec);
+  struct Lookups {  // into the store that is being loaded
+    std::function<std::string(const std::string& hash)> spec;
+    std::function<std::optional<store::JobRow>(const JobId& id)> job;
+  };
+  void load(store::Snapshot snapshot, const Lookups& lookups);
 
   // --- people and certificates
   // kRevoked, kExpired (past the renewal grace), kDenied for somebody who is not there any more.
@@ -81,6 +85,8 @@ class Hub {
   Registry& registry() { return registry_; }
   // Those that have not ended and the last that have: see find_job for all the others.
   JobTable& jobs() { return jobs_; }
+  // Those of them that wait before they start.
+  Dispatcher& dispatcher() { return dispatcher_; }
   // How many there are altogether.
   std::size_t job_count() const { return job_count_; }
   // A new job, in memory alone as yet.
@@ -98,7 +104,7 @@ class Hub {
   // bring.
   using Ready = std::move_only_function<void(Result<void>)>;
   void recall(std::vector<JobId> ids, Ready ready);
-  void recall_request(const UserId& owner, const std::string& request, Ready ready);
+  void recall_requests(const UserId& owner, std::vector<std::string> requests, Ready ready);
   // After their rows are gone from the store.
   void forget_jobs(const store::Pruned& gone);
   // Writes the job's row; an attached job's is written behind.
@@ -111,7 +117,7 @@ class Hub {
   // A ticket that is ours for a job we do not know: the job as the ticket tells it. nullptr when it
   // is not ours.
   Job* adopt(const AttemptKey& key, const std::string& ticket, const NodeId& node);
-  // Sends the spec to the node if that is connected and the job has not started.
+  // Sends the spec to the node if that is connected and the job has neither started nor to wait.
   void dispatch(Job& job);
 
   // --- nodes
@@ -142,6 +148,7 @@ class Hub {
   Nanos expected_for(const NodeId& id);
   void on_reactor(std::move_only_function<void()> action);
   void end_sessions(pki::Role role, const std::string& id, const Error& reason);
+  void restore_waiting(const std::vector<store::TermsRow>& rows, const Lookups& lookups);
   void use_recalled(Result<std::vector<store::JobRow>> rows, Ready ready);
   Result<std::shared_ptr<Job>> choose(const std::string& user_id, const std::string& typed,
                                       const std::string& prefix,
@@ -151,6 +158,7 @@ class Hub {
   HubParts parts_;
   Registry registry_;
   JobTable jobs_;
+  Dispatcher dispatcher_;
   KeySet requests_;  // of every job there is
   std::size_t job_count_ = 0;
   std::map<std::string, store::UserRow> users_;  // by id, revoked ones too

@@ -1,11 +1,14 @@
 // The requests about jobs: list, show, wait, stop, remove. Jobs that memory does not hold any more
 // are found in the store (Hub::find_job), so each of these may answer later than it was asked.
 #include <algorithm>
+#include <array>
+#include <csignal>
 
 #include "src/base/fail_point.hpp"
 #include "src/controller/agent_session.hpp"
 #include "src/controller/client_session.hpp"
 #include "src/controller/job_listing.hpp"
+#include "src/job/spec.hpp"
 
 namespace rexec::controller {
 namespace {
@@ -47,6 +50,36 @@ void know_node(Hub& hub, const store::JobFilter& filter,
         answered(fail(Code::kUnknownNode, "\"" + name + "\" is not the name of one node",
                       "see: rexec node ls"));
       });
+}
+
+// What the store has of a job that is to run again.
+struct Kept {
+  std::string spec;
+  wire::Map terms = wire::Map::object();
+};
+
+std::array<std::uint8_t, 16> random_request() {
+  std::array<std::uint8_t, 16> bytes;
+  random_bytes(bytes);
+  return bytes;
+}
+
+// The same command as a detached job that waits for nothing but its locks.
+Result<Part> once_more(const JobId& id, const Kept& kept) {
+  auto spec = job::decode_spec(as_bytes(kept.spec));
+  if (kept.spec.empty() || !spec)
+    return fail(Code::kUnknownObject, "the command of job " + id.text + " is not kept",
+                "submit it again: rexec submit");
+  spec->forward_stdin = false;
+  spec->tty.reset();
+  spec->durable = true;
+  spec->on_disconnect = job::OnDisconnect::kKeep;
+  auto encoded = job::encode_spec(*spec);
+  if (!encoded) return std::unexpected(encoded.error());
+  Part part;
+  part.spec = std::move(*encoded);
+  if (const auto terms = read_terms(kept.terms)) part.terms.locks = terms->locks;
+  return part;
 }
 
 }  // namespace
@@ -117,6 +150,10 @@ void ClientSession::job_stop(const wire::Map& args, const Respond& respond) {
 void ClientSession::stop(const std::shared_ptr<Job>& job, std::uint64_t grace_ms,
                          const Respond& respond) {
   if (job->is_final()) return respond(job_to_map(*job));
+  if (hub_.dispatcher().is_held(job->key.job)) {  // no node has heard of it
+    hub_.dispatcher().cancel(*job, SIGTERM, actor());
+    return respond(job_to_map(*job));
+  }
   Node* node = hub_.registry().find(job->node);
   if (node == nullptr || node->link == nullptr)
     return respond(fail(Code::kNodeOffline,
@@ -146,6 +183,44 @@ void ClientSession::job_rm(const wire::Map& args, const Respond& respond) {
                   if (!job) return respond(std::unexpected(job.error()));
                   self->remove(**job, respond);
                 });
+}
+
+void ClientSession::job_rerun(const wire::Map& args, const Respond& respond) {
+  hub_.find_job(identity_.id, wire::text_or(args, "job"),
+                [self = shared_from_this(), respond](const Result<std::shared_ptr<Job>>& job) {
+                  if (!job) return respond(std::unexpected(job.error()));
+                  self->rerun(**job, respond);
+                });
+}
+
+void ClientSession::rerun(const Job& job, const Respond& respond) {
+  const auto kept_in_memory = job.spec;
+  hub_.ask<Kept>(
+      [id = job.key.job, hash = job.spec_hash,
+       kept_in_memory](store::Database& db) -> Result<Kept> {
+        Kept kept;
+        kept.spec = kept_in_memory ? *kept_in_memory : store::find_spec(db, hash).value_or("");
+        const auto terms = store::find_terms(db, id);
+        if (terms) kept.terms = wire::Map::parse(*terms, nullptr, false);
+        return kept;
+      },
+      [this, self = shared_from_this(), id = job.key.job, node = job.node_name,
+       respond](const Result<Kept>& kept) {
+        if (!kept) return respond(std::unexpected(kept.error()));
+        auto part = once_more(id, *kept);
+        if (!part) return respond(std::unexpected(part.error()));
+        part->targets = node;
+        Submit submit;
+        submit.owner = {identity_.id};
+        submit.owner_name = name_;
+        submit.request = to_hex(random_request());
+        submit.is_detached = true;
+        submit.parts.push_back(std::move(*part));
+        fan_out(hub_, std::move(submit), [respond](const Result<Accepted>& accepted) {
+          if (!accepted) return respond(std::unexpected(accepted.error()));
+          respond(job_to_map(*accepted->jobs.front()));
+        });
+      });
 }
 
 void ClientSession::remove(const Job& job, const Respond& respond) {

@@ -15,6 +15,7 @@
 
 #include "src/base/clock.hpp"
 #include "src/base/ids.hpp"
+#include "src/controller/terms.hpp"
 #include "src/wire/maps.hpp"
 
 namespace rexec::controller {
@@ -41,6 +42,8 @@ struct Job {
   WallTime ended{};
   std::shared_ptr<const wire::Map> record;  // set exactly when final, and the same for ever
   std::shared_ptr<const std::string> spec;  // kept until the node says it started
+  std::shared_ptr<const Terms> terms;       // null: it starts at once
+  std::string waiting;                      // what for, in words; empty: it does not
 
   bool is_final() const { return state == JobState::kFinal; }
   // "running", or the outcome of a final one.

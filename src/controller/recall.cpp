@@ -82,11 +82,18 @@ void Hub::recall(std::vector<JobId> ids, Ready ready) {
       });
 }
 
-void Hub::recall_request(const UserId& owner, const std::string& request, Ready ready) {
-  if (!requests_.contains(store::request_key(owner, request))) return ready({});
+void Hub::recall_requests(const UserId& owner, std::vector<std::string> requests, Ready ready) {
+  std::erase_if(requests, [&](const std::string& request) {
+    return !requests_.contains(store::request_key(owner, request));
+  });
+  if (requests.empty()) return ready({});
   ask<Rows>(
-      [owner, request](store::Database& db) -> Result<Rows> {
-        return store::find_jobs_of_request(db, owner, request);
+      [owner, requests = std::move(requests)](store::Database& db) -> Result<Rows> {
+        Rows all;
+        for (const std::string& request : requests)
+          for (auto& row : store::find_jobs_of_request(db, owner, request))
+            all.push_back(std::move(row));
+        return all;
       },
       [this, ready = std::move(ready)](Result<Rows> rows) mutable {
         use_recalled(std::move(rows), std::move(ready));

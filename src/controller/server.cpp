@@ -55,6 +55,23 @@ void welcome(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string
   log_warn("a controller's certificate dialled in", {{"source", source}});
 }
 
+// Before the store's thread runs.
+Hub::Lookups lookups_in(store::Store& store) {
+  Hub::Lookups lookups;
+  lookups.spec = [&store](const std::string& hash) {
+    std::string spec;
+    static_cast<void>(store.run_now(
+        [&](store::Database& db) { spec = store::find_spec(db, hash).value_or(""); }));
+    return spec;
+  };
+  lookups.job = [&store](const JobId& id) {
+    std::optional<store::JobRow> row;
+    static_cast<void>(store.run_now([&](store::Database& db) { row = store::find_job(db, id); }));
+    return row;
+  };
+  return lookups;
+}
+
 }  // namespace
 
 Result<void> serve(const ServeOptions& options) {
@@ -77,12 +94,7 @@ Result<void> serve(const ServeOptions& options) {
 
   asio::io_context context(1);
   Hub hub(context, {**store, std::move(*authority), *tickets, config->addresses});
-  hub.load(std::move(*snapshot), [&](const std::string& hash) {
-    std::string spec;
-    static_cast<void>((*store)->run_now(
-        [&](store::Database& db) { spec = store::find_spec(db, hash).value_or(""); }));
-    return spec;
-  });
+  hub.load(std::move(*snapshot), lookups_in(**store));
   (*store)->start();
   Housekeeping housekeeping(hub, config->keep_jobs);
   housekeeping.start();

@@ -69,6 +69,7 @@ Result<Terms> read_terms(const wire::Map& map) {
     if (!value) return std::unexpected(value.error());
     *into = Millis{static_cast<std::int64_t>(*value)};
   }
+  terms.patient = wire::bool_or(map, "patient", false);
   auto step = read_list(map, "locks", kMostLocks, read_lock, terms.locks);
   if (step) step = read_list(map, "after", kMostDependencies, read_dependency, terms.after);
   if (!step) return std::unexpected(step.error());
@@ -86,6 +87,7 @@ wire::Map to_map(const Terms& terms) {
   wire::Map map = wire::Map::object();
   for (const auto& [key, value] : {std::pair{"queue_ms", terms.queue}, {"online_ms", terms.online}})
     if (value > Millis{0}) map[key] = static_cast<std::uint64_t>(value.count());
+  if (terms.patient) map["patient"] = true;
   for (const Lock& lock : terms.locks)
     map["locks"].push_back(
         {{"name", lock.name}, {"slots", lock.slots}, {"fleet", lock.scope == LockScope::kFleet}});

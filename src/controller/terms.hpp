@@ -33,15 +33,18 @@ struct Dependency {
 };
 
 struct Terms {
-  Millis queue{0};   // it waits so long at most, whatever for; 0: without end
-  Millis online{0};  // for a node that is offline when it is submitted; 0: refused at once
+  Millis queue{0};       // it waits so long at most, whatever for; 0: without end
+  Millis online{0};      // for a node that is offline when it is submitted; 0: refused at once
+  bool patient = false;  // for its node without end: jobs of a DAG
   std::vector<Lock> locks;
   std::vector<Dependency> after;
 
   // Something may keep it from starting at once.
   bool any() const { return waits_for_node() || !locks.empty(); }
   // A node that is offline is no reason to refuse it.
-  bool waits_for_node() const { return queue > Millis{0} || online > Millis{0} || !after.empty(); }
+  bool waits_for_node() const {
+    return patient || queue > Millis{0} || online > Millis{0} || !after.empty();
+  }
   bool operator==(const Terms&) const = default;
 };
 
@@ -49,8 +52,8 @@ inline constexpr std::size_t kMostLocks = 16;
 inline constexpr std::size_t kMostDependencies = 1024;
 inline constexpr std::uint32_t kMostSlots = 1'000'000;
 
-// {queue_ms?, online_ms?, locks?: [{name, slots, fleet}], after?: [{job, when}]}. kUsage for what a
-// person wrote wrongly, kProtocol for what no client sends.
+// {queue_ms?, online_ms?, patient?, locks?: [{name, slots, fleet}], after?: [{job, when}]}. kUsage
+// for what a person wrote wrongly, kProtocol for what no client sends.
 Result<Terms> read_terms(const wire::Map& map);
 wire::Map to_map(const Terms& terms);
 

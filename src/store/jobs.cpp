@@ -4,6 +4,7 @@
 #include <SQLiteCpp/Column.h>
 
 #include "src/store/job_row.hpp"
+#include "src/store/terms.hpp"
 
 namespace rexec::store {
 namespace {
@@ -133,6 +134,7 @@ void remove_job(Database& db, const JobId& id) {
       db, [](Run& row) { return row.text(0); }, "DELETE FROM jobs WHERE id = ? RETURNING spec_hash",
       id.text);
   if (hash) drop_unused_spec(db, *hash);
+  remove_terms(db, id);
 }
 
 Pruned prune_jobs(Database& db, const PruneJobs& which) {

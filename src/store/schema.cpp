@@ -63,7 +63,12 @@ CREATE INDEX ended_by_owner_state ON jobs (owner, state, created) WHERE ended > 
 CREATE INDEX ended_by_node_state ON jobs (node_name, state, created) WHERE ended > 0;
 )sql";
 
-constexpr std::array<const char*, 2> kMigrations = {kFirst, kFinishedJobs};
+// What a job waits for before it starts.
+constexpr const char* kTerms = R"sql(
+CREATE TABLE terms (job TEXT PRIMARY KEY, terms TEXT NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
+)sql";
+
+constexpr std::array<const char*, 3> kMigrations = {kFirst, kFinishedJobs, kTerms};
 
 int pragma(Database& db, const char* sql) { return db.connection().execAndGet(sql).getInt(); }
 

@@ -1,0 +1,307 @@
+// A client's submit, from its first frame to the answer: the parts and their specs as they come,
+// the jobs that it is to start after, room on the disk, then fan_out(). And those of its streams
+// that wait with a job which has not started.
+#include <csignal>
+
+#include "src/base/fail_point.hpp"
+#include "src/controller/agent_session.hpp"
+#include "src/controller/client_session.hpp"
+#include "src/job/spec.hpp"
+
+namespace rexec::controller {
+namespace {
+
+// Of all parts together.
+constexpr std::size_t kMostSpecs = 16u << 20;
+
+Result<Part> read_part(const wire::Map& map) {
+  auto targets = wire::get_text(map, "targets");
+  if (!targets) return std::unexpected(targets.error());
+  auto size = wire::get_u64(map, "spec_size");
+  if (!size) return std::unexpected(size.error());
+  if (*size > job::kMaxSpecBytes)
+    return fail(Code::kLimit,
+                "the command, its environment and script are " + std::to_string(*size) +
+                    " bytes, the limit is 4 MiB",
+                "send large input through stdin: rexec run -i");
+  auto terms = read_terms(wire::child_or_empty(map, "terms"));
+  if (!terms) return std::unexpected(terms.error());
+  Part part;
+  part.name = wire::text_or(map, "name");
+  part.targets = std::move(*targets);
+  part.spec_size = *size;
+  part.terms = std::move(*terms);
+  return part;
+}
+
+// In a DAG `after` names earlier parts: so there is no cycle.
+Result<void> link_part(Part& part, const std::vector<Part>& before) {
+  if (auto good = check_name("job", part.name); !good) return good;
+  for (const Part& other : before)
+    if (other.name == part.name) return fail(Code::kUsage, "two jobs are named " + part.name);
+  for (const Dependency& one : std::exchange(part.terms.after, {})) {
+    std::size_t at = 0;
+    while (at < before.size() && before[at].name != one.job.text) ++at;
+    if (at == before.size())
+      return fail(Code::kUsage, "job [" + part.name + "] is after \"" + one.job.text +
+                                    "\", which does not stand before it");
+    part.after.push_back({at, one.when});
+  }
+  return {};
+}
+
+Result<std::vector<Part>> read_parts(const wire::Map& args, Kind kind) {
+  std::vector<Part> parts;
+  if (kind == Kind::kPlain) {
+    auto part = read_part(args);
+    if (!part) return std::unexpected(part.error());
+    parts.push_back(std::move(*part));
+    return parts;
+  }
+  const wire::Map& dag = wire::child_or_empty(args, "dag");
+  if (dag.empty() || dag.size() > kMostParts)
+    return fail(Code::kLimit, "a DAG has 1 to " + std::to_string(kMostParts) + " jobs, this one " +
+                                  std::to_string(dag.size()));
+  for (const wire::Map& entry : dag) {
+    auto part = read_part(entry.is_object() ? entry : wire::Map::object());
+    if (!part) return std::unexpected(part.error());
+    if (auto linked = link_part(*part, parts); !linked) return std::unexpected(linked.error());
+    parts.push_back(std::move(*part));
+  }
+  return parts;
+}
+
+}  // namespace
+
+void ClientSession::open_submit(wire::StreamId stream, const wire::Map& args) {
+  auto request = wire::get_text(args, "request");
+  if (!request || request->size() < 16 || request->size() > 64)
+    return driver_->session().reset(stream, {Code::kProtocol, "a submit that cannot be read", {}});
+  Upload upload;
+  Submit& submit = upload.submit;
+  submit.owner = {identity_.id};
+  submit.owner_name = name_;
+  submit.request = *request;
+  submit.is_detached = wire::text_or(args, "mode") == "detached";
+  submit.is_keyed = wire::bool_or(args, "keyed", false);
+  submit.kind = args.contains("dag") ? Kind::kDag : Kind::kPlain;
+  auto parts = read_parts(args, submit.kind);
+  if (!parts) return driver_->session().reset(stream, parts.error());
+  submit.parts = std::move(*parts);
+  for (const Part& part : submit.parts) upload.size += part.spec_size;
+  if (upload.size > kMostSpecs)
+    return driver_->session().reset(
+        stream, {Code::kLimit, "the jobs of a DAG have more than 16 MiB of commands", {}});
+  if (submit.kind == Kind::kDag && !submit.is_detached)
+    return driver_->session().reset(stream, {Code::kProtocol, "a DAG is detached", {}});
+  upload.is_detached = submit.is_detached;
+  upload.resume = wire::bool_or(args, "resume", false);
+  upload.pace = wire::bool_or(args, "pace", false);
+  upload.window = wire::u64_or(args, "window", ~std::uint64_t{0});
+  uploads_[stream] = std::move(upload);
+}
+
+// The specs come one after the other, as the parts do.
+void ClientSession::spec_data(wire::StreamId stream, ByteSpan bytes) {
+  const auto at = uploads_.find(stream);
+  if (at == uploads_.end()) return;
+  Upload& upload = at->second;
+  upload.received += bytes.size();
+  if (upload.received > upload.size) {
+    uploads_.erase(at);
+    return driver_->session().reset(stream,
+                                    {Code::kLimit, "more of a spec than was announced", {}});
+  }
+  std::string_view rest = as_text(bytes);
+  while (!rest.empty()) {
+    Part& part = upload.submit.parts[upload.part];
+    const std::size_t n = std::min(rest.size(), part.spec_size - part.spec.size());
+    part.spec.append(rest.substr(0, n));
+    rest.remove_prefix(n);
+    if (part.spec.size() == part.spec_size) ++upload.part;
+  }
+  driver_->session().grant(stream, upload.received + wire::kInitialWindow);
+}
+
+void ClientSession::submit_complete(wire::StreamId stream) {
+  auto node = uploads_.extract(stream);
+  if (node.empty()) return;
+  const auto upload = std::make_shared<Upload>(std::move(node.mapped()));
+  if (upload->received != upload->size)
+    return driver_->session().reset(stream, {Code::kProtocol, "a spec ended early", {}});
+  fail_point(FailPoint::kControllerSubmitReceived);
+  resolve_after(stream, upload, 0);
+}
+
+// Whom a job is to start after: whole ids, and how those ended that have.
+void ClientSession::resolve_after(wire::StreamId stream, const std::shared_ptr<Upload>& upload,
+                                  std::size_t next) {
+  Submit& submit = upload->submit;
+  if (submit.kind == Kind::kDag || next == submit.parts.front().terms.after.size())
+    return submit_when_settled(stream, upload);
+  const std::string typed = submit.parts.front().terms.after[next].job.text;
+  hub_.find_job(
+      identity_.id, typed,
+      [weak = weak_from_this(), stream, upload, next](const Result<std::shared_ptr<Job>>& job) {
+        const auto self = weak.lock();
+        if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
+        if (!job) {
+          self->driver_->session().reset(
+              stream, {job.error().code, "--after: " + job.error().message, job.error().hint});
+          return self->driver_->flush_soon();
+        }
+        const JobId id = (*job)->key.job;
+        upload->submit.parts.front().terms.after[next].job = id;
+        if ((*job)->is_final()) upload->submit.endings[id] = ending_of(**job);
+        self->resolve_after(stream, upload, next + 1);
+      });
+}
+
+void ClientSession::submit_when_settled(wire::StreamId stream,
+                                        const std::shared_ptr<Upload>& upload) {
+  const Part& part = upload->submit.parts.front();
+  if (upload->submit.kind == Kind::kDag || part.terms.waits_for_node())
+    return submit(stream, upload);
+  // Whom it concerns is asked again then; an error too is fan_out's to tell.
+  std::vector<NodeId> nodes;
+  if (const auto selected = hub_.registry().select(part.targets))
+    for (const Node* one : *selected) nodes.push_back(one->id);
+  hub_.when_settled(nodes, [weak = weak_from_this(), stream, upload] {
+    const auto self = weak.lock();
+    if (self && self->open_ && self->driver_->session().has_stream(stream))
+      self->submit(stream, upload);
+  });
+}
+
+void ClientSession::submit(wire::StreamId stream, const std::shared_ptr<Upload>& upload) {
+  if (!hub_.store().disk_low()) return submit_now(stream, upload);
+  // The store looks for room whenever it has written something, be it nothing.
+  hub_.post([](store::Database&) {},
+            [weak = weak_from_this(), stream, upload](const Result<void>&) {
+              const auto self = weak.lock();
+              if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
+              if (!self->hub_.store().disk_low()) return self->submit_now(stream, upload);
+              self->driver_->session().reset(
+                  stream,
+                  {Code::kStore,
+                   "the controller's disk is full or nearly: new jobs are refused, others go on",
+                   "make room on its machine, then try again"});
+              self->driver_->flush_soon();
+            });
+}
+
+void ClientSession::submit_now(wire::StreamId stream, const std::shared_ptr<Upload>& upload) {
+  fan_out(hub_, std::move(upload->submit),
+          [self = shared_from_this(), stream, upload](const Result<Accepted>& result) {
+            if (self->open_) self->accepted(stream, *upload, result);
+          });
+}
+
+void ClientSession::accepted(wire::StreamId stream, const Upload& upload,
+                             const Result<Accepted>& result) {
+  wire::Session& session = driver_->session();
+  driver_->flush_soon();
+  if (!result) return session.reset(stream, result.error());
+  wire::Map jobs = wire::Map::array();
+  for (std::size_t i = 0; i < result->jobs.size(); ++i) {
+    const Job& job = *result->jobs[i];
+    wire::Map entry{{"job", job.key.job.text},
+                    {"attempt", job.key.attempt},
+                    {"node", job.node_name},
+                    {"ticket", job.ticket}};
+    if (!result->names[i].empty()) entry["name"] = result->names[i];
+    if (!job.waiting.empty()) entry["waiting"] = job.waiting;
+    // Only a job that no node ever saw has its record here; all others bring it on their attach
+    // stream, after the output.
+    if (job.is_final() && !job.record->contains("xxh128")) entry["record"] = *job.record;
+    jobs.push_back(std::move(entry));
+  }
+  wire::Map map{{"t", "accepted"}, {"jobs", std::move(jobs)}};
+  if (!result->run.empty()) map["run"] = result->run.text;
+  session.send_event(stream, map);
+  session.end(stream);
+  fail_point(FailPoint::kControllerAcceptedSent);
+  if (!upload.is_detached && !upload.resume) open_streams(upload, *result);
+}
+
+// To the client, for each job that starts at once; it asks for those that wait.
+void ClientSession::open_streams(const Upload& upload, const Accepted& accepted) {
+  const std::uint64_t window = wire::share_of_window(upload.window, accepted.jobs.size());
+  for (const auto& job : accepted.jobs) {
+    Node* node = hub_.registry().find(job->node);
+    if (node == nullptr || node->link == nullptr) continue;
+    if (hub_.dispatcher().is_held(job->key.job)) continue;
+    if (job->is_final() && !job->record->contains("xxh128")) continue;
+    const wire::StreamId to_client = driver_->session().open(
+        "attach",
+        {{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"node", job->node_name}});
+    node->link->attach(
+        *job,
+        {{"out", 0U},
+         {"err", 0U},
+         {"in", 0U},  // of a job that an earlier try began, too: its stdin is given once
+         {"stdin", true},
+         {"pace", upload.pace},
+         {"window", window}},
+        router_, to_client);
+  }
+}
+
+// ---- streams that wait with a job
+
+void ClientSession::wait_with(wire::StreamId stream, const wire::Map& args, const Job& job) {
+  const auto when_open = [weak = weak_from_this(), stream](auto action) {
+    const auto self = weak.lock();
+    if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
+    action(*self);
+    self->driver_->flush_soon();
+  };
+  Dispatcher::Watcher watcher;
+  watcher.on_wait = [when_open, stream](const std::string& why) {
+    when_open([&](ClientSession& self) {
+      self.driver_->session().send_event(stream, {{"t", "waiting"}, {"why", why}});
+    });
+  };
+  watcher.on_over = [when_open, stream, args, id = job.key.job] {
+    when_open([&](ClientSession& self) { self.wait_is_over(stream, args, id); });
+  };
+  waiters_[stream] = {job.key.job, hub_.dispatcher().watch(job, std::move(watcher))};
+}
+
+void ClientSession::wait_is_over(wire::StreamId stream, const wire::Map& args, const JobId& id) {
+  waiters_.erase(stream);
+  const auto job = hub_.jobs().share(id);
+  if (!job) return driver_->session().reset(stream, {Code::kUnknownJob, "the job is gone", {}});
+  if (attach_lost(stream, *job)) {
+    parked_.erase(stream);
+    return;
+  }
+  driver_->session().send_event(stream, {{"t", "waiting"}, {"why", ""}});
+  attach_when_online(stream, args, id, job->node);
+}
+
+void ClientSession::stop_waiting(wire::StreamId stream) {
+  const auto node = waiters_.extract(stream);
+  if (!node.empty()) hub_.dispatcher().unwatch(node.mapped().job, node.mapped().id);
+}
+
+// Before there is a process: what would end one ends the wait. False: it is kept for the process.
+bool ClientSession::signal_waiting(wire::StreamId stream, ByteSpan payload) {
+  const auto map = wire::parse_map(payload);
+  const auto job = hub_.jobs().share(waiters_.at(stream).job);
+  if (!map || !job) return true;
+  const std::string type = wire::text_or(*map, "t");
+  const auto number = wire::u64_or(*map, "n", 0);
+  if (type == "leave") {
+    hub_.dispatcher().leave(*job);
+  } else if (type == "stop") {
+    hub_.dispatcher().cancel(*job, SIGTERM, actor());
+  } else if (type == "signal" && (number == SIGINT || number == SIGTERM)) {
+    hub_.dispatcher().cancel(*job, static_cast<int>(number), actor());
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace rexec::controller

@@ -1,0 +1,229 @@
+#include "src/controller/dispatcher.hpp"
+
+#include <algorithm>
+#include <csignal>
+
+#include "src/base/log.hpp"
+#include "src/controller/hub.hpp"
+#include "src/job/spec.hpp"
+#include "src/net/task.hpp"
+
+namespace rexec::controller {
+namespace {
+
+// A client that lost its link is back by then; what it watches does not end for it.
+constexpr Millis kBack{5'000};
+constexpr Millis kSaveAgain{1'000};
+
+std::optional<Millis> patience_alone(const Job& job) {
+  if (job.is_detached || job.spec == nullptr) return std::nullopt;
+  const auto spec = job::decode_spec(as_bytes(*job.spec));
+  if (!spec || spec->on_disconnect == job::OnDisconnect::kKeep) return std::nullopt;
+  return std::max(kBack, Millis{static_cast<std::int64_t>(spec->on_disconnect_ms)});
+}
+
+BootTime boot_time_of(WallTime wall) {
+  return BootClock::now() - std::max(Millis{0}, Millis{wall_now() - wall});
+}
+
+}  // namespace
+
+Ending ending_of(const Job& job) {
+  const bool ok = job.record && wire::text_or(*job.record, "outcome") == "exited" &&
+                  wire::u64_or(*job.record, "code", 1) == 0;
+  return ok ? Ending::kOk : Ending::kFailed;
+}
+
+Dispatcher::Dispatcher(Hub& hub)
+    : hub_(hub), timer_(std::make_unique<net::Timer>(hub.context().get_executor())) {}
+Dispatcher::~Dispatcher() = default;
+
+void Dispatcher::admit(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings) {
+  if (job->is_final() || is_held(job->key.job)) return;
+  Held held{job, patience_alone(*job), BootTime::max(), {}};
+  if (held.alone) held.alone_until = BootClock::now() + *held.alone;
+  held_.insert_or_assign(job->key.job, std::move(held));
+  queue_.add(
+      {job->key.job, job->node, *job->terms, boot_time_of(job->created), std::move(endings)});
+  run();
+}
+
+void Dispatcher::restore(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings) {
+  if (job->state == JobState::kAccepted) return admit(job, std::move(endings));
+  queue_.hold(job->key.job, job->node, *job->terms);
+}
+
+void Dispatcher::job_ended(Job& job) {
+  queue_.ended(job.key.job, ending_of(job));
+  job.waiting.clear();
+  for (const auto& [id, watcher] : take_watchers(job.key.job)) watcher.on_over();
+  run();
+}
+
+std::map<Dispatcher::WatcherId, Dispatcher::Watcher> Dispatcher::take_watchers(const JobId& id) {
+  auto node = held_.extract(id);
+  if (node.empty()) return {};
+  return std::move(node.mapped().watchers);
+}
+
+// What it performs may change what the queue would say: then it is asked again.
+void Dispatcher::run() {
+  again_ = true;
+  if (std::exchange(running_, true)) return;
+  while (std::exchange(again_, false)) {
+    perform(queue_.step(BootClock::now(), [this](const NodeId& id) {
+      const Node* node = hub_.registry().find(id);
+      return node != nullptr && node->link != nullptr;
+    }));
+  }
+  running_ = false;
+  arm();
+}
+
+void Dispatcher::perform(const Queue::Step& step) {
+  for (const JobId& id : step.ready) release(id);
+  for (const Queue::Refusal& refusal : step.refused) refuse(refusal);
+  for (const JobId& id : step.changed) {
+    const auto at = held_.find(id);
+    if (at == held_.end()) continue;
+    Job& job = *at->second.job;
+    job.waiting = why(job);
+    const auto watchers = at->second.watchers;
+    for (const auto& [watcher, calls] : watchers) calls.on_wait(job.waiting);
+  }
+  expire_alone(BootClock::now());
+}
+
+// A job that takes a slot is committed as dispatched before its node hears of it: after a crash in
+// between it holds the slot, and nobody else has got it.
+void Dispatcher::release(const JobId& id) {
+  const auto at = held_.find(id);
+  if (at == held_.end()) return;
+  const std::shared_ptr<Job> job = at->second.job;
+  if (job->terms->locks.empty()) return start(job);
+  job->state = std::max(job->state, JobState::kDispatched);
+  hub_.post([row = job_row(*job)](store::Database& db) { store::put_job(db, row); },
+            [this, job](const Result<void>& saved) {
+              if (job->is_final()) return;
+              if (saved) return start(job);
+              log_error("a job that may start cannot be noted as started, trying again",
+                        {{"job", job->key.job.text}, {"why", saved.error().message}});
+              auto timer = std::make_shared<net::Timer>(hub_.context().get_executor());
+              timer->arm(kSaveAgain, [this, timer, id = job->key.job] { release(id); });
+            });
+}
+
+void Dispatcher::start(const std::shared_ptr<Job>& job) {
+  const auto watchers = take_watchers(job->key.job);
+  job->waiting.clear();
+  hub_.dispatch(*job);
+  for (const auto& [id, watcher] : watchers) watcher.on_over();
+}
+
+void Dispatcher::refuse(const Queue::Refusal& refusal) {
+  const auto at = held_.find(refusal.job);
+  if (at == held_.end()) return;
+  Job& job = *at->second.job;
+  const Dependency& other = refusal.dependency;
+  switch (refusal.why) {
+    case Queue::Verdict::kDependency: {
+      wire::Map record = record_without_run(job, "not_started", 125, "dependency");
+      record["message"] = "job " + other.job.text +
+                          " ended otherwise than --after …:" + std::string(after_name(other.when)) +
+                          " asks for";
+      return end(job, std::move(record), "controller", "job.refuse");
+    }
+    case Queue::Verdict::kQueueTimeout: {
+      wire::Map record = record_without_run(job, "not_started", 125, "queue_timeout");
+      record["message"] = "it did not start within --queue-timeout " +
+                          format_duration(job.terms->queue) +
+                          (job.waiting.empty() ? "" : ", waiting: " + job.waiting);
+      return end(job, std::move(record), "controller", "job.expire");
+    }
+    case Queue::Verdict::kNodeOffline:
+      return end(job, record_without_run(job, "unreachable", 125, "node_offline"), "controller",
+                 "job.expire");
+  }
+}
+
+void Dispatcher::end(Job& job, wire::Map record, const std::string& actor,
+                     const std::string& verb) {
+  const std::string detail = wire::text_or(record, "reason");
+  hub_.post(
+      [actor, verb, id = job.key.job.text, detail](store::Database& db) {
+        store::append_audit(db, wall_now(), {actor, verb, "job/" + id, detail});
+      },
+      {});
+  hub_.finished(job, std::move(record), {});
+}
+
+void Dispatcher::cancel(Job& job, int signal, const std::string& actor) {
+  wire::Map record = record_without_run(job, "stopped", 128 + signal, "stop");
+  record["signal"] = signal;
+  end(job, std::move(record), actor, "job.stop");
+}
+
+std::string Dispatcher::why(const Job& job) const {
+  const Queue::Wait wait = queue_.wait_of(job.key.job);
+  switch (wait.obstacle) {
+    case Queue::Obstacle::kJob:
+      return "for the end of job " + wait.job.text;
+    case Queue::Obstacle::kNode:
+      return "node \"" + job.node_name + "\" is offline";
+    case Queue::Obstacle::kLock:
+      return "lock \"" + wait.lock + "\" is held by job " + wait.job.text;
+    case Queue::Obstacle::kNone:
+      break;
+  }
+  return "for its turn";
+}
+
+// ---- those who watch
+
+Dispatcher::WatcherId Dispatcher::watch(const Job& job, Watcher watcher) {
+  const auto at = held_.find(job.key.job);
+  if (at == held_.end()) return 0;
+  const WatcherId id = next_watcher_++;
+  watcher.on_wait(job.waiting);
+  at->second.alone_until = BootTime::max();
+  at->second.watchers.emplace(id, std::move(watcher));
+  return id;
+}
+
+void Dispatcher::unwatch(const JobId& job, WatcherId watcher) {
+  const auto at = held_.find(job);
+  if (at == held_.end() || at->second.watchers.erase(watcher) == 0) return;
+  if (!at->second.watchers.empty() || !at->second.alone) return;
+  at->second.alone_until = BootClock::now() + *at->second.alone;
+  arm();
+}
+
+void Dispatcher::leave(Job& job) {
+  const auto at = held_.find(job.key.job);
+  if (at == held_.end()) return;
+  at->second.alone.reset();
+  at->second.alone_until = BootTime::max();
+  job.is_detached = true;
+  hub_.save(job, {});
+}
+
+void Dispatcher::expire_alone(BootTime now) {
+  std::vector<std::shared_ptr<Job>> expired;
+  for (const auto& [id, held] : held_)
+    if (held.alone_until <= now && queue_.is_waiting(id)) expired.push_back(held.job);
+  for (const auto& job : expired) {
+    wire::Map record = record_without_run(*job, "stopped", 128 + SIGTERM, "disconnect");
+    record["signal"] = SIGTERM;
+    end(*job, std::move(record), "controller", "job.expire");
+  }
+}
+
+void Dispatcher::arm() {
+  BootTime at = queue_.wake_at();
+  for (const auto& [id, held] : held_) at = std::min(at, held.alone_until);
+  if (at == BootTime::max()) return timer_->cancel();
+  const auto wait = std::chrono::ceil<Millis>(at - BootClock::now());
+  timer_->arm(std::max(Millis{1}, wait), [this] { run(); });
+}
+
+}  // namespace rexec::controller

@@ -1,0 +1,85 @@
+// Keeps the jobs that wait and performs what the queue decides of them: starts them when their
+// terms are met, ends them when these cannot be met any more, tells those who watch. An attached
+// job whose client is gone does not wait for longer than its --on-disconnect says. What may start
+// when is queue.*; how a job gets to its node is hub.* and agent_session.*.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "src/controller/jobs.hpp"
+#include "src/controller/queue.hpp"
+
+namespace rexec::net {
+class Timer;
+}
+
+namespace rexec::controller {
+
+class Hub;
+
+class Dispatcher {
+ public:
+  // `on_wait` comes whenever the job waits for something else; `on_over` once: it is on its way to
+  // its node, or has ended without.
+  struct Watcher {
+    std::function<void(const std::string& why)> on_wait;
+    std::function<void()> on_over;
+  };
+  using WatcherId = std::uint64_t;
+
+  explicit Dispatcher(Hub& hub);
+  ~Dispatcher();
+  // A job with terms that is committed: starts it, or lets it wait. `endings`: of those jobs in its
+  // terms that have ended.
+  void admit(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings);
+  // The same for a job of a former run of the controller, which may have been dispatched then.
+  void restore(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings);
+  // The hub tells what may change something.
+  void job_ended(Job& job);
+  void nodes_changed() { run(); }
+
+  // It is not to be sent to its node yet.
+  bool is_held(const JobId& job) const { return held_.contains(job); }
+  // Only for a job that waits.
+  WatcherId watch(const Job& job, Watcher watcher);
+  void unwatch(const JobId& job, WatcherId watcher);
+  // Its user left on purpose: it waits without him, and runs as a detached job does.
+  void leave(Job& job);
+  // A person does not want it any more; `signal`: what he pressed. Only for a job that waits.
+  void cancel(Job& job, int signal, const std::string& actor);
+
+ private:
+  struct Held {
+    std::shared_ptr<Job> job;
+    std::optional<Millis> alone;  // how long it waits without anybody who watches; none: for ever
+    BootTime alone_until = BootTime::max();
+    std::map<WatcherId, Watcher> watchers;
+  };
+  void run();
+  void perform(const Queue::Step& step);
+  void release(const JobId& id);
+  void start(const std::shared_ptr<Job>& job);
+  void refuse(const Queue::Refusal& refusal);
+  void end(Job& job, wire::Map record, const std::string& actor, const std::string& verb);
+  void expire_alone(BootTime now);
+  std::string why(const Job& job) const;
+  void arm();
+  std::map<WatcherId, Watcher> take_watchers(const JobId& id);
+
+  Hub& hub_;
+  Queue queue_;
+  std::map<JobId, Held> held_;
+  std::unique_ptr<net::Timer> timer_;
+  WatcherId next_watcher_ = 1;
+  bool running_ = false;
+  bool again_ = false;
+};
+
+// "exited with 0" is what ok means of a final job.
+Ending ending_of(const Job& job);
+
+}  // namespace rexec::controller

@@ -1,0 +1,129 @@
+#include "src/controller/submit.hpp"
+
+#include <algorithm>
+
+#include "src/base/text.hpp"
+#include "src/job/spec.hpp"
+#include "src/pki/digest.hpp"
+
+namespace rexec::controller {
+namespace {
+
+std::string summary_of(const job::JobSpec& spec) {
+  std::string out = spec.script ? "(script)" : "";
+  for (const auto& word : spec.argv) {
+    out += (out.empty() ? "" : " ") + printable(word);
+    if (out.size() > 200) return out.substr(0, 200);
+  }
+  return out;
+}
+
+RunId derive_run_id(const Submit& submit) {
+  const auto digest =
+      pki::sha256({as_bytes("rexec run"), as_bytes(submit.owner.text), as_bytes(submit.request)});
+  return {"r-" + to_base32({digest.data(), 8}).substr(0, 12)};
+}
+
+Error offline(const Node& node) {
+  return {Code::kNodeOffline,
+          "node \"" + node.name + "\" is offline" +
+              (node.last_seen == WallTime{} ? "" : ", last seen " + to_iso8601(node.last_seen)),
+          "see: rexec node ls\nlet the job wait for it: rexec run --wait-online " + node.name};
+}
+
+std::unexpected<Error> in_part(const Submit& submit, const Part& part, Error error) {
+  if (submit.kind == Kind::kDag) error.message = "[" + printable(part.name) + "] " + error.message;
+  return std::unexpected(std::move(error));
+}
+
+// A key is for one set of nodes: on another node it would start a second job. Growing is allowed (a
+// label got a node more), and what ran on a node that was removed is no reason to refuse.
+Result<void> check_same(Hub& hub, const UserId& owner, const PartPlan& part) {
+  for (const Job* job : hub.jobs().of_request(owner, part.request)) {
+    const auto is_its = [job](const Node* node) { return node->id == job->node; };
+    const bool here = std::any_of(part.nodes.begin(), part.nodes.end(), is_its);
+    if (!here && hub.registry().find(job->node) != nullptr)
+      return fail(Code::kConflict,
+                  "this request id was used for another target (job " + job->key.job.text +
+                      " on node \"" + job->node_name + "\")",
+                  "use another --idempotency-key");
+    // One that was adopted from its node has no hash yet.
+    if (here && !job->spec_hash.empty() && job->spec_hash != part.spec_hash)
+      return fail(Code::kConflict,
+                  "this request id was used for another command (job " + job->key.job.text + ")",
+                  "use another --idempotency-key");
+  }
+  return {};
+}
+
+Result<void> check_online(Hub& hub, const Submit& submit, const PartPlan& part) {
+  if (part.nodes.size() > 1 || part.nodes.front()->link != nullptr) return {};
+  if (part.terms && part.terms->waits_for_node()) return {};
+  const JobId id = derive_job_id(submit.owner, part.request, part.nodes.front()->id);
+  if (hub.jobs().find(id) != nullptr) return {};
+  return std::unexpected(offline(*part.nodes.front()));
+}
+
+// Its own terms, and the jobs of the parts that it comes after.
+std::shared_ptr<const Terms> terms_of(const Plan& plan, const Part& part) {
+  Terms terms = part.terms;
+  for (const PartDependency& one : part.after) {
+    const PartPlan& other = plan.parts.at(one.part);
+    for (const Node* node : other.nodes)
+      terms.after.push_back({derive_job_id(plan.owner, other.request, node->id), one.when});
+  }
+  return terms.any() ? std::make_shared<const Terms>(std::move(terms)) : nullptr;
+}
+
+Result<PartPlan> plan_part(Hub& hub, const Submit& submit, const Plan& plan, const Part& part) {
+  auto spec = job::decode_spec(as_bytes(part.spec));
+  if (!spec) return in_part(submit, part, spec.error());
+  auto nodes = hub.registry().select(part.targets);
+  if (!nodes) return in_part(submit, part, nodes.error());
+  PartPlan out{request_of(submit, part),
+               part.name,
+               part.targets,
+               std::move(*nodes),
+               summary_of(*spec),
+               to_hex(pki::sha256(as_bytes(part.spec))),
+               std::make_shared<const std::string>(part.spec),
+               terms_of(plan, part)};
+  if (auto same = check_same(hub, submit.owner, out); !same)
+    return in_part(submit, part, same.error());
+  // The jobs of a DAG are there to wait.
+  if (submit.kind == Kind::kPlain)
+    if (auto online = check_online(hub, submit, out); !online)
+      return std::unexpected(online.error());
+  return out;
+}
+
+}  // namespace
+
+std::string request_of(const Submit& submit, const Part& part) {
+  if (submit.kind == Kind::kPlain) return submit.request;
+  const auto digest =
+      pki::sha256({as_bytes("rexec dag"), as_bytes(submit.request), as_bytes(part.name)});
+  return to_hex(ByteSpan(digest).first(16));
+}
+
+Result<Plan> make_plan(Hub& hub, const Submit& submit) {
+  Plan plan{submit.owner,    submit.owner_name,  {}, submit.is_detached,
+            submit.is_keyed, submit.is_detached, {}, submit.endings};
+  for (const Part& part : submit.parts) {
+    auto planned = plan_part(hub, submit, plan, part);
+    if (!planned) return std::unexpected(planned.error());
+    if (submit.kind == Kind::kDag && planned->terms == nullptr) {
+      // A root waits for its node as the others do.
+      auto terms = std::make_shared<Terms>();
+      terms->patient = true;
+      planned->terms = std::move(terms);
+    }
+    plan.is_durable = plan.is_durable || planned->terms != nullptr;
+    plan.parts.push_back(std::move(*planned));
+  }
+  if (submit.kind == Kind::kDag || plan.parts.front().nodes.size() > 1)
+    plan.run = derive_run_id(submit);
+  return plan;
+}
+
+}  // namespace rexec::controller
