@@ -3,9 +3,9 @@
 #include <cstring>
 
 #include "cli/cache.hpp"
+#include "cli/detached.hpp"
 #include "cli/errors.hpp"
 #include "cli/job_lookup.hpp"
-#include "cli/listing.hpp"
 #include "cli/terminal.hpp"
 #include "src/base/text.hpp"
 
@@ -92,7 +92,7 @@ Follower::Follower(asio::io_context& context, const FollowOptions& options)
       link_news_(context.get_executor()),
       output_(context.get_executor(), {options.globals, options.prefix, options.stamps},
               [this] { on_sink_change(); }) {
-  for (const auto& job : options.plan.jobs) jobs_.push_back({job, job.out, job.err, {}});
+  for (const auto& job : options.plan.jobs) jobs_.push_back({job, job.out, job.err, {}, {}});
   if (!jobs_.empty()) output_.begin(options.plan.jobs);
 }
 
@@ -111,7 +111,7 @@ void Follower::on_sink_change() {
 
 void Follower::accepted(const std::string& run, const std::vector<client::JobInfo>& jobs) {
   run_id_ = run;
-  for (const auto& job : jobs) jobs_.push_back({job, job.out, job.err, {}});
+  for (const auto& job : jobs) jobs_.push_back({job, job.out, job.err, {}, {}});
   if (options_.plan.mode == "detached") return print_detached(run);
   output_.begin(jobs);
   if (!options_.globals.verbose) return;
@@ -119,22 +119,13 @@ void Follower::accepted(const std::string& run, const std::vector<client::JobInf
     output_.say("job " + printable(job.job) + " on " + printable(job.node));
 }
 
-// The id alone on stdout: J=$(rexec run -d …).
 void Follower::print_detached(const std::string& run) {
-  Listing listing;
-  listing.headings = {{"JOB"}, {"NODE"}};
-  std::string ids;
-  for (const Job& job : jobs_) {
-    ids += printable(job.info.job) + "\n";
-    wire::Map object{{"job", job.info.job}, {"node", job.info.node}, {"attempt", job.info.attempt}};
-    if (!run.empty()) object["run"] = run;
-    listing.add({job.info.job, job.info.node}, job.info.job, std::move(object));
-  }
-  const Format format = options_.globals.format;
-  const bool is_json = format == Format::kJson || format == Format::kJsonl;
-  if (is_json || format == Format::kWide) ids = format_listing(listing, format);
-  if (const int error = write_out(ids); error != 0) tell_unprinted(listing.names, error);
-  remember_more(options_.globals, Remembered::kJobs, listing.names);
+  std::vector<client::JobInfo> infos;
+  for (const Job& job : jobs_) infos.push_back(job.info);
+  const Detached shown = show_detached(infos, run, options_.globals.format);
+  for (const std::string& note : shown.notes) output_.say(note);
+  if (const int error = write_out(shown.text); error != 0) tell_unprinted(shown.names, error);
+  remember_more(options_.globals, Remembered::kJobs, shown.names);
 }
 
 // Where nobody learns the id, the job is as good as lost; but it was accepted, so no 125.
@@ -238,6 +229,14 @@ void Follower::held(std::size_t job, const std::string& why) {
   output_.say(why.empty() ? node + " keeps output again, the job goes on"
                           : "the job waits: " + node + " cannot keep its output (" +
                                 printable(why) + "); it goes on when there is room");
+}
+
+// Once for each reason: a person wonders why nothing happens, a script's log need not.
+void Follower::waiting(std::size_t job, const std::string& why) {
+  Job& waiter = jobs_[job];
+  if (why == std::exchange(waiter.waiting, why)) return;
+  output_.state(job, why.empty() ? "dispatched" : "waiting", {{"why", why}});
+  if (!why.empty()) output_.say(about(waiter) + "waiting: " + printable(why));
 }
 
 void Follower::link(bool up, const std::string& why) {

@@ -24,6 +24,7 @@ class Follower final : public client::Observer {
   void gap(std::size_t job, wire::Channel channel, std::uint64_t from, std::uint64_t to) override;
   void ended(std::size_t job, const wire::Map& record) override;
   void held(std::size_t job, const std::string& why) override;
+  void waiting(std::size_t job, const std::string& why) override;
   void link(bool up, const std::string& why) override;
   std::size_t backlog() const { return output_.backlog(); }
   std::size_t backlog_of(std::size_t job) const override { return output_.backlog_of(job); }
@@ -54,7 +55,8 @@ class Follower final : public client::Observer {
     std::uint64_t out = 0;  // offset of the next byte
     std::uint64_t err = 0;
     std::optional<wire::Map> record;
-    int code = kExitLost;  // of the record
+    std::string waiting = {};  // what was said about it last
+    int code = kExitLost;      // of the record
   };
   void on_sink_change();
   void refuse(std::size_t job, const Error& error);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/follow.hpp"
+#include "src/base/config.hpp"
 #include "src/job/spec.hpp"
 
 namespace rexec::cli {
@@ -48,15 +49,24 @@ inline constexpr Flag kRunFlags[] = {
     {.name = "pids", .value = "N", .help = "at most N processes"},
     {.name = "sha256", .help = "SHA-256 of the output in the status too"},
     {.name = "idempotency-key", .value = "K", .help = "the same K is the same job, never two"},
+    {.name = "wait-online",
+     .value = "D",
+     .help = "wait for a node that is offline (default 5m)",
+     .takes = Takes::kOptionalValue},
+    {.name = "queue-timeout", .value = "D", .help = "give up when it has not started after D"},
+    {.name = "lock", .value = "NAME[:N]", .help = "at most N (1) such jobs at once on a node"},
+    {.name = "fleet-lock", .value = "NAME[:N]", .help = "at most N (1) at once on all nodes"},
+    {.name = "after",
+     .value = "JOB[:WHEN]",
+     .help = "start when JOB has ended: ok (default), any or fail",
+     .choices = "@job"},
     {.name = "no-prefix", .help = "several nodes: lines without the node's name"},
     {.name = "timestamps", .help = "the time of day before each line"},
     {.name = "exit",
      .value = "RULE",
      .help = "several nodes: max, first or any (default: 123)",
      .choices = "max|first|any"},
-    later_flag("dag", "FILE"),
     later_flag("idle-timeout", "D"),
-    later_flag("queue-timeout", "D"),
     later_flag("restart", "HOW"),
 
     later_flag("parallel", "N", 'p'),
@@ -68,8 +78,13 @@ inline constexpr Flag kRunFlags[] = {
     later_flag("diff", ""),
     later_flag("save", "DIR"),
     later_flag("overflow", "HOW"),
-    later_flag("dry-run", ""),
-    later_flag("wait-online", "")};
+    later_flag("dry-run", "")};
+
+// submit alone.
+inline constexpr Flag kDagFlag{.name = "dag",
+                               .value = "FILE",
+                               .help = "the jobs of FILE, each after others",
+                               .choices = "@file"};
 
 inline constexpr std::size_t kFirstForSubmit = 3;
 inline constexpr std::size_t kFirstForShell = 3;
@@ -78,6 +93,10 @@ static_assert(kRunFlags[kFirstForSubmit].name == "env");
 static_assert(kRunFlags[kAfterShell].name == "sh");
 inline constexpr std::span<const Flag> kSubmitFlags =
     std::span<const Flag>(kRunFlags).subspan(kFirstForSubmit);
+// What one job of a DAG may say, and how its file is read: "FILE:LINE: …" for what is wrong in it.
+Result<std::vector<client::DagJob>> read_dag(const std::string& path);
+// Of what such a file holds; `path` is for the errors. Each job stands after those it names.
+Result<std::vector<client::DagJob>> plan_dag(const ConfigMap& map, const std::string& path);
 inline constexpr std::span<const Flag> kShellFlags =
     std::span<const Flag>(kRunFlags).subspan(kFirstForShell, kAfterShell - kFirstForShell);
 
@@ -89,6 +108,10 @@ Result<job::JobSpec> read_spec(const Args& args, Manner manner);
 std::string disconnect_rule(const Args& args, Manner manner);
 // --status-file and --status-fd, once it is known that they can be written; else nothing of them.
 Result<void> read_status(const Args& args, StatusTarget& into);
+// 32 hex characters that are the same for the same --idempotency-key.
+std::string request_of_key(const std::string& key);
+// --queue-timeout, --wait-online, --lock, --after.
+Result<client::Waits> read_waits(const Args& args);
 // Fills `into` as far as it gets: the status target first, so that a failure can be told there.
 Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions& into);
 

@@ -8,15 +8,10 @@
 #include "src/pki/digest.hpp"
 
 namespace rexec::cli {
-namespace {
-
-// 32 hex characters that are the same for the same key.
 std::string request_of_key(const std::string& key) {
   const pki::Digest digest = pki::sha256({as_bytes("rexec idempotency-key 1"), as_bytes(key)});
   return to_hex(ByteSpan(digest).first(16));
 }
-
-}  // namespace
 
 Result<void> read_status(const Args& args, StatusTarget& into) {
   into.file = args.value("status-file");
@@ -81,6 +76,9 @@ Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions
         "a terminal is for one node: -t cannot go to \"" + printable(into.plan.targets) + "\"",
         "name one node, or leave -t out");
   }
+  Result<client::Waits> waits = read_waits(args);
+  if (!waits) return std::unexpected(waits.error());
+  into.plan.waits = std::move(*waits);
   const Result<job::JobSpec> spec = read_spec(args, manner);
   if (!spec) return std::unexpected(spec.error());
   Result<std::string> encoded = job::encode_spec(*spec);

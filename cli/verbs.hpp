@@ -67,15 +67,15 @@ Error unknown_verb(std::span<const Verb* const> verbs, std::string_view noun,
 Result<Globals> read_globals(const Args& args);
 
 // The rows, each in the file of its verb.
-extern const Verb run_verb, submit_verb, shell_verb;                       // run.cpp, submit.cpp
-extern const Verb ps_verb, job_verb;                                       // jobs.cpp
-extern const Verb attach_verb, logs_verb, wait_verb, stop_verb;            // one file each
-extern const Verb node_verb, token_verb, user_verb, context_verb;          // the nouns
-extern const Verb join_verb, login_verb, whoami_verb;                      // identity
-extern const Verb controller_verb, agent_verb, agent_net_verb;             // daemons
-extern const Verb status_verb, doctor_verb, demo_verb;                     // looking around
-extern const Verb explain_verb, completion_verb, version_verb, help_verb;  // about rexec
-extern const Verb complete_verb, persist_verb;                             // hidden ones
+extern const Verb run_verb, submit_verb, shell_verb;                         // run.cpp, submit.cpp
+extern const Verb ps_verb, job_verb;                                         // jobs.cpp
+extern const Verb attach_verb, logs_verb, wait_verb, stop_verb, rerun_verb;  // one file each
+extern const Verb node_verb, token_verb, user_verb, context_verb;            // the nouns
+extern const Verb join_verb, login_verb, whoami_verb;                        // identity
+extern const Verb controller_verb, agent_verb, agent_net_verb;               // daemons
+extern const Verb status_verb, doctor_verb, demo_verb;                       // looking around
+extern const Verb explain_verb, completion_verb, version_verb, help_verb;    // about rexec
+extern const Verb complete_verb, persist_verb;                               // hidden ones
 
 // Tells the process that keeps a context's connection open to go (persist.cpp).
 void end_kept_connection(const std::string& context_directory);

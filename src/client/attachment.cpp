@@ -121,6 +121,11 @@ void Attachment::on_event(const wire::Map& map) {
     handle_gap(map);
   } else if (type == "started") {
     if (!std::exchange(started_, true)) observer_.started(index_);
+  } else if (type == "waiting") {
+    tries = 0;
+    away_since = {};
+    hooks_.on_attached(*this);  // somebody answers for it: nothing is amiss
+    observer_.waiting(index_, wire::text_or(map, "why"));
   } else if (type == "held") {
     observer_.held(index_, wire::text_or(map, "why"));
   } else if (type == "end") {

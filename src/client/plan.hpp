@@ -10,6 +10,31 @@
 
 namespace rexec::client {
 
+// What a job waits for before it starts, and for how long at most.
+struct LockWish {
+  std::string name;
+  std::uint32_t slots = 1;
+  bool fleet = false;  // of all nodes together, not of each
+};
+struct AfterWish {
+  std::string job;  // an id or its beginning; in a DAG the name of another of its jobs
+  std::string when = "ok";
+};
+struct Waits {
+  Millis queue{0};   // whatever for; 0: without end
+  Millis online{0};  // for an offline node; 0: not at all
+  std::vector<LockWish> locks;
+  std::vector<AfterWish> after;
+};
+
+// One job of a DAG: submitted with the others, all or none. `after` names jobs before it.
+struct DagJob {
+  std::string name;
+  std::string targets;
+  std::string spec;  // encoded job::JobSpec
+  Waits waits;
+};
+
 // One job of the run, known once it was accepted (or named by attach, logs).
 struct JobInfo {
   std::string job;
@@ -18,6 +43,8 @@ struct JobInfo {
   std::uint32_t attempt = 1;
   std::uint64_t out = 0;  // offsets to begin at (attach --from)
   std::uint64_t err = 0;
+  std::string name = {};     // in a DAG
+  std::string waiting = {};  // why it did not start at once
 };
 
 enum class Follow { kUntilEnd, kWhatIsThere };  // logs without -f
@@ -42,6 +69,8 @@ struct RunPlan {
   RequestKey key = RequestKey::kRandom;
   std::string mode = "attached";
   std::vector<JobInfo> jobs;
+  Waits waits;
+  std::vector<DagJob> dag;  // instead of targets, spec and waits; detached
   Follow follow = Follow::kUntilEnd;
   Hold hold = Hold::kYes;
   Pace pace = Pace::kSpool;

@@ -39,6 +39,7 @@ Run::Impl::Impl(asio::io_context& context, Connector& connector, RunPlan plan, O
       retry_(executor_),
       backoff_(static_cast<std::uint64_t>(BootClock::now().time_since_epoch().count())) {
   if (plan_.request.empty()) plan_.request = random_request();
+  for (const DagJob& job : plan_.dag) plan_.spec += job.spec;
   if (plan_.stdin_fd >= 0) {
     source_ = std::make_unique<Source>(executor_, plan_.stdin_fd, [this] { pump_all(); });
     if (plan_.stdin_end == StdinEnd::kKeys) source_->press_at_end('\x04');

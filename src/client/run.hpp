@@ -31,6 +31,10 @@ class Observer {
   virtual void held(std::size_t job, const std::string& why) {
     static_cast<void>(job), static_cast<void>(why);
   }
+  // It has not started yet, and why; empty: now it is on its way to the node.
+  virtual void waiting(std::size_t job, const std::string& why) {
+    static_cast<void>(job), static_cast<void>(why);
+  }
   // The link went or came back; for a line on stderr, at most once each.
   virtual void link(bool up, const std::string& why) = 0;
   // Bytes taken but not yet written out that keep this job from more: from 256 KiB on none are

@@ -12,6 +12,27 @@ std::uint64_t together(const RunPlan& plan) {
   return plan.pace == Pace::kReader ? wire::kWatchedWindow : ~std::uint64_t{0};
 }
 
+wire::Map to_map(const Waits& waits) {
+  wire::Map map = wire::Map::object();
+  if (waits.queue > Millis{0}) map["queue_ms"] = static_cast<std::uint64_t>(waits.queue.count());
+  if (waits.online > Millis{0}) map["online_ms"] = static_cast<std::uint64_t>(waits.online.count());
+  for (const LockWish& lock : waits.locks)
+    map["locks"].push_back({{"name", lock.name}, {"slots", lock.slots}, {"fleet", lock.fleet}});
+  for (const AfterWish& one : waits.after)
+    map["after"].push_back({{"job", one.job}, {"when", one.when}});
+  return map;
+}
+
+wire::Map to_map(const std::vector<DagJob>& dag) {
+  wire::Map list = wire::Map::array();
+  for (const DagJob& job : dag)
+    list.push_back({{"name", job.name},
+                    {"targets", job.targets},
+                    {"spec_size", job.spec.size()},
+                    {"terms", to_map(job.waits)}});
+  return list;
+}
+
 }  // namespace
 
 void Run::Impl::Submit::begin() {
@@ -19,17 +40,18 @@ void Run::Impl::Submit::begin() {
   ended_ = false;
   ++begun_;
   const RunPlan& plan = owner_.plan_;
-  stream = owner_.remote_.open("submit",
-                               {{"request", plan.request},
-                                {"targets", plan.targets},
-                                {"mode", plan.mode},
-                                {"spec_size", plan.spec.size()},
-                                {"stdin", plan.stdin_fd >= 0},
-                                {"keyed", plan.key == RequestKey::kChosen},
-                                {"pace", plan.pace == Pace::kReader},
-                                {"window", together(plan)},
-                                {"resume", owner_.resubmit_}},
-                               *this);
+  wire::Map args{{"request", plan.request},
+                 {"targets", plan.targets},
+                 {"mode", plan.mode},
+                 {"spec_size", plan.spec.size()},
+                 {"stdin", plan.stdin_fd >= 0},
+                 {"keyed", plan.key == RequestKey::kChosen},
+                 {"pace", plan.pace == Pace::kReader},
+                 {"window", together(plan)},
+                 {"resume", owner_.resubmit_}};
+  if (wire::Map terms = to_map(plan.waits); !terms.empty()) args["terms"] = std::move(terms);
+  if (!plan.dag.empty()) args["dag"] = to_map(plan.dag);
+  stream = owner_.remote_.open("submit", std::move(args), *this);
   pump();
 }
 
@@ -74,13 +96,17 @@ void Run::Impl::on_accepted(const wire::Map& map) {
   fail_point(FailPoint::kClientAcceptedRead);
   const wire::Map& list = wire::child_or_empty(map, "jobs");
   std::vector<JobInfo> infos;
+  bool is_any_waiting = false;
   for (const wire::Map& entry : list) {
     JobInfo info{wire::text_or(entry, "job"),
                  wire::text_or(entry, "node"),
                  wire::text_or(entry, "ticket"),
                  static_cast<std::uint32_t>(wire::u64_or(entry, "attempt", 1)),
                  0,
-                 0};
+                 0,
+                 wire::text_or(entry, "name"),
+                 wire::text_or(entry, "waiting")};
+    is_any_waiting = is_any_waiting || !info.waiting.empty();
     infos.push_back(info);
     const auto known = by_id_.find(info.job);
     if (known != by_id_.end())
@@ -105,7 +131,8 @@ void Run::Impl::on_accepted(const wire::Map& map) {
       job.on_end();
     }
   }
-  if (again) attach_missing();
+  // The controller opens a stream for what starts at once; one that waits is asked for.
+  if (again || is_any_waiting) attach_missing();
   for (const wire::Map& signal : std::exchange(early_, {})) broadcast(signal);
   if (source_ && first) source_->start();
 }

@@ -155,7 +155,7 @@ TEST_CASE("words: the checker itself finds what does not exist") {
   CHECK(problems_of("rexec refuses to do it, and rexec does not know").empty());
   CHECK(problems_of("rexec controller restore BACKUP").size() == 1);
   CHECK(problems_of("see: rexec node sl").size() == 1);
-  CHECK(problems_of("`rexec rerun JOB` starts it anew").size() == 1);
+  CHECK(problems_of("`rexec rerunn JOB` starts it anew").size() == 1);
   CHECK(problems_of("  rexec controller check --data DIR").size() == 1);
   CHECK(problems_of("`rexec node ls --node x`").size() == 1);
   CHECK(problems_of("--overflow block never drops").size() == 1);

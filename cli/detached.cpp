@@ -1,0 +1,38 @@
+#include "cli/detached.hpp"
+
+#include <algorithm>
+
+#include "src/base/text.hpp"
+
+namespace rexec::cli {
+
+Detached show_detached(const std::vector<client::JobInfo>& jobs, const std::string& run,
+                       Format format) {
+  const bool is_dag = std::ranges::any_of(jobs, [](const auto& job) { return !job.name.empty(); });
+  Listing listing;
+  if (is_dag) listing.headings.push_back({"NAME"});
+  listing.headings.insert(listing.headings.end(), {{"JOB"}, {"NODE"}});
+  Detached shown;
+  for (const client::JobInfo& job : jobs) {
+    shown.text += printable(job.job) + "\n";
+    wire::Map object{{"job", job.job}, {"node", job.node}, {"attempt", job.attempt}};
+    if (!run.empty()) object["run"] = run;
+    if (!job.waiting.empty()) object["waiting"] = job.waiting;
+    std::vector<std::string> cells{job.job, job.node};
+    if (is_dag) {
+      cells.insert(cells.begin(), job.name);
+      object["name"] = job.name;
+    } else if (!job.waiting.empty()) {
+      const std::string node = jobs.size() > 1 ? printable(job.node) + ": " : "";
+      shown.notes.push_back(node + "waiting: " + printable(job.waiting));
+    }
+    listing.add(std::move(cells), job.job, std::move(object));
+  }
+  const bool is_json = format == Format::kJson || format == Format::kJsonl;
+  if (is_json || format == Format::kWide || (is_dag && format == Format::kTable))
+    shown.text = format_listing(listing, format);
+  shown.names = std::move(listing.names);
+  return shown;
+}
+
+}  // namespace rexec::cli
