@@ -159,6 +159,24 @@ void ClientSession::stop(const std::shared_ptr<Job>& job, std::uint64_t grace_ms
     return respond(fail(Code::kNodeOffline,
                         "node \"" + job->node_name + "\" is offline, the job cannot be reached",
                         "wait for it: rexec node wait " + job->node_name));
+  hub_.post(
+      [who = actor(), id = job->key.job](store::Database& db) {
+        store::append_audit(db, wall_now(), {who, "job.stop", "job/" + id.text, ""});
+      },
+      [self = shared_from_this(), job, grace_ms, respond](const Result<void>& saved) {
+        if (!saved) return respond(std::unexpected(saved.error()));
+        self->stop_on_node(job, grace_ms, respond);
+      });
+}
+
+// Its audit row is committed.
+void ClientSession::stop_on_node(const std::shared_ptr<Job>& job, std::uint64_t grace_ms,
+                                 const Respond& respond) {
+  if (job->is_final()) return respond(job_to_map(*job));
+  Node* node = hub_.registry().find(job->node);
+  if (node == nullptr || node->link == nullptr)
+    return respond(fail(Code::kLinkLost, "the link to the node was lost",
+                        "stop it again: rexec stop " + job->key.job.text));
   node->link->request(
       "job.stop",
       {{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"grace_ms", grace_ms}},

@@ -36,6 +36,7 @@ wire::Map job_to_map(const Job& job) {
       {"final", job.is_final()},      {"detached", job.is_detached}, {"created", time(job.created)},
       {"started", time(job.started)}, {"ended", time(job.ended)},    {"request", job.request}};
   if (!job.run.empty()) map["run"] = job.run.text;
+  if (job.terms) map["terms"] = to_map(*job.terms);
   if (!job.waiting.empty()) map["waiting"] = job.waiting;
   if (job.record) map["record"] = *job.record;
   return map;
