@@ -46,6 +46,13 @@
   X(kControllerStopSent, "controller.stop.sent", "a stop is in the node's session") \
   X(kControllerRemoveCommitted, "controller.remove.committed", \
     "a job's row is gone, the node was not told") \
+  X(kControllerWaitAdmitted, "controller.wait.admitted", \
+    "a job with terms is committed, it waits") \
+  X(kControllerSlotPosted, "controller.slot.posted", \
+    "a job has its slots, the store has not heard") \
+  X(kControllerSlotCommitted, "controller.slot.committed", \
+    "a job is noted as dispatched, its node has not heard of it") \
+  X(kControllerWaitRefused, "controller.wait.refused", "a job cannot start any more, in memory") \
   X(kControllerListening, "controller.listening", "a start is complete") \
   X(kStoreOpened, "store.opened", "the database is open, checked and migrated") \
   X(kStoreMigrated, "store.migrated", "a migration's statements ran, it is not committed") \

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/controller/hub.hpp"
 #include "src/job/spec.hpp"
@@ -43,6 +44,7 @@ void Dispatcher::admit(const std::shared_ptr<Job>& job, std::map<JobId, Ending> 
   Held held{job, patience_alone(*job), BootTime::max(), {}};
   if (held.alone) held.alone_until = BootClock::now() + *held.alone;
   held_.insert_or_assign(job->key.job, std::move(held));
+  fail_point(FailPoint::kControllerWaitAdmitted);
   queue_.add(
       {job->key.job, job->node, *job->terms, boot_time_of(job->created), std::move(endings)});
   run();
@@ -105,12 +107,14 @@ void Dispatcher::release(const JobId& id) {
   hub_.post([row = job_row(*job)](store::Database& db) { store::put_job(db, row); },
             [this, job](const Result<void>& saved) {
               if (job->is_final()) return;
+              fail_point(FailPoint::kControllerSlotCommitted);
               if (saved) return start(job);
               log_error("a job that may start cannot be noted as started, trying again",
                         {{"job", job->key.job.text}, {"why", saved.error().message}});
               auto timer = std::make_shared<net::Timer>(hub_.context().get_executor());
               timer->arm(kSaveAgain, [this, timer, id = job->key.job] { release(id); });
             });
+  fail_point(FailPoint::kControllerSlotPosted);
 }
 
 void Dispatcher::start(const std::shared_ptr<Job>& job) {
@@ -124,6 +128,7 @@ void Dispatcher::refuse(const Queue::Refusal& refusal) {
   const auto at = held_.find(refusal.job);
   if (at == held_.end()) return;
   Job& job = *at->second.job;
+  fail_point(FailPoint::kControllerWaitRefused);
   const Dependency& other = refusal.dependency;
   switch (refusal.why) {
     case Queue::Verdict::kDependency: {

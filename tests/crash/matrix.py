@@ -28,7 +28,9 @@ STORY = {"client.join.answered": "join", "controller.join.received": "join",
          "controller.join.committed": "join", "controller.stop.sent": "stop",
          "controller.remove.committed": "remove", "spawner.removing": "remove",
          "spawner.lost.killed": "lose", "spawner.lost.written": "lose",
-         "spawner.adopted": "stop", "controller.adopted": "attach"}
+         "spawner.adopted": "stop", "controller.adopted": "attach",
+         "controller.wait.admitted": "wait", "controller.slot.posted": "wait",
+         "controller.slot.committed": "wait", "controller.wait.refused": "wait"}
 # Passed only when something else has happened before.
 FIRST = {"controller.adopted": "controller.report.received=kill",
          "client.attach.sent": "controller.output.relayed=kill@2",
@@ -147,6 +149,8 @@ def tell(teller, story):
         return teller.stopped()
     if story == "remove":
         return teller.removed(teller.detached())
+    if story == "wait":
+        return teller.waiting()
     if story == "lose":
         return teller.lost()
     if story == "usual":

@@ -119,6 +119,29 @@ class Teller:
         self.job_ends(key, job, with_logs=False)
         return job
 
+    def waiting(self):
+        """Two jobs that share a slot, one after the first, one that can never start."""
+        slot, jobs = self.scratch / f"slot-{uuid.uuid4().hex}", []
+        alone = MARK + f'mkdir {slot} || exit 9; seq 1 4000; rmdir {slot}; exit 43'
+        for number in range(2):
+            key = f"slot{number} {uuid.uuid4().hex}"
+            self.wanted(key, "detached", 43, WORDS)
+            jobs.append((key, self.submit(key, "--lock", "slot", "n1", "sh", "-c", alone,
+                                          str(self.marks))))
+        key = f"after {uuid.uuid4().hex}"
+        self.wanted(key, "detached", 44, WORDS)
+        jobs.append((key, self.submit(key, "--after", f"{jobs[0][1]}:fail", "n1", "sh", "-c",
+                                      MARK + "seq 1 4000; exit 44", str(self.marks))))
+        key = f"never {uuid.uuid4().hex}"
+        self.content[key] = {"out": b"", "err": b""}
+        self.record.add("wanted", key=key, kind="never", tells={"marks": False})
+        never = self.submit(key, "--after", f"{jobs[0][1]}:ok", "n1", "sh", "-c",
+                            MARK + "exit 45", str(self.marks))
+        for known, job in jobs:
+            self.job_ends(known, job)
+        self.job_ends(key, never, with_logs=False)
+        assert never not in self.marked(), f"{never} ran, though what it is after has failed"
+
     def lost(self):
         """The shim of a running job is killed."""
         key = f"lost {uuid.uuid4().hex}"
