@@ -1,5 +1,7 @@
 // The session's streams and requests: starts, attachments, stops. Everything the controller sends
 // is checked here first.
+#include <algorithm>
+
 #include "src/agent/session.hpp"
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
@@ -180,6 +182,21 @@ void Session::open_attach(wire::StreamId stream, const wire::Map& args) {
   });
 }
 
+// True when a start of it was under way: it will not be begun, whatever of it still comes.
+bool Session::forget_start(const AttemptKey& key) {
+  const auto is_its = [&](const auto& entry) { return entry.second.start.key == key; };
+  const auto at = std::ranges::find_if(starting_, is_its);
+  if (at == starting_.end()) return false;
+  starting_.erase(at);
+  const auto waiting = early_.extract(key);
+  if (waiting.empty()) return true;
+  for (const auto& reader : waiting.mapped()) {
+    readers_.erase(reader->stream());
+    driver_->session().reset(reader->stream(), {Code::kUnknownJob, "it was never begun", {}});
+  }
+  return true;
+}
+
 void Session::answer_request(wire::RequestId id, const std::string& verb, const wire::Map& args) {
   auto key = attempt_key(args);
   if (!key) return driver_->session().respond(id, std::unexpected(key.error()));
@@ -189,6 +206,10 @@ void Session::answer_request(wire::RequestId id, const std::string& verb, const 
   }
   if (verb != "job.stop")
     return driver_->session().respond(id, fail(Code::kProtocol, "unknown verb"));
+  // A request overtakes data: the spec of a start that was sent before may still be on its way.
+  if (forget_start(*key))
+    return driver_->session().respond(
+        id, fail(Code::kUnknownJob, "the job was stopped before its start was complete"));
   const std::uint64_t grace =
       std::min<std::uint64_t>(wire::u64_or(args, "grace_ms", 5000), 86'400'000);
   book_->open(*key, [id, grace, driver = driver_](const std::shared_ptr<LocalJob>& job,

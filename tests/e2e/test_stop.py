@@ -1,6 +1,7 @@
 """A job's end waits for no reader: stop, timeout and wait act while nobody drains the output."""
 import os
 import signal
+import subprocess
 
 import pytest
 
@@ -110,3 +111,41 @@ def test_many_are_stopped_side_by_side(cluster, tmp_path):
     out, errors = stop.communicate(timeout=30)
     assert stop.returncode == 7 and b"j-zzzz" in errors, errors
     assert sorted(out.decode().split()) == sorted([*jobs, *["stopped"] * 10])
+
+
+def test_a_stop_that_overtakes_its_start_leaves_nothing_running(make_cluster, tmp_path):
+    """Requests do not wait behind data, so a stop may come before the spec of the job it ends."""
+    cluster = make_cluster(nodes=0)
+    proxy = cluster.proxy()
+    cluster.add_node("n1", through=proxy)
+    # Nobody reads this stdin, so it fills what lies between controller and node, and stays there.
+    with Running(cluster.cli, "-i", "n1", "sh", "-c", "echo up; read x; exec sleep 600",
+                 stdin=subprocess.PIPE) as flood:
+        assert flood.line() == "up"
+        proxy.hold()
+        os.set_blocking(flood.process.stdin.fileno(), False)
+        sent = 0
+
+        def is_full():
+            nonlocal sent
+            before = sent
+            try:
+                sent += os.write(flood.process.stdin.fileno(), b"x" * 65536)
+            except BlockingIOError:
+                pass
+            return sent > 1 << 20 and sent == before
+        processes.wait_until(is_full, "the way to the node is full")
+        job = cluster.cli.submit("n1", "sh", "-c", f"echo started > {tmp_path}/mark; sleep 600")
+        stop = cluster.cli.popen("stop", "--grace", "0s", job)
+        cluster.cli("ps").ok()  # asked later, so the stop is with the controller
+        proxy.release()
+        stop.communicate(timeout=30)
+        assert stop.returncode == 0
+        shown = cluster.cli.job(job)
+        assert shown["record"]["outcome"] == "stopped"
+        # Everything sent before this is there by now; what is said to be over does not run.
+        assert cluster.cli("run", "n1", "true").code == 0
+        if (tmp_path / "mark").exists():
+            assert "xxh128" in shown["record"], f"it began, and its node does not say so: {shown}"
+        assert not cluster.job_processes(job)
+        assert cluster.cli("attach", job).code == shown["record"]["code"]
