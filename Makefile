@@ -1,6 +1,8 @@
 # What a contributor types. Every target does its own set-up on a fresh Debian 12.
 BUILD ?= build
 ASAN ?= build-asan
+TSAN ?= build-tsan
+TSAN_UNITS = unit_store unit_controller unit_net unit_agent unit_client unit_job
 CMAKE_FLAGS = -G Ninja -DCMAKE_C_COMPILER=clang-19 -DCMAKE_CXX_COMPILER=clang++-19
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -14,6 +16,9 @@ $(BUILD)/build.ninja: CMakeLists.txt tests/CMakeLists.txt | deps
 $(ASAN)/build.ninja: CMakeLists.txt tests/CMakeLists.txt | deps
 	cmake -S . -B $(ASAN) $(CMAKE_FLAGS) -DCMAKE_BUILD_TYPE=Debug -DREXEC_SANITIZE=ON -DREXEC_FUZZ=ON
 
+$(TSAN)/build.ninja: CMakeLists.txt tests/CMakeLists.txt | deps
+	cmake -S . -B $(TSAN) $(CMAKE_FLAGS) -DCMAKE_BUILD_TYPE=Debug -DREXEC_TSAN=ON
+
 deps:
 	@cmake/deps.sh
 
@@ -24,6 +29,17 @@ test: all
 asan: $(ASAN)/build.ninja
 	ninja -C $(ASAN) -j $(JOBS)
 	tests/run.py --build $(ASAN) --fuzz-seconds $(or $(FUZZ_SECONDS),30)
+
+crash: all
+	ninja -C $(BUILD) -j $(JOBS) rexec-faulty
+	REXEC_CRASH=all tests/run.py --build $(BUILD) --only test_matrix --timeout 7200
+
+chaos: all
+	tests/chaos/run.py --binary $(BUILD)/rexec --seconds $(or $(SECONDS_OF_CHAOS),600)
+
+tsan: $(TSAN)/build.ninja
+	ninja -C $(TSAN) -j $(JOBS) rexec rexec-faulty $(TSAN_UNITS)
+	tests/tsan.sh $(TSAN)
 
 lint: $(BUILD)/build.ninja
 	tests/lint.sh $(BUILD)
@@ -42,6 +58,6 @@ install: all
 	install -D -m 644 completions/rexec.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/rexec.fish
 
 clean:
-	rm -rf $(BUILD) $(ASAN)
+	rm -rf $(BUILD) $(ASAN) $(TSAN)
 
-.PHONY: all deps test asan lint demo bench install clean
+.PHONY: all deps test asan tsan crash chaos lint demo bench install clean

@@ -38,6 +38,7 @@ FIRST = {"controller.adopted": "controller.report.received=kill",
          "spawner.restarted": "shim.meta.copied=kill;spawner.shim.gone=kill",
          "store.ballast.released": "store.write=error:ENOSPC@9+once",
          "store.ballast.back": "store.write=error:ENOSPC@9+once"}
+AT_THE_END = {"controller.node.gone", "store.closing"}  # who stands there would stand for ever
 NOT_IN_A_STORY = {"store.migrated"}  # only init migrates: test_disk.py
 
 
@@ -85,7 +86,7 @@ def pairs(points):
     """Every point, its process standing still there while another one dies."""
     victims = ("controller", "net", "spawner", "shim", "job")
     return [Case(point, f"stop-{victim}") for point in points for victim in victims
-            if point not in NOT_IN_A_STORY and point.split(".")[0] != "job"
+            if point not in NOT_IN_A_STORY | AT_THE_END and point.split(".")[0] != "job"
             and point not in ("file.sync", "spool.write", "store.sync", "store.write")
             and not (victim == "shim" and point.startswith("shim."))]
 

@@ -85,6 +85,11 @@ WRONG = {
     "I6 a submit without its row": (without(good(), "audit"), "I6"),
     "I6 a removal without its row": (added("effect", verb="job.rm", job="j-1"), "I6"),
     "I6 a broken chain": (changed("audit_chain", ok=False, why="row 2"), "I6"),
+    "I3 a patient client that gave up": (
+        [{**line, "tells": {**line["tells"], "patient": True}} if line["t"] == "wanted" else
+         {**line, "outcome": "lost"} if line.get("source") == "client" else line
+         for line in good()], "I3"),
+    "an answer that no document promises": (added("odd", what="submit exited 77"), "odd"),
     "I8 a process after the end": (added("leftover", job="j-1", pid=12), "I8"),
 }
 
@@ -98,6 +103,13 @@ def test_the_checker_objects_to(what):
 def test_a_client_that_only_lost_sight_contradicts_nobody():
     lines = changed("outcome", 0, outcome="lost", code=121, complete=False)
     assert check(lines) == []
+
+
+def test_a_job_whose_shim_was_killed_may_be_lost():
+    lines = [{**line, "outcome": "lost", "code": 121, "complete": False}
+             if line["t"] == "outcome" else line for line in good()]
+    assert check(lines)
+    assert check([*lines, {"t": "killed", "what": "shim", "job": "j-1"}]) == []
 
 
 def test_an_attempt_more_is_no_second_start():

@@ -20,7 +20,7 @@ class Book:
     def __init__(self, lines):
         self.wanted, self.keys, self.jobs = {}, defaultdict(set), {}
         self.by = defaultdict(lambda: defaultdict(list))
-        self.audit, self.chains = [], []
+        self.audit, self.chains, self.odd = [], [], []
         for line in lines:
             kind = line["t"]
             if kind == "wanted":
@@ -30,6 +30,8 @@ class Book:
                 self.jobs[line["job"]] = line["key"]
             elif kind == "audit":
                 self.audit.append(line)
+            elif kind == "odd":
+                self.odd.append(line)
             elif kind == "audit_chain":
                 self.chains.append(line)
             if line.get("job"):
@@ -41,9 +43,15 @@ class Book:
 
 def check(lines):
     book = Book(lines)
-    rules = (one_job_a_key, acknowledged_exists, started_once, one_final_state, outcome_is_true,
+    rules = (nothing_odd, one_job_a_key, acknowledged_exists, started_once, one_final_state, outcome_is_true,
              output_is_a_prefix, complete_means_all, effects_are_audited, nothing_left)
     return [violation for rule in rules for violation in rule(book)]
+
+
+def nothing_odd(book):
+    """What a story did not expect to be told, such as an exit code that no document promises."""
+    for line in book.odd:
+        yield f"odd: {line['what']}"
 
 
 def one_job_a_key(book):
@@ -83,7 +91,7 @@ def one_final_state(book):
             if line["outcome"] not in ENDED:
                 yield f"I3: {job}: {line['source']} says {line['outcome']!r}"
             for field in SHARED:
-                # A client that was away too long knows less, and says so by "lost".
+                # A client that was away for too long knows less, and says so by "lost".
                 value = line.get(field)
                 if value is None or _is_ignorance(line):
                     continue
@@ -109,6 +117,8 @@ def outcome_is_true(book):
         started = {line["attempt"] for line in kinds["start"]}
         for line in kinds["outcome"]:
             if _is_ignorance(line):
+                if tells.get("patient") and not kinds["killed"]:
+                    yield f"I3: {job}: its client gave up within its patience"
                 continue
             where = f"{job}: {line['source']} says {line['outcome']}"
             if line["outcome"] == "exited" and tells.get("marks"):
@@ -119,7 +129,7 @@ def outcome_is_true(book):
             elif line["outcome"] in ("not_started", "denied", "unreachable"):
                 if line["attempt"] in started:
                     yield f"I3: {where}, but it started"
-            elif line["outcome"] in tells.get("never", ()):
+            elif line["outcome"] in tells.get("never", ()) and not kinds["killed"]:
                 yield f"I3: {where}, which nobody asked for"
 
 
@@ -161,7 +171,7 @@ def effects_are_audited(book):
     rows = {(line["verb"], line["object"]) for line in book.audit}
     needed = {("job.submit", job) for job in book.jobs}
     needed |= {(line["verb"], job) for job, kinds in book.by.items() for line in kinds["effect"]}
-    runs = {job: line.get("run") for job, kinds in book.by.items() for line in kinds["ack"]}
+    runs = {job: line.get("run") for job, kinds in book.by.items() for line in kinds["shown"]}
     for verb, job in sorted(needed):
         objects = {f"job/{job}", f"run/{runs.get(job)}"}
         verbs = {verb, "job.adopt"} if verb == "job.submit" else {verb}

@@ -10,7 +10,8 @@ The kinds of line, each an object with "t":
   effect    verb, job: something that needs an audit row
   audit     verb, object · audit_chain ok, why
   leftover  job, pid: a process of a job that has ended
-  killed    what, point: for people who read the file
+  killed    what, job: its shim or its leader was killed, so it may be lost or signaled
+  odd       what: something that nobody should be told
 """
 import hashlib
 import json

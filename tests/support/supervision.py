@@ -4,21 +4,20 @@
 
 A daemon that dies again and again without ever being ready is trouble, and said so at the end.
 """
-import os
 import subprocess
 import threading
 
 from support.cli import BINARY
 
-MOST_RESTARTS = 40  # of one daemon in one supervision; more is a loop
+MOST_RESTARTS = 40  # of one daemon in a short supervision; more is a loop
 
 
 class Keeper(threading.Thread):
     """One daemon. Knows its process only through cluster's Daemon object, which it updates."""
 
-    def __init__(self, daemon, env, argv_prefix=()):
+    def __init__(self, daemon, env, most):
         super().__init__(daemon=True)
-        self.daemon_, self.env, self.prefix = daemon, env, list(argv_prefix)
+        self.daemon_, self.env, self.most = daemon, env, most
         self.over = threading.Event()
         self.started = 0
         self.statuses = []
@@ -27,14 +26,14 @@ class Keeper(threading.Thread):
     def launch(self):
         with self.daemon_.log.open("ab") as log:
             self.daemon_.process = subprocess.Popen(
-                [*self.prefix, str(BINARY), *self.daemon_.argv], env=self.env,
+                [str(BINARY), *self.daemon_.argv], env=self.env,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self.started += 1
 
     def run(self):
         while True:
             self.statuses.append(self.daemon_.process.wait())
-            if self.over.is_set() or self.started > MOST_RESTARTS:
+            if self.over.is_set() or self.started > self.most:
                 return
             if self.over.wait(0.02):
                 return
@@ -47,21 +46,21 @@ class Keeper(threading.Thread):
             process.kill() if kill else process.terminate()
         self.join(15)
         assert not self.is_alive(), f"{self.daemon_.argv[:2]} does not end"
-        assert self.started <= MOST_RESTARTS, f"{self.daemon_.argv[:2]} died {self.statuses}"
+        assert self.started <= self.most, f"{self.daemon_.argv[:2]} died {self.statuses}"
 
 
 class Supervised:
     """The controller and all agents of a cluster whose daemons are not running."""
 
-    def __init__(self, cluster, env=None):
-        self.cluster = cluster
+    def __init__(self, cluster, env=None, most_restarts=MOST_RESTARTS):
+        self.cluster, self.most = cluster, most_restarts
         self.env = {**cluster.cli.env, **(env or {})}
         self.keepers = {}
 
     def start(self):
-        self.keepers["controller"] = Keeper(self.cluster.controller, self.env)
+        self.keepers["controller"] = Keeper(self.cluster.controller, self.env, self.most)
         for name, node in self.cluster.nodes.items():
-            self.keepers[name] = Keeper(node, self.env)
+            self.keepers[name] = Keeper(node, self.env, self.most)
         for keeper in self.keepers.values():
             keeper.start()
         return self
@@ -80,7 +79,3 @@ class Supervised:
 
 def restarts(supervised):
     return {name: keeper.started - 1 for name, keeper in supervised.keepers.items()}
-
-
-def pid_of(daemon):
-    return daemon.process.pid if daemon.process and daemon.process.poll() is None else os.getpid()
