@@ -127,8 +127,13 @@ void ClientSession::node_rm(const wire::Map& args, const Respond& respond) {
       },
       [this, self = shared_from_this(), id, name, respond](const Result<void>& saved) {
         if (!saved) return respond(std::unexpected(saved.error()));
-        for (Job* job : hub_.jobs().unfinished_on(id))
-          hub_.finished(*job, record_without_run(*job, "lost", 121, "node_removed"), {});
+        for (Job* job : hub_.jobs().unfinished_on(id)) {
+          const bool unsent = hub_.dispatcher().is_held(job->key.job);
+          hub_.finished(*job,
+                        unsent ? record_without_run(*job, "not_started", 125, "node_removed")
+                               : record_without_run(*job, "lost", 121, "node_removed"),
+                        {});
+        }
         hub_.forget_node(id);
         respond(wire::Map{{"removed", name}});
       });
