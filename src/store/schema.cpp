@@ -68,7 +68,16 @@ constexpr const char* kTerms = R"sql(
 CREATE TABLE terms (job TEXT PRIMARY KEY, terms TEXT NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
 )sql";
 
-constexpr std::array<const char*, 3> kMigrations = {kFirst, kFinishedJobs, kTerms};
+constexpr const char* kSchedules = R"sql(
+CREATE TABLE schedules (id TEXT PRIMARY KEY, name TEXT NOT NULL, owner TEXT NOT NULL,
+  owner_name TEXT NOT NULL, targets TEXT NOT NULL, kind TEXT NOT NULL, rule TEXT NOT NULL,
+  zone TEXT NOT NULL, overlap TEXT NOT NULL, catch_up TEXT NOT NULL, jitter INTEGER NOT NULL,
+  spec BLOB NOT NULL, summary TEXT NOT NULL, created INTEGER NOT NULL, since INTEGER NOT NULL,
+  revision INTEGER NOT NULL, paused INTEGER NOT NULL, sum INTEGER NOT NULL);
+CREATE UNIQUE INDEX schedules_by_name ON schedules (name);
+)sql";
+
+constexpr std::array kMigrations = {kFirst, kFinishedJobs, kTerms, kSchedules};
 
 int pragma(Database& db, const char* sql) { return db.connection().execAndGet(sql).getInt(); }
 

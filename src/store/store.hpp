@@ -19,6 +19,7 @@
 #include "src/store/database.hpp"
 #include "src/store/jobs.hpp"
 #include "src/store/nodes.hpp"
+#include "src/store/schedules.hpp"
 #include "src/store/terms.hpp"
 #include "src/store/tokens.hpp"
 #include "src/store/users.hpp"
@@ -56,6 +57,7 @@ struct Snapshot {
   std::vector<JobRow> unfinished;           // oldest first
   std::vector<std::uint64_t> request_keys;  // one for each job there is
   std::vector<TermsRow> terms;              // of unfinished jobs
+  std::vector<ScheduleRow> schedules;
   AuditHead audit;
 };
 

@@ -278,3 +278,45 @@ TEST_CASE("tables: a broken constraint costs one operation and is no reason to e
         })) == Code::kStore);
   CHECK(tables.store->load_all()->nodes.size() == 1);
 }
+
+TEST_CASE("schedules: a name is one schedule's, a row comes back whole, damage is found") {
+  Tables tables;
+  ScheduleRow row;
+  row.id = "s-0123456789ab";
+  row.name = "nightly";
+  row.owner = {"u-0123456789ab"};
+  row.owner_name = "ann";
+  row.targets = "@all";
+  row.kind = "cron";
+  row.rule = "30 2 * * *";
+  row.zone = "Europe/Rome";
+  row.overlap = "skip";
+  row.catch_up = "last";
+  row.jitter_ms = 300'000;
+  row.spec = std::string("\0spec\xff", 6);
+  row.summary = "true";
+  row.created = row.since = kNow;
+  REQUIRE(tables.run([&](Database& db) { insert_schedule(db, row); }));
+  ScheduleRow second = row;
+  second.id = "s-0123456789ac";
+  CHECK(code_of(tables.run([&](Database& db) { insert_schedule(db, second); })) == Code::kConflict);
+  CHECK(code_of(tables.run([&](Database& db) { update_schedule(db, second); })) ==
+        Code::kUnknownObject);
+  row.state = ScheduleState::kPaused;
+  ++row.revision;
+  REQUIRE(tables.run([&](Database& db) { update_schedule(db, row); }));
+  auto loaded = tables.store->load_all();
+  REQUIRE(loaded);
+  REQUIRE(loaded->schedules.size() == 1);
+  CHECK(loaded->schedules[0].spec == row.spec);
+  CHECK(loaded->schedules[0].state == ScheduleState::kPaused);
+  CHECK(loaded->schedules[0].revision == 2);
+  tables.change("UPDATE schedules SET rule = '31 2 * * *'");
+  loaded = tables.store->load_all();
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error().code == Code::kStore);
+  tables.change("UPDATE schedules SET rule = '30 2 * * *'");
+  REQUIRE(tables.run([&](Database& db) { remove_schedule(db, row.id); }));
+  CHECK(code_of(tables.run([&](Database& db) { remove_schedule(db, row.id); })) ==
+        Code::kUnknownObject);
+}
