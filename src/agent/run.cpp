@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <optional>
 
 #include "src/agent/agent.hpp"
 #include "src/agent/job_book.hpp"
+#include "src/agent/schedules.hpp"
 #include "src/agent/session.hpp"
 #include "src/base/fail_point.hpp"
 #include "src/base/file.hpp"
@@ -56,6 +58,42 @@ void say_ready(int& fd, const std::string& line) {
   const std::string text = line + "\n";
   static_cast<void>(!::write(fd, text.data(), text.size()));
   ::close(std::exchange(fd, -1));
+}
+
+struct ScheduleTimers {
+  explicit ScheduleTimers(const net::Executor& executor) : wake(executor), flush(executor) {}
+  net::Timer wake;
+  net::Timer flush;
+};
+
+using Found = SchedulePorts::Found;
+
+JobBook::OnJob tell(std::function<void(Found, const Error&)> done) {
+  return [done = std::move(done)](const std::shared_ptr<LocalJob>& job, const Error& error) {
+    done(!job ? Found::kNot : job->ended() ? Found::kEnded : Found::kRuns, error);
+  };
+}
+
+SchedulePorts ports_of(JobBook& book, ScheduleTimers& timers, std::optional<Schedules>& schedules,
+                       Session& session) {
+  SchedulePorts ports;
+  ports.start = [&book](const job::link::Start& start, const std::string& spec, auto done) {
+    book.start(start, spec, tell(std::move(done)));
+  };
+  ports.find = [&book](const JobId& job, auto done) { book.open({job, 1}, tell(std::move(done))); };
+  ports.stop = [&book](const JobId& job, std::uint64_t grace_ms) {
+    book.open({job, 1}, [grace_ms](const std::shared_ptr<LocalJob>& local, const Error&) {
+      if (local && !local->ended()) local->send(job::link::Stop{grace_ms});
+    });
+  };
+  ports.wake_after = [&](std::optional<Millis> after) {
+    after ? timers.wake.arm(*after, [&] { schedules->wake(); }) : timers.wake.cancel();
+  };
+  ports.flush_after = [&](std::optional<Millis> after) {
+    after ? timers.flush.arm(*after, [&] { schedules->save(); }) : timers.flush.cancel();
+  };
+  ports.changed = [&] { session.schedules_changed(); };
+  return ports;
 }
 
 }  // namespace
@@ -105,16 +143,25 @@ int run_net(const NetOptions& options) {
     context.stop();
   };
   Session session(context, options.data_dir, *config, session_events);
+  std::optional<Schedules> schedules;  // the book comes first
   JobBook::Events book_events;
   book_events.on_started = [&](LocalJob& job) { session.job_started(job); };
-  book_events.on_ended = [&](LocalJob& job) { session.job_ended(job); };
+  book_events.on_ended = [&](LocalJob& job) {
+    session.job_ended(job);
+    schedules->job_ended(job.key().job);
+  };
   book_events.on_synced = [&] {
     fail_point(FailPoint::kNetSynced);
+    schedules->begin();
     net::spawn(context.get_executor(), session.run());
   };
   book_events.on_spawner_gone = [&] { context.stop(); };
   JobBook book(context.get_executor(), os::UniqueFd(job::kNetSpawnerFd), config->name, book_events);
   session.use(book);
+  ScheduleTimers timers(context.get_executor());
+  schedules.emplace(options.data_dir, NodeId{config->node_id},
+                    ports_of(book, timers, schedules, session));
+  session.use(*schedules);
   asio::signal_set signals(context, SIGTERM, SIGINT);
   signals.async_wait([&](const asio::error_code& error, int) {
     if (error) return;

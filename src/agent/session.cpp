@@ -18,6 +18,7 @@ namespace {
 
 constexpr Millis kRestAfter{5'000};
 constexpr Millis kReportAgain{5'000};
+constexpr Millis kScheduleNews{200};
 
 // What the controller is told of a job, as it is now.
 wire::Map news_of(const LocalJob& job) {
@@ -49,6 +50,7 @@ Session::Session(asio::io_context& context, std::string data_dir, AgentConfig co
       renewal_(context.get_executor()),
       rest_(context.get_executor()),
       outbox_(context.get_executor()),
+      schedule_news_(context.get_executor()),
       random_(std::random_device{}()),
       backoff_(random_()) {}
 
@@ -208,6 +210,18 @@ void Session::job_ended(const LocalJob& job) {
   if (online_ && !job.reported) report(job);
 }
 
+// Several changes soon after one another are told at once.
+void Session::schedules_changed() {
+  if (!online_ || schedule_news_waits_) return;
+  schedule_news_waits_ = true;
+  schedule_news_.arm(kScheduleNews, [this] {
+    schedule_news_waits_ = false;
+    if (online_)
+      request("schedule.report", {{"schedules", schedules_->states()}},
+              [](const Result<wire::Map>&) {});  // an older controller has no use for it
+  });
+}
+
 void Session::report(const LocalJob& job) {
   request("job.report", news_of(job),
           [this, key = job.key(), is_final = job.ended()](const Result<wire::Map>& answer) {
@@ -225,6 +239,8 @@ void Session::report(const LocalJob& job) {
 
 void Session::lost(const Error& error) {
   const bool was_online = std::exchange(online_, false);
+  schedule_news_waits_ = false;
+  schedule_news_.cancel();
   driver_.reset();
   answers_.clear();
   starting_.clear();

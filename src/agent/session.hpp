@@ -12,6 +12,7 @@
 
 #include "src/agent/agent.hpp"
 #include "src/agent/job_book.hpp"
+#include "src/agent/schedules.hpp"
 #include "src/net/dialler.hpp"
 #include "src/net/session_driver.hpp"
 
@@ -28,8 +29,10 @@ class Session final : public net::SessionHandler {
 
   // The book reports through these; set once before run().
   void use(JobBook& book) { book_ = &book; }
+  void use(Schedules& schedules) { schedules_ = &schedules; }
   void job_started(const LocalJob& job);
   void job_ended(const LocalJob& job);
+  void schedules_changed();
   // Dials and serves until stop().
   net::Task<> run();
   void stop();
@@ -73,6 +76,7 @@ class Session final : public net::SessionHandler {
   AgentConfig config_;
   Events events_;
   JobBook* book_ = nullptr;
+  Schedules* schedules_ = nullptr;
   std::optional<net::TlsContext> tls_;
   net::Credentials credentials_;
   std::shared_ptr<net::SessionDriver> driver_;
@@ -80,6 +84,7 @@ class Session final : public net::SessionHandler {
   net::Timer renewal_;
   net::Timer rest_;
   net::Timer outbox_;
+  net::Timer schedule_news_;
   std::mt19937_64 random_;
   net::Backoff backoff_;
   std::unordered_map<wire::RequestId, Answer> answers_;
@@ -90,6 +95,7 @@ class Session final : public net::SessionHandler {
   std::map<AttemptKey, std::uint64_t> told_;  // by the reconcile under way: when each started
   Error last_error_;
   bool online_ = false;
+  bool schedule_news_waits_ = false;
   bool stopping_ = false;
   bool pumping_ = false;
 };

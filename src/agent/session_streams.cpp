@@ -198,6 +198,8 @@ bool Session::forget_start(const AttemptKey& key) {
 }
 
 void Session::answer_request(wire::RequestId id, const std::string& verb, const wire::Map& args) {
+  if (verb.starts_with("schedule."))
+    return driver_->session().respond(id, schedules_->answer(verb, args));
   auto key = attempt_key(args);
   if (!key) return driver_->session().respond(id, std::unexpected(key.error()));
   if (verb == "job.remove") {

@@ -1,0 +1,146 @@
+#include "src/agent/held_schedule.hpp"
+
+#include <algorithm>
+
+namespace rexec::agent {
+
+using schedule::Action;
+using schedule::Timing;
+using schedule::Verdict;
+
+HeldSchedule::HeldSchedule(NodeId node, ScheduleDefinition definition, ScheduleProgress progress)
+    : node_(std::move(node)),
+      definition_(std::move(definition)),
+      progress_(std::move(progress)),
+      gate_(definition_.overlap) {
+  forget_decided();
+}
+
+void HeldSchedule::forget_decided() {
+  std::erase_if(definition_.firings,
+                [this](const HeldFiring& one) { return one.nominal <= progress_.cursor; });
+}
+
+Steps HeldSchedule::restore() {
+  std::set<WallTime> running;
+  std::deque<WallTime> waiting;
+  for (const auto& [nominal, begun] : progress_.begun) running.insert(nominal);
+  for (const auto& [nominal, firing] : progress_.waiting) waiting.push_back(nominal);
+  return act(gate_.restore(std::move(running), std::move(waiting)));
+}
+
+Steps HeldSchedule::replace(ScheduleDefinition definition) {
+  definition_ = std::move(definition);
+  gate_.use(definition_.overlap);
+  forget_decided();
+  return definition_.is_paused ? act(gate_.drop_waiting()) : Steps{};
+}
+
+WallTime HeldSchedule::due_of(const HeldFiring& firing) const {
+  return firing.nominal +
+         schedule::jitter_of(definition_.id, firing.nominal, node_, definition_.jitter);
+}
+
+std::optional<WallTime> HeldSchedule::next_due() const {
+  if (definition_.firings.empty() || definition_.is_paused) return std::nullopt;
+  return due_of(definition_.firings.front());
+}
+
+Steps HeldSchedule::tick(WallTime now) {
+  if (definition_.is_paused) return {};
+  std::vector<WallTime> due;
+  for (const HeldFiring& firing : definition_.firings) {
+    if (due_of(firing) > now) break;  // strictly in order, whatever the jitter of the next
+    due.push_back(due_of(firing));
+  }
+  const auto verdicts = schedule::judge_due(due, now, definition_.catch_up);
+  Steps steps;
+  for (const Verdict verdict : verdicts) {
+    const HeldFiring firing = definition_.firings.front();
+    definition_.firings.erase(definition_.firings.begin());
+    progress_.cursor = firing.nominal;
+    if (verdict == Verdict::kMissed) {
+      ++progress_.skipped;
+      continue;
+    }
+    progress_.waiting.emplace(firing.nominal, firing);
+    const auto timing = verdict == Verdict::kLate ? Timing::kCaughtUp : Timing::kOnTime;
+    std::ranges::move(act(gate_.due(firing.nominal, timing)), std::back_inserter(steps));
+  }
+  return steps;
+}
+
+// Every firing the gate knows is in `waiting` until it starts, then in `begun` until it ends.
+Steps HeldSchedule::act(const std::vector<Action>& actions) {
+  Steps steps;
+  for (const Action& action : actions) {
+    if (action.kind == Action::Kind::kStop) {
+      const auto begun = progress_.begun.find(action.nominal);
+      if (begun != progress_.begun.end())
+        steps.push_back({Step::Kind::kStop, begun->second.firing});
+      continue;
+    }
+    auto node = progress_.waiting.extract(action.nominal);
+    if (node.empty()) continue;
+    if (action.kind == Action::Kind::kSkip) {
+      ++progress_.skipped;
+      continue;
+    }
+    ++progress_.fired;
+    progress_.last = action.nominal;
+    progress_.last_job = node.mapped().job.text;
+    progress_.begun[action.nominal] = {node.mapped(), false};
+    steps.push_back({Step::Kind::kStart, node.mapped()});
+  }
+  return steps;
+}
+
+void HeldSchedule::started(const JobId& job) {
+  for (auto& [nominal, begun] : progress_.begun)
+    if (begun.firing.job == job) begun.is_started = true;
+}
+
+Steps HeldSchedule::ended(const JobId& job) {
+  for (auto& [nominal, begun] : progress_.begun) {
+    if (begun.firing.job != job) continue;
+    const WallTime which = nominal;
+    progress_.begun.erase(which);
+    return act(gate_.ended(which));
+  }
+  return {};
+}
+
+Steps HeldSchedule::failed(const JobId& job, const std::string& why) {
+  ++progress_.failed;
+  progress_.error = why.substr(0, 500);
+  return ended(job);
+}
+
+ScheduleProgress HeldSchedule::give_up() {
+  act(gate_.drop_waiting());
+  progress_.begun.clear();
+  return std::move(progress_);
+}
+
+wire::Map HeldSchedule::state() const {
+  return progress_state(definition_.id, definition_.revision, definition_.firings.size(),
+                        progress_);
+}
+
+wire::Map progress_state(const std::string& id, std::int64_t revision, std::uint64_t left,
+                         const ScheduleProgress& progress) {
+  return {{"id", id},
+          {"revision", revision},
+          {"cursor_ms", progress.cursor.time_since_epoch().count()},
+          {"left", left},
+          {"fired", progress.fired},
+          {"skipped", progress.skipped},
+          {"failed", progress.failed},
+          {"running", progress.begun.size()},
+          {"waiting", progress.waiting.size()},
+          {"last_ms", progress.last.time_since_epoch().count()},
+          {"last_job", progress.last_job},
+          {"error", progress.error}};
+}
+
+}  // namespace rexec::agent

@@ -1,0 +1,104 @@
+// One schedule as this node holds it: what the controller sent, and how far it has come. Pure: told
+// the time and of jobs' ends, it answers which firings to start and which jobs to stop. Doing that,
+// and keeping it on disk, is schedules.*.
+//
+// A firing at or before the cursor is never decided on again, so a clock that is put back fires
+// nothing twice; and what was begun is in `begun` before it is started, so that a crash in between
+// starts the same job again, which its directory allows once.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/base/ids.hpp"
+#include "src/schedule/firing.hpp"
+#include "src/schedule/overlap.hpp"
+#include "src/wire/maps.hpp"
+
+namespace rexec::agent {
+
+struct HeldFiring {
+  WallTime nominal;
+  JobId job;
+  std::string ticket;
+};
+
+struct ScheduleDefinition {
+  std::string id;
+  std::string name;
+  std::int64_t revision = 0;
+  std::string kind;  // kind, rule and zone are for people: the firings are here
+  std::string rule;
+  std::string zone;
+  schedule::Overlap overlap = schedule::Overlap::kSkip;
+  schedule::CatchUp catch_up = schedule::CatchUp::kNone;
+  Millis jitter{0};
+  std::string owner;
+  std::string spec;
+  bool is_paused = false;
+  std::vector<HeldFiring> firings;  // in order
+};
+
+struct BegunFiring {
+  HeldFiring firing;
+  bool is_started = false;  // the spawner has it
+};
+
+struct ScheduleProgress {
+  WallTime cursor{};
+  std::uint64_t fired = 0;
+  std::uint64_t skipped = 0;
+  std::uint64_t failed = 0;
+  WallTime last{};
+  std::string last_job;
+  std::string error;                      // why the last failed start failed
+  std::map<WallTime, BegunFiring> begun;  // not ended yet
+  std::map<WallTime, HeldFiring> waiting;
+};
+
+struct Step {
+  enum class Kind { kStart, kStop };
+  Kind kind;
+  HeldFiring firing;
+};
+using Steps = std::vector<Step>;
+
+class HeldSchedule {
+ public:
+  // `progress` is that of an earlier run, or new with a cursor.
+  HeldSchedule(NodeId node, ScheduleDefinition definition, ScheduleProgress progress);
+  // The first steps: what an earlier run left waiting.
+  Steps restore();
+  Steps replace(ScheduleDefinition definition);
+  Steps tick(WallTime now);
+  void started(const JobId& job);
+  Steps ended(const JobId& job);
+  // It could not be started.
+  Steps failed(const JobId& job, const std::string& why);
+  // It is not held any more: what waits is skipped.
+  ScheduleProgress give_up();
+
+  std::optional<WallTime> next_due() const;
+  const ScheduleDefinition& definition() const { return definition_; }
+  const ScheduleProgress& progress() const { return progress_; }
+  // What the controller is told; small.
+  wire::Map state() const;
+
+ private:
+  WallTime due_of(const HeldFiring& firing) const;
+  Steps act(const std::vector<schedule::Action>& actions);
+  void forget_decided();
+
+  NodeId node_;
+  ScheduleDefinition definition_;
+  ScheduleProgress progress_;
+  schedule::OverlapGate gate_;
+};
+
+// {id, revision, cursor_ms, …}: also of a schedule that is held no more.
+wire::Map progress_state(const std::string& id, std::int64_t revision, std::uint64_t left,
+                         const ScheduleProgress& progress);
+
+}  // namespace rexec::agent
