@@ -111,6 +111,10 @@ void AgentSession::answer(wire::RequestId id, const std::string& verb, const wir
                    self->driver_->session().respond(id, result);
                    self->driver_->flush_soon();
                  });
+  if (verb == "schedule.report") {
+    hub_.schedules().reported(node_, args);
+    return driver_->session().respond(id, wire::Map::object());
+  }
   if (verb != "job.report")
     return driver_->session().respond(id, fail(Code::kProtocol, "unknown verb"));
   fail_point(FailPoint::kControllerReportReceived);

@@ -4,6 +4,7 @@
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
 #include "src/controller/agent_session.hpp"
+#include "src/controller/schedule_verbs.hpp"
 #include "src/job/spec.hpp"
 
 namespace rexec::controller {
@@ -192,6 +193,8 @@ void ClientSession::answer(wire::RequestId id, const std::string& verb, const wi
     self->driver_->session().respond(id, result);
     self->driver_->flush_soon();
   };
+  if (const ScheduleVerb schedule_verb = find_schedule_verb(verb))
+    return schedule_verb(hub_, {{identity_.id}, name_, actor()}, args, respond);
   const Verb method = find_verb(verb);
   if (method == nullptr)
     return respond(fail(Code::kUsage, "this controller does not know the request \"" + verb + "\"",

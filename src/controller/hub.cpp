@@ -24,6 +24,7 @@ Hub::Hub(asio::io_context& context, HubParts parts)
     : context_(context),
       parts_(std::move(parts)),
       dispatcher_(*this),
+      schedules_(*this),
       epoch_(random_id('e')),
       started_(BootClock::now()) {}
 
@@ -52,6 +53,7 @@ void Hub::load(store::Snapshot snapshot, const Lookups& lookups) {
     if (!spec->empty()) job.spec = spec;
   }
   restore_waiting(snapshot.terms, lookups);
+  schedules_.load(snapshot.schedules);
 }
 
 void Hub::restore_waiting(const std::vector<store::TermsRow>& rows, const Lookups& lookups) {
@@ -118,7 +120,10 @@ bool Hub::is_admin(const std::string& user_id) const {
   return row != nullptr && !row->revoked && row->role == store::UserRole::kAdmin;
 }
 
-void Hub::add_node(const store::NodeRow& row) { registry_.put(node_from_row(row)); }
+void Hub::add_node(const store::NodeRow& row) {
+  registry_.put(node_from_row(row));
+  schedules_.fleet_changed();
+}
 
 void Hub::end_sessions(pki::Role role, const std::string& id, const Error& reason) {
   std::vector<Member*> ending;
@@ -144,6 +149,7 @@ void Hub::forget_user(const std::string& id) {
   end_sessions(
       pki::Role::kUser, id,
       {Code::kRevoked, "your certificate was revoked", "ask an administrator for a new token"});
+  schedules_.fleet_changed();
 }
 
 void Hub::on_reactor(std::move_only_function<void()> action) {
@@ -213,12 +219,16 @@ Job* Hub::adopt(const AttemptKey& key, const std::string& ticket, const NodeId& 
   job.ticket = ticket;
   job.state = JobState::kDispatched;
   job.created = claims->accepted;
+  const bool is_fired = schedules_.recognise(job);
   fail_point(FailPoint::kControllerAdopted);
   Job& added = add_job(std::move(job));
-  // The row of its submit went with the controller that did not write the job either.
-  const store::AuditEntry audit{"node/" + node.text + " " + added.node_name, "job.adopt",
-                                "job/" + key.job.text,
-                                "of " + added.owner_name + ", known by its ticket after a restart"};
+  // A firing's row; or the row of its submit went with the controller that did not write the job
+  // either.
+  const store::AuditEntry audit{
+      "node/" + node.text + " " + added.node_name, is_fired ? "schedule.fire" : "job.adopt",
+      "job/" + key.job.text,
+      "of " + added.owner_name +
+          (is_fired ? ", firing " + added.request : ", known by its ticket after a restart")};
   post(
       [row = job_row(added), audit](store::Database& db) {
         store::put_job(db, row);
@@ -257,6 +267,7 @@ void Hub::node_online(Node& node, AgentSession& session) {
   log_info("node online", {{"node", node.name}, {"from", session.source()}});
   for (Job* job : jobs_.unfinished_on(node.id))
     if (job->state != JobState::kRunning) dispatch(*job);
+  schedules_.node_online(node.id);
   dispatcher_.nodes_changed();
   const auto waiting = when_online_.extract(node.id);
   if (waiting.empty()) return;
@@ -271,6 +282,17 @@ void Hub::node_gone(Node& node, AgentSession& session) {
   log_info("node offline", {{"node", node.name}});
   fail_point(FailPoint::kControllerNodeGone);
   dispatcher_.nodes_changed();
+}
+
+void Hub::ask_node(const Node& node, std::string_view verb, wire::Map args,
+                   std::function<void(const Result<wire::Map>&)> answered) {
+  if (node.link == nullptr) return answered(fail(Code::kLinkLost, "the node is not connected"));
+  node.link->request(verb, std::move(args), std::move(answered));
+}
+
+void Hub::after(Millis time, std::function<void()> action) {
+  auto timer = std::make_shared<net::Timer>(context_.get_executor());
+  timer->arm(time, [timer, action = std::move(action)] { action(); });
 }
 
 void Hub::when_online(const NodeId& id, std::function<void()> action) {

@@ -16,6 +16,7 @@
 #include "src/controller/jobs.hpp"
 #include "src/controller/key_set.hpp"
 #include "src/controller/registry.hpp"
+#include "src/controller/schedules.hpp"
 #include "src/pki/authority.hpp"
 #include "src/pki/ticket.hpp"
 #include "src/store/store.hpp"
@@ -87,6 +88,7 @@ class Hub {
   JobTable& jobs() { return jobs_; }
   // Those of them that wait before they start.
   Dispatcher& dispatcher() { return dispatcher_; }
+  Schedules& schedules() { return schedules_; }
   // How many there are altogether.
   std::size_t job_count() const { return job_count_; }
   // A new job, in memory alone as yet.
@@ -127,6 +129,11 @@ class Hub {
   bool refuse_duplicate(const Node& node, AgentSession& newcomer);
   void node_online(Node& node, AgentSession& session);
   void node_gone(Node& node, AgentSession& session);
+  // Of a node that is connected; `answered` may be called with kLinkLost.
+  void ask_node(const Node& node, std::string_view verb, wire::Map args,
+                std::function<void(const Result<wire::Map>&)> answered);
+  // Runs once, after a while.
+  void after(Millis time, std::function<void()> action);
   // Runs when the node is connected and reconciled; at once if it is.
   void when_online(const NodeId& node, std::function<void()> action);
   // Runs when none of them is expected back any more. A node that was connected moments ago is, and
@@ -159,6 +166,7 @@ class Hub {
   Registry registry_;
   JobTable jobs_;
   Dispatcher dispatcher_;
+  Schedules schedules_;
   KeySet requests_;  // of every job there is
   std::size_t job_count_ = 0;
   std::map<std::string, store::UserRow> users_;  // by id, revoked ones too

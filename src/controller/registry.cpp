@@ -44,6 +44,10 @@ std::vector<Node*> Registry::all() {
   return out;
 }
 
+bool Registry::selects(const select::Selector& selector, const Node& node) {
+  return select::matches(selector, {node.name, node.labels, {}});
+}
+
 Result<std::vector<Node*>> Registry::select(const std::string& target) {
   if (Node* node = find_by_name(target))
     return std::vector<Node*>{node};  // the usual case needs no inventory

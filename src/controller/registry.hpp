@@ -10,6 +10,7 @@
 
 #include "src/base/clock.hpp"
 #include "src/base/ids.hpp"
+#include "src/select/selector.hpp"
 
 namespace rexec::controller {
 
@@ -39,6 +40,8 @@ class Registry {
   std::vector<Node*> all();
   // The nodes that a target selects; kUnknownNode with a suggestion, or with "no node matches".
   Result<std::vector<Node*>> select(const std::string& target);
+  // Whether a target that was parsed before selects this node now; names that are gone select none.
+  static bool selects(const select::Selector& selector, const Node& node);
 
  private:
   std::unordered_map<NodeId, Node> nodes_;

@@ -7,7 +7,6 @@
 #include "src/pki/digest.hpp"
 
 namespace rexec::controller {
-namespace {
 
 std::string summary_of(const job::JobSpec& spec) {
   std::string out = spec.script ? "(script)" : "";
@@ -17,6 +16,8 @@ std::string summary_of(const job::JobSpec& spec) {
   }
   return out;
 }
+
+namespace {
 
 RunId derive_run_id(const Submit& submit) {
   const auto digest =

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "src/controller/hub.hpp"
+#include "src/job/spec.hpp"
 
 namespace rexec::controller {
 
@@ -64,6 +65,8 @@ struct Plan {
   std::map<JobId, Ending> endings;
 };
 
+// The command for people: printable, cut.
+std::string summary_of(const job::JobSpec& spec);
 // The request id of the jobs of a part.
 std::string request_of(const Submit& submit, const Part& part);
 // kUnknownNode and what select says, kUsage for a spec, kConflict for a request that was made for

@@ -1,0 +1,257 @@
+// One exchange with a node at a time: ask what it holds, send what differs, name what it may keep.
+// Whatever changes meanwhile makes one more exchange follow.
+#include "src/controller/schedules.hpp"
+
+#include <algorithm>
+
+#include "src/base/log.hpp"
+#include "src/controller/hub.hpp"
+#include "src/pki/digest.hpp"
+#include "src/select/parse.hpp"
+
+namespace rexec::controller {
+namespace {
+
+// Labels and groups change in many places; this finds what nobody told.
+constexpr Millis kLookAgain = std::chrono::seconds(10);
+constexpr std::size_t kHalfUsed = schedule::kHeldFirings / 2;
+
+std::int64_t to_ms(WallTime time) { return time.time_since_epoch().count(); }
+
+}  // namespace
+
+std::string firing_request(const std::string& schedule, WallTime nominal) {
+  return schedule + "." + std::to_string(to_ms(nominal));
+}
+
+std::string schedule_of_request(const std::string& request) {
+  const auto dot = request.find('.');
+  if (dot == std::string::npos || !is_id(request.substr(0, dot), 's')) return {};
+  return request.substr(0, dot);
+}
+
+Schedules::Schedules(Hub& hub) : hub_(hub) {}
+
+void Schedules::load(const std::vector<store::ScheduleRow>& rows) {
+  for (const auto& row : rows) put(row);
+}
+
+Result<const Schedule*> Schedules::find(const std::string& user, const std::string& name) {
+  for (const Schedule* schedule : visible_to(user))
+    if (schedule->row.name == name || schedule->row.id == name) return schedule;
+  return fail(Code::kUnknownObject, "no schedule \"" + name + "\"", "see: rexec schedule ls");
+}
+
+std::vector<const Schedule*> Schedules::visible_to(const std::string& user) {
+  std::vector<const Schedule*> out;
+  const bool is_admin = hub_.is_admin(user);
+  for (const auto& [id, schedule] : all_)
+    if (is_admin || schedule.row.owner.text == user) out.push_back(&schedule);
+  std::ranges::sort(out, {}, [](const Schedule* one) { return one->row.name; });
+  return out;
+}
+
+std::vector<Node*> Schedules::nodes_of(const Schedule& schedule) {
+  std::vector<Node*> out;
+  for (Node* node : hub_.registry().all())
+    if (Registry::selects(schedule.selector, *node)) out.push_back(node);
+  return out;
+}
+
+void Schedules::put(const store::ScheduleRow& row) {
+  Schedule& slot = all_[row.id];
+  slot.row = row;
+  slot.error.clear();
+  const auto kind = schedule::rule_kind(row.kind);
+  auto rule = schedule::TimeRule::make(
+      {kind.value_or(schedule::RuleKind::kCron), row.rule, row.zone, row.created}, zones_);
+  auto selector = select::parse_target(row.targets);
+  if (rule) slot.rule.emplace(std::move(*rule));
+  if (selector) slot.selector = std::move(*selector);
+  if (!rule || !selector) {
+    slot.error = rule ? selector.error().message : rule.error().message;
+    log_error("a schedule cannot fire", {{"schedule", row.name}, {"why", slot.error}});
+  }
+  fleet_changed();
+}
+
+void Schedules::remove(const std::string& id) {
+  all_.erase(id);
+  fleet_changed();
+}
+
+bool Schedules::has_owner(const Schedule& schedule) const {
+  const auto* owner = hub_.user(schedule.row.owner.text);
+  return owner != nullptr && !owner->revoked;
+}
+
+std::vector<Schedule*> Schedules::wanted_on(const Node& node) {
+  std::vector<Schedule*> out;
+  for (auto& [id, schedule] : all_) {
+    if (!has_owner(schedule) || !schedule.rule) continue;
+    if (Registry::selects(schedule.selector, node)) out.push_back(&schedule);
+  }
+  return out;
+}
+
+void Schedules::fleet_changed() {
+  for (const Node* node : hub_.registry().all()) {
+    if (node->link == nullptr) continue;
+    std::set<std::pair<std::string, std::int64_t>> now;
+    for (const Schedule* wanted : wanted_on(*node))
+      now.emplace(wanted->row.id, wanted->row.revision);
+    if (links_[node->id].named != now) sync(node->id);
+  }
+  if (!all_.empty()) look_again();
+}
+
+void Schedules::look_again() {
+  if (std::exchange(is_looking_, true)) return;
+  hub_.after(kLookAgain, [this] {
+    is_looking_ = false;
+    fleet_changed();
+  });
+}
+
+bool Schedules::recognise(Job& job) {
+  const std::string id = schedule_of_request(job.request);
+  if (id.empty()) return false;
+  job.is_detached = true;
+  const auto known = all_.find(id);
+  job.command =
+      known == all_.end() ? "(of a schedule that was removed)" : known->second.row.summary;
+  if (known != all_.end()) job.spec_hash = to_hex(pki::sha256(as_bytes(known->second.row.spec)));
+  return true;
+}
+
+// ---- the exchange with a node
+
+void Schedules::take_states(const NodeId& node, const wire::Map& states) {
+  for (const wire::Map& state : states) {
+    const auto known = all_.find(wire::text_or(state, "id"));
+    if (known == all_.end()) continue;
+    NodeProgress& progress = known->second.nodes[node];
+    progress.revision = wire::i64_or(state, "revision", 0);
+    progress.cursor = WallTime{Millis{wire::i64_or(state, "cursor_ms", 0)}};
+    progress.left = wire::u64_or(state, "left", 0);
+    progress.told = state;
+  }
+}
+
+std::optional<Schedules::Copy> Schedules::copy_for(const Schedule& schedule,
+                                                   const NodeId& node) const {
+  const auto known = schedule.nodes.find(node);
+  const NodeProgress* progress = known == schedule.nodes.end() ? nullptr : &known->second;
+  const bool is_current = progress != nullptr && progress->revision == schedule.row.revision;
+  const WallTime now = wall_now();
+  // A node catches up what it has missed since it first held the schedule, nothing before that.
+  Copy copy{std::max(schedule.row.since, progress == nullptr ? now : progress->cursor), {}};
+  if (!schedule.is_active()) return is_current ? std::nullopt : std::optional(std::move(copy));
+  if (is_current && progress->left > kHalfUsed) return std::nullopt;
+  copy.firings = schedule::missed(*schedule.rule, copy.after, now, schedule::kMaxCaughtUp);
+  const auto next =
+      schedule::upcoming(*schedule.rule, std::max(copy.after, now), schedule::kHeldFirings);
+  copy.firings.insert(copy.firings.end(), next.begin(), next.end());
+  if (is_current && copy.firings.size() <= progress->left) return std::nullopt;
+  return copy;
+}
+
+wire::Map Schedules::message(const Schedule& schedule, const Copy& copy, const NodeId& node) const {
+  const store::ScheduleRow& row = schedule.row;
+  wire::Map firings = wire::Map::array();
+  for (const WallTime nominal : copy.firings) {
+    const std::string request = firing_request(row.id, nominal);
+    const AttemptKey key{derive_job_id(row.owner, request, node), 1};
+    firings.push_back(
+        {{"nominal_ms", to_ms(nominal)},
+         {"job", key.job.text},
+         {"ticket", hub_.tickets().seal({key, row.owner, node, request, {}, nominal})}});
+  }
+  return {{"id", row.id},
+          {"name", row.name},
+          {"revision", row.revision},
+          {"kind", row.kind},
+          {"rule", row.rule},
+          {"zone", row.zone},
+          {"overlap", row.overlap},
+          {"catch_up", row.catch_up},
+          {"jitter_ms", row.jitter_ms},
+          {"owner", row.owner_name},
+          {"paused", !schedule.is_active()},
+          {"after_ms", to_ms(copy.after)},
+          {"firings", std::move(firings)},
+          {"spec", wire::bin(row.spec)}};
+}
+
+void Schedules::sync(const NodeId& id) {
+  const Node* node = hub_.registry().find(id);
+  if (node == nullptr || node->link == nullptr) return;
+  Link& link = links_[id];
+  link.again = link.busy;
+  if (std::exchange(link.busy, true)) return;
+  hub_.ask_node(*node, "schedule.list", wire::Map::object(),
+                [this, id](const Result<wire::Map>& answer) {
+                  if (!answer) {
+                    log_warn("a node does not say which schedules it holds",
+                             {{"node", id.text}, {"why", answer.error().message}});
+                    return synced(id);
+                  }
+                  take_states(id, wire::child_or_empty(*answer, "schedules"));
+                  push(id);
+                });
+}
+
+void Schedules::push(const NodeId& id) {
+  Node* node = hub_.registry().find(id);
+  if (node == nullptr || node->link == nullptr) return synced(id);
+  Link& link = links_[id];
+  link.named.clear();
+  wire::Map kept = wire::Map::array();
+  for (const Schedule* schedule : wanted_on(*node)) {
+    kept.push_back(schedule->row.id);
+    link.named.emplace(schedule->row.id, schedule->row.revision);
+    const auto copy = copy_for(*schedule, id);
+    if (!copy) continue;
+    hub_.ask_node(*node, "schedule.put", message(*schedule, *copy, id),
+                  [this, id, name = schedule->row.name](const Result<wire::Map>& answer) {
+                    if (answer) return take_states(id, wire::Map::array({*answer}));
+                    log_warn(
+                        "a node did not take a schedule",
+                        {{"node", id.text}, {"schedule", name}, {"why", answer.error().message}});
+                  });
+  }
+  hub_.ask_node(*node, "schedule.keep", {{"ids", std::move(kept)}},
+                [this, id](const Result<wire::Map>& answer) {
+                  if (answer) dropped(id, wire::child_or_empty(*answer, "dropped"));
+                  synced(id);
+                });
+}
+
+void Schedules::dropped(const NodeId& node, const wire::Map& ids) {
+  for (const wire::Map& id : ids) {
+    const auto known = id.is_string() ? all_.find(id.get<std::string>()) : all_.end();
+    if (known == all_.end() || !known->second.nodes.contains(node)) continue;
+    NodeProgress& progress = known->second.nodes[node];
+    progress.revision = 0;
+    progress.left = 0;
+    progress.told["waiting"] = 0U;
+  }
+}
+
+void Schedules::synced(const NodeId& id) {
+  Link& link = links_[id];
+  link.busy = false;
+  if (std::exchange(link.again, false)) sync(id);
+}
+
+void Schedules::reported(const NodeId& id, const wire::Map& args) {
+  take_states(id, wire::child_or_empty(args, "schedules"));
+  const Node* node = hub_.registry().find(id);
+  if (node == nullptr) return;
+  const auto wanted = wanted_on(*node);
+  if (std::ranges::any_of(wanted,
+                          [&](const Schedule* one) { return copy_for(*one, id).has_value(); }))
+    sync(id);
+}
+
+}  // namespace rexec::controller

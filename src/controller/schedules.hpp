@@ -1,0 +1,107 @@
+// The schedules: what there is, and that every node of a target holds its copy with the next
+// firings and their tickets. The node fires (agent/schedules.*); its jobs come back as any other's,
+// by their ticket. Nothing here starts a job. The verbs are in schedule_verbs.cpp.
+//
+// A firing's request id is "<schedule>.<nominal ms>", so its job id follows from schedule, nominal
+// time and node: whoever hands it out again hands out the same job, which starts at most once.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "src/controller/jobs.hpp"
+#include "src/controller/registry.hpp"
+#include "src/schedule/firing.hpp"
+#include "src/schedule/overlap.hpp"
+#include "src/select/selector.hpp"
+#include "src/store/schedules.hpp"
+
+namespace rexec::controller {
+
+class Hub;
+
+inline constexpr std::size_t kMaxSchedules = 1000;
+// A copy travels in one frame.
+inline constexpr std::size_t kMaxScheduleSpec = 128 << 10;
+
+// What a node said of its copy.
+struct NodeProgress {
+  std::int64_t revision = 0;
+  WallTime cursor{};       // the newest firing it has decided on
+  std::uint64_t left = 0;  // firings it holds beyond that
+  wire::Map told;          // all of it, for `schedule show`
+};
+
+struct Schedule {
+  store::ScheduleRow row;
+  std::optional<schedule::TimeRule> rule;  // none: `error` says why
+  select::Selector selector;
+  std::string error;
+  std::map<NodeId, NodeProgress> nodes;
+
+  bool is_active() const { return row.state == store::ScheduleState::kActive; }
+};
+
+class Schedules {
+ public:
+  explicit Schedules(Hub& hub);
+  void load(const std::vector<store::ScheduleRow>& rows);
+
+  // By name or id, if that user may see it.
+  Result<const Schedule*> find(const std::string& user, const std::string& name);
+  std::vector<const Schedule*> visible_to(const std::string& user);
+  std::size_t size() const { return all_.size(); }
+  schedule::ZoneFiles& zones() { return zones_; }
+  // False once its user was revoked: nothing fires for him.
+  bool has_owner(const Schedule& schedule) const;
+  std::vector<Node*> nodes_of(const Schedule& schedule);
+
+  // After the commit: the memory and the nodes follow.
+  void put(const store::ScheduleRow& row);
+  void remove(const std::string& id);
+
+  void node_online(const NodeId& node) { sync(node); }
+  // A node, a label or a user came or went: who holds what may differ now.
+  void fleet_changed();
+  // {schedules: [state]}, whenever something changed there.
+  void reported(const NodeId& node, const wire::Map& args);
+  // Of a job that is known by its ticket alone: what it is, if a schedule started it; else false.
+  bool recognise(Job& job);
+
+ private:
+  struct Link {
+    bool busy = false;
+    bool again = false;
+    std::set<std::pair<std::string, std::int64_t>> named;  // ids and revisions it was told of
+  };
+  struct Copy {
+    WallTime after;
+    std::vector<WallTime> firings;
+  };
+  std::vector<Schedule*> wanted_on(const Node& node);
+  void take_states(const NodeId& node, const wire::Map& states);
+  // What the node should be sent; none: it has all there is to have.
+  std::optional<Copy> copy_for(const Schedule& schedule, const NodeId& node) const;
+  wire::Map message(const Schedule& schedule, const Copy& copy, const NodeId& node) const;
+  void sync(const NodeId& id);
+  void push(const NodeId& id);
+  void dropped(const NodeId& node, const wire::Map& ids);
+  void synced(const NodeId& id);
+  void look_again();
+
+  Hub& hub_;
+  schedule::ZoneFiles zones_;
+  std::map<std::string, Schedule> all_;  // by id
+  std::map<NodeId, Link> links_;
+  bool is_looking_ = false;
+};
+
+// "s-….1795260000000"
+std::string firing_request(const std::string& schedule, WallTime nominal);
+// The schedule of such a request; empty when it is another.
+std::string schedule_of_request(const std::string& request);
+
+}  // namespace rexec::controller
