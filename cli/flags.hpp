@@ -55,6 +55,13 @@ class Args {
   const std::vector<std::string>& words() const { return words_; }
   std::string word(std::size_t i) const { return i < words_.size() ? words_[i] : std::string(); }
 
+  // The same flags with other words.
+  Args with_words(std::vector<std::string> words) const {
+    Args out = *this;
+    out.words_ = std::move(words);
+    return out;
+  }
+
   void add(const Flag& flag, std::string_view value) { given_.emplace_back(&flag, value); }
   void add_word(std::string_view word) { words_.emplace_back(word); }
 

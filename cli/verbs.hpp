@@ -71,6 +71,7 @@ extern const Verb run_verb, submit_verb, shell_verb;                         // 
 extern const Verb ps_verb, job_verb;                                         // jobs.cpp
 extern const Verb attach_verb, logs_verb, wait_verb, stop_verb, rerun_verb;  // one file each
 extern const Verb node_verb, token_verb, user_verb, context_verb;            // the nouns
+extern const Verb schedule_verb;                                             // schedule.cpp
 extern const Verb join_verb, login_verb, whoami_verb;                        // identity
 extern const Verb controller_verb, agent_verb, agent_net_verb;               // daemons
 extern const Verb status_verb, doctor_verb, demo_verb;                       // looking around

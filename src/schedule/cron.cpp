@@ -84,7 +84,8 @@ class Parser {
     return fail(
         Code::kUsage,
         "cron \"" + printable(text_) + "\", column " + std::to_string(column + 1) + ": " + what,
-        "such as \"30 2 * * *\" (daily at 2:30) or \"*/10 9-17 * * mon-fri\"");
+        "such as \"30 2 * * *\" (daily at 2:30) or \"*/10 9-17 * * mon-fri\"; try it: "
+        "rexec schedule next --cron '30 2 * * *'");
   }
   // ", found \"x\"": the rest of the word at the column.
   std::string found(std::size_t column) const {
@@ -221,7 +222,8 @@ Result<Cron> parse_cron(std::string_view text) {
     const auto* known = std::ranges::find(kShorthands, text, &Shorthand::name);
     if (known == kShorthands.end())
       return fail(Code::kUsage, "cron \"" + printable(text) + "\" is no shorthand",
-                  "there are @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually");
+                  "there are @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually; "
+                  "each ten minutes is --every 10m");
     fields = known->fields;
   }
   auto cron = Parser(fields).whole();

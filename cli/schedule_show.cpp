@@ -1,0 +1,76 @@
+// `rexec schedule ls|show`: what there is, and what each node made of it.
+#include "cli/call.hpp"
+#include "cli/errors.hpp"
+#include "cli/exit_status.hpp"
+#include "cli/listing.hpp"
+#include "cli/schedule.hpp"
+
+namespace rexec::cli {
+namespace {
+
+int run_ls(const Invocation& invocation) {
+  const Result<wire::Map> answer = call(invocation.globals, "schedule.ls");
+  if (!answer) return fail_with(invocation.globals, answer.error());
+  Listing listing;
+  listing.headings = {{"SCHEDULE"},
+                      {"STATE"},
+                      {"RULE"},
+                      {"ZONE"},
+                      {"NEXT"},
+                      {"TARGET"},
+                      {"COMMAND"},
+                      {"OVERLAP", Column::kWide},
+                      {"CATCH UP", Column::kWide},
+                      {"OWNER", Column::kWide},
+                      {"ID", Column::kWide}};
+  listing.nothing = "no schedules yet: rexec schedule add --help";
+  for (const wire::Map& one : wire::child_or_empty(*answer, "schedules")) {
+    listing.add({cell(one, "name"), cell(one, "state"), cell(one, "rule"), cell(one, "zone"),
+                 cell(one, "next"), cell(one, "target"), cell(one, "command"), cell(one, "overlap"),
+                 cell(one, "catch_up"), cell(one, "owner"), cell(one, "id")},
+                wire::text_or(one, "name"), one);
+  }
+  return print_listing(invocation.globals, listing);
+}
+
+int run_show(const Invocation& invocation) {
+  const Globals& globals = invocation.globals;
+  const Result<wire::Map> answer =
+      call(globals, "schedule.show", {{"name", invocation.args.word(0)}});
+  if (!answer) return fail_with(globals, answer.error());
+  if (globals.format == Format::kName) return print_out(wire::text_or(*answer, "name") + "\n");
+  if (globals.format == Format::kJson || globals.format == Format::kJsonl)
+    return print_object(globals, *answer);
+  wire::Map about = *answer;
+  about.erase("nodes");
+  print_object(globals, about);
+  print_out("\n");
+  Listing listing;
+  listing.headings = {{"NODE"},    {"STATE"},  {"LAST"},    {"LAST JOB"}, {"FIRED"},
+                      {"SKIPPED"}, {"FAILED"}, {"RUNNING"}, {"WAITING"},  {"HELD", Column::kWide}};
+  listing.nothing = "no node matches its target now";
+  for (const wire::Map& node : wire::child_or_empty(*answer, "nodes"))
+    listing.add(
+        {cell(node, "node"), cell(node, "state"), cell(node, "last"), cell(node, "last_job"),
+         cell(node, "fired"), cell(node, "skipped"), cell(node, "failed"), cell(node, "running"),
+         cell(node, "waiting"), cell(node, "held")},
+        wire::text_or(node, "node"), node);
+  return print_listing(globals, listing);
+}
+
+}  // namespace
+
+constinit const Verb schedule_ls_verb{
+    .name = "ls", .summary = "the schedules and when they fire next", .run = run_ls};
+constinit const Verb schedule_show_verb{
+    .name = "show",
+    .summary = "one schedule, and what each node made of it",
+    .synopsis = "NAME",
+    .least = 1,
+    .most = 1,
+    .run = run_show,
+    .details =
+        "SKIPPED counts firings that met a running job or were missed and not caught up, FAILED\n"
+        "those that a node refused to start."};
+
+}  // namespace rexec::cli
