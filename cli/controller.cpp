@@ -1,4 +1,5 @@
 // `rexec controller init|run|status`: the controller on this machine.
+#include "cli/controller_backup.hpp"
 #include "cli/data_dir.hpp"
 #include "cli/errors.hpp"
 #include "cli/exit_status.hpp"
@@ -125,15 +126,14 @@ constinit const Verb kStatus{.name = "status",
                              .run = status,
                              .details = "Exit 0 when it runs, 1 when it does not."};
 constinit const Verb kCheck{.name = "check", .shown = Shown::kLater};
-constinit const Verb kBackup{.name = "backup", .shown = Shown::kLater};
-constinit const Verb kRestore{.name = "restore", .shown = Shown::kLater};
-constexpr const Verb* kSubs[] = {&kInit, &kRun, &kStatus, &kCheck, &kBackup, &kRestore};
+constexpr const Verb* kSubs[] = {
+    &kInit, &kRun, &kStatus, &controller_backup_verb, &controller_restore_verb, &kCheck};
 
 }  // namespace
 
 constinit const Verb controller_verb{.name = "controller",
                                      .summary = "the controller on this machine",
-                                     .synopsis = "[run]|init|status",
+                                     .synopsis = "[run]|init|status|backup|restore",
                                      .subs = kSubs,
                                      .sub_by_default = "run"};
 

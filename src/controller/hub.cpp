@@ -168,6 +168,15 @@ void Hub::post(store::Store::Operation operation, std::move_only_function<void(R
       urgency);
 }
 
+void Hub::backup(std::string path, std::vector<store::BackupFile> files,
+                 std::move_only_function<void(Result<void>)> done) {
+  parts_.store.backup(
+      std::move(path), std::move(files), [this, done = std::move(done)](Result<void> made) mutable {
+        on_reactor(
+            [done = std::move(done), made = std::move(made)]() mutable { done(std::move(made)); });
+      });
+}
+
 void Hub::save(const Job& job, std::move_only_function<void(Result<void>)> done) {
   const auto urgency = job.is_detached ? store::Urgency::kNow : store::Urgency::kBehind;
   post([row = job_row(job)](store::Database& db) { store::put_job(db, row); },

@@ -71,6 +71,9 @@ class Hub {
   // --- the store: `done` comes back on the reactor
   void post(store::Store::Operation operation, std::move_only_function<void(Result<void>)> done,
             store::Urgency urgency = store::Urgency::kNow);
+  // See Store::backup.
+  void backup(std::string path, std::vector<store::BackupFile> files,
+              std::move_only_function<void(Result<void>)> done);
   template <class T>
   void ask(std::move_only_function<Result<T>(store::Database&)> operation,
            std::move_only_function<void(Result<T>)> answered) {

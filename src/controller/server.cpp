@@ -13,6 +13,7 @@
 #include "src/controller/client_session.hpp"
 #include "src/controller/enrol_session.hpp"
 #include "src/controller/housekeeping.hpp"
+#include "src/controller/local_socket.hpp"
 #include "src/controller/setup.hpp"
 #include "src/net/listener.hpp"
 #include "src/store/data_lock.hpp"
@@ -104,6 +105,8 @@ Result<void> serve(const ServeOptions& options) {
                          });
   auto listening = listener.listen(config->listen);
   if (!listening) return report(listening.error());
+  auto local = LocalSocket::listen(hub, options.data_dir);
+  if (!local) return report(local.error());
   asio::signal_set signals(context, SIGTERM, SIGINT);
   signals.async_wait([&](const asio::error_code& error, int) {
     if (error) return;

@@ -4,7 +4,9 @@
 #include <SQLiteCpp/Backup.h>
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Exception.h>
+#include <SQLiteCpp/Statement.h>
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -40,28 +42,26 @@ Result<void> rename_durably(const std::string& from, const std::string& to) {
   return sync_path(parent_of(to));
 }
 
-// A single file: no -wal beside it that somebody could forget to copy.
-void copy_pages(Database& from, const std::string& to) {
-  SQLite::Database copy(to, SQLite::OPEN_READWRITE);
-  {
-    SQLite::Backup backup(copy, from.connection());
-    backup.executeStep(-1);
-  }
-  copy.exec("PRAGMA journal_mode = DELETE");
+Result<void> make_empty(const std::string& path) {
+  unlink(path.c_str());
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return fail_errno("cannot make " + path, errno);
+  close(fd);
+  return {};
 }
 
-Result<void> copy_to(Database& from, const std::string& to) {
-  unlink(to.c_str());
-  const int fd = open(to.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return fail_errno("cannot make " + to, errno);
-  close(fd);
-  try {
-    copy_pages(from, to);
-  } catch (const SQLite::Exception& error) {
-    unlink(to.c_str());
-    return fail(Code::kStore, "cannot copy to " + to + ": " + error.what());
+std::unexpected<Error> cannot_copy(const std::string& to, const SQLite::Exception& error) {
+  return fail(Code::kStore, "cannot copy to " + to + ": " + error.what());
+}
+
+void add_files(SQLite::Database& to, const std::vector<BackupFile>& files) {
+  to.exec("CREATE TABLE backup_files (name TEXT PRIMARY KEY, content BLOB NOT NULL)");
+  for (const BackupFile& file : files) {
+    SQLite::Statement row(to, "INSERT INTO backup_files VALUES (?, ?)");
+    row.bind(1, file.name);
+    row.bind(2, file.content.data(), static_cast<int>(file.content.size()));
+    row.exec();
   }
-  return sync_path(to);
 }
 
 Result<void> check_open_backup(Database& db) {
@@ -79,6 +79,16 @@ Result<void> check_open_backup(Database& db) {
   }
 }
 
+Result<void> drop_files(const std::string& path) {
+  try {
+    SQLite::Database copy(path, SQLite::OPEN_READWRITE);
+    copy.exec("PRAGMA secure_delete = ON; DROP TABLE IF EXISTS backup_files");
+    return {};
+  } catch (const SQLite::Exception& error) {
+    return cannot_copy(path, error);
+  }
+}
+
 // The database goes first: until the copy is in its place a controller finds none, and refuses,
 // whatever crashes here.
 Result<void> swap_in(const std::string& copy, const std::string& path) {
@@ -93,16 +103,88 @@ Result<void> swap_in(const std::string& copy, const std::string& path) {
 
 }  // namespace
 
+struct BackupRun::State {
+  std::string path;
+  std::string temporary;
+  std::vector<BackupFile> files;
+  std::unique_ptr<SQLite::Database> copy;
+  std::unique_ptr<SQLite::Backup> backup;
+};
+
+BackupRun::BackupRun(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+BackupRun::~BackupRun() {
+  state_->backup.reset();
+  state_->copy.reset();
+  unlink(state_->temporary.c_str());  // renamed when it is complete
+}
+
+Result<std::unique_ptr<BackupRun>> BackupRun::begin(Database& db, std::string path,
+                                                    std::vector<BackupFile> files) {
+  auto state = std::make_unique<State>();
+  state->temporary = path + ".partial";
+  state->path = std::move(path);
+  state->files = std::move(files);
+  if (auto made = make_empty(state->temporary); !made) return std::unexpected(made.error());
+  std::unique_ptr<BackupRun> run(new BackupRun(std::move(state)));
+  try {
+    State& own = *run->state_;
+    own.copy = std::make_unique<SQLite::Database>(own.temporary, SQLite::OPEN_READWRITE);
+    own.backup = std::make_unique<SQLite::Backup>(*own.copy, db.connection());
+    return run;
+  } catch (const SQLite::Exception& error) {
+    return cannot_copy(run->state_->path, error);
+  }
+}
+
+Result<bool> BackupRun::step(int pages) {
+  try {
+    if (state_->backup->executeStep(pages) != SQLITE_DONE) return false;
+    return finish();
+  } catch (const SQLite::Exception& error) {
+    return cannot_copy(state_->path, error);
+  }
+}
+
+// A single file: no -wal beside it that somebody could forget to copy.
+Result<bool> BackupRun::finish() {
+  state_->backup.reset();
+  state_->copy->exec("PRAGMA journal_mode = DELETE");
+  if (!state_->files.empty()) add_files(*state_->copy, state_->files);
+  state_->copy.reset();
+  if (auto synced = sync_path(state_->temporary); !synced) return std::unexpected(synced.error());
+  auto named = rename_durably(state_->temporary, state_->path);
+  if (!named) return std::unexpected(named.error());
+  return true;
+}
+
 Result<void> backup_to(Database& db, const std::string& path) {
-  const std::string temporary = path + ".partial";
-  if (auto copied = copy_to(db, temporary); !copied) return copied;
-  return rename_durably(temporary, path);
+  auto run = BackupRun::begin(db, path, {});
+  if (!run) return std::unexpected(run.error());
+  const auto done = (*run)->step(-1);
+  if (!done) return std::unexpected(done.error());
+  return {};
 }
 
 Result<void> check_backup(const std::string& path) {
   auto db = open_plain(path);
   if (!db) return std::unexpected(db.error());
   return check_open_backup(**db);
+}
+
+Result<std::vector<BackupFile>> files_of_backup(const std::string& path) {
+  auto db = open_plain(path);
+  if (!db) return std::unexpected(db.error());
+  std::vector<BackupFile> files;
+  try {
+    if (!(*db)->connection().tableExists("backup_files")) return files;
+    SQLite::Statement rows((*db)->connection(), "SELECT name, content FROM backup_files");
+    while (rows.executeStep())
+      files.push_back({rows.getColumn(0).getString(), rows.getColumn(1).getString()});
+    return files;
+  } catch (const SQLite::Exception& error) {
+    return std::unexpected(damaged(path, error.what()));
+  }
 }
 
 Result<void> restore_from(const std::string& backup, const std::string& data_directory) {
@@ -114,7 +196,9 @@ Result<void> restore_from(const std::string& backup, const std::string& data_dir
   if (auto good = check_open_backup(**source); !good) return good;
   const std::string path = data_directory + "/" + kDatabaseName;
   const std::string copy = path + ".restoring";
-  if (auto copied = copy_to(**source, copy); !copied) return copied;
+  if (auto copied = backup_to(**source, copy); !copied) return copied;
+  // The keys in it have their own place, and nobody copies the database alone for a key.
+  if (auto tidied = drop_files(copy); !tidied) return tidied;
   return swap_in(copy, path);
 }
 

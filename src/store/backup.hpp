@@ -1,19 +1,46 @@
 // Copies of the database: taken under load through SQLite's backup API, put back only after they
-// were checked. Keys and certificates beside the database are the controller's to copy.
+// were checked. A copy carries the files that stand beside the database (keys, configuration) in a
+// table of its own, so that one file is all that a bare machine needs; which files those are is the
+// controller's to say.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "src/store/database.hpp"
 
 namespace rexec::store {
 
-// Writes a consistent copy: temporary beside `path`, synced, renamed, 0600. Not inside an
-// operation: SQLite refuses to copy from a connection that is writing. Use Store::backup.
+struct BackupFile {
+  std::string name;
+  std::string content;
+};
+
+// A consistent copy of the database as it is at the last step: temporary beside `path`, then synced
+// and renamed, 0600. Between steps the database may be written through `db`; during one it may not.
+// Use Store::backup.
+class BackupRun {
+ public:
+  static Result<std::unique_ptr<BackupRun>> begin(Database& db, std::string path,
+                                                  std::vector<BackupFile> files);
+  ~BackupRun();  // removes what is not complete
+  // True when the copy is there.
+  Result<bool> step(int pages);
+
+ private:
+  struct State;
+  explicit BackupRun(std::unique_ptr<State> state);
+  Result<bool> finish();
+  std::unique_ptr<State> state_;
+};
+// The same in one go.
 Result<void> backup_to(Database& db, const std::string& path);
 // kStore unless the file is a rexec database of a schema this binary knows, whole (integrity_check)
 // and with a chain that verifies.
 Result<void> check_backup(const std::string& path);
+// After check_backup: what was put beside the database.
+Result<std::vector<BackupFile>> files_of_backup(const std::string& path);
 // Puts the copy in place of the data directory's database, which is kept as
 // `controller.db.before-restore`. kBusy while a controller runs there.
 Result<void> restore_from(const std::string& backup, const std::string& data_directory);

@@ -262,8 +262,6 @@ void Engine::reclaim() {
   log_info("the disk has room again, the ballast is back");
 }
 
-Result<void> Engine::backup(const std::string& path) { return backup_to(*db_, path); }
-
 void Engine::close() {
   if (!db_) return;
   fail_point(FailPoint::kStoreClosing);

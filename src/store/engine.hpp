@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "src/store/backup.hpp"
 #include "src/store/ballast.hpp"
 #include "src/store/data_lock.hpp"
 #include "src/store/store.hpp"
@@ -26,7 +27,8 @@ struct Pending {
   Store::Operation operation;
   Store::Committed committed;
   Urgency urgency = Urgency::kNow;
-  std::string backup_path;  // not empty: no operation, a copy to make between two groups
+  std::string backup_path;  // not empty: no operation, a copy to make between groups
+  std::vector<BackupFile> backup_files;
 };
 
 class Engine {
@@ -38,7 +40,6 @@ class Engine {
   using More = std::function<bool(std::vector<Pending>&)>;
   // Runs and commits the group, then tells each `committed` in order.
   void run_group(std::vector<Pending>& group, const More& more);
-  Result<void> backup(const std::string& path);
   // Alarms once when the file is no longer the one we opened (FAULTS S7); from then on every group
   // fails.
   void check_file();

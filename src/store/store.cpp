@@ -32,6 +32,9 @@ class Store::Thread {
   bool wait_for_work(std::unique_lock<std::mutex>& lock);
   bool due(BootTime now) const;
   void serve(std::unique_lock<std::mutex>& lock);
+  void take_copies();
+  void copy_on();
+  void end_copy(Result<void> result);
   bool take(std::vector<Pending>& group, std::size_t most);
   bool take_more(std::vector<Pending>& group, BootTime began);
   void check_file();
@@ -39,10 +42,12 @@ class Store::Thread {
   std::unique_ptr<Engine> engine_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Pending> queue_;  // mutex_
-  std::size_t urgent_ = 0;     // mutex_: how many in the queue may not wait
-  BootTime oldest_{};          // mutex_: when the queue began to fill
-  bool stopping_ = false;      // mutex_
+  std::deque<Pending> queue_;   // mutex_
+  std::deque<Pending> copies_;  // backups that were asked for; the first is being made
+  std::unique_ptr<BackupRun> copy_;
+  std::size_t urgent_ = 0;  // mutex_: how many in the queue may not wait
+  BootTime oldest_{};       // mutex_: when the queue began to fill
+  bool stopping_ = false;   // mutex_
   BootTime checked_ = BootClock::now();
   std::thread thread_;
 };
@@ -63,7 +68,7 @@ void Store::Thread::add(Pending pending) {
 
 bool Store::Thread::due(BootTime now) const {
   const StoreOptions& options = engine_->options();
-  return stopping_ || urgent_ > 0 || queue_.size() >= options.group_size ||
+  return stopping_ || urgent_ > 0 || !copies_.empty() || queue_.size() >= options.group_size ||
          (!queue_.empty() && now - oldest_ >= options.behind_wait);
 }
 
@@ -77,7 +82,7 @@ bool Store::Thread::wait_for_work(std::unique_lock<std::mutex>& lock) {
     check_file();
     lock.lock();
   }
-  return !queue_.empty();
+  return !queue_.empty() || !copies_.empty();
 }
 
 void Store::Thread::check_file() {
@@ -105,22 +110,48 @@ bool Store::Thread::take_more(std::vector<Pending>& group, BootTime began) {
   return take(group, options.group_size);
 }
 
-// One group, or one backup. Called with work in the queue.
+// mutex_ held. What was queued before a backup is in it; what comes while it is made is too.
+void Store::Thread::take_copies() {
+  while (!queue_.empty() && !queue_.front().backup_path.empty()) {
+    --urgent_;
+    copies_.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+}
+
+void Store::Thread::end_copy(Result<void> result) {
+  copy_.reset();
+  Pending done = std::move(copies_.front());
+  copies_.pop_front();
+  if (done.committed) done.committed(std::move(result));
+}
+
+// As much as holds up no commit for longer than another commit would.
+void Store::Thread::copy_on() {
+  constexpr int kPages = 256;
+  if (copies_.empty()) return;
+  Pending& asked = copies_.front();
+  if (!copy_) {
+    auto run = BackupRun::begin(engine_->database(), asked.backup_path, asked.backup_files);
+    if (!run) return end_copy(std::unexpected(run.error()));
+    copy_ = std::move(*run);
+  }
+  const auto step = copy_->step(kPages);
+  if (!step) return end_copy(std::unexpected(step.error()));
+  if (*step) end_copy({});
+}
+
+// One group, and a piece of a backup. Called with work to do.
 void Store::Thread::serve(std::unique_lock<std::mutex>& lock) {
   std::vector<Pending> group;
-  if (!take(group, engine_->options().group_size)) {
-    Pending copy = std::move(queue_.front());
-    queue_.pop_front();
-    --urgent_;
-    lock.unlock();
-    copy.committed(engine_->backup(copy.backup_path));
-    lock.lock();
-    return;
-  }
+  take_copies();
+  take(group, engine_->options().group_size);
   lock.unlock();
   const BootTime began = BootClock::now();
-  engine_->run_group(group, [&](std::vector<Pending>& to) { return take_more(to, began); });
+  if (!group.empty())
+    engine_->run_group(group, [&](std::vector<Pending>& to) { return take_more(to, began); });
   group.clear();  // what the operations captured is freed here, outside the lock
+  copy_on();
   check_file();
   lock.lock();
   oldest_ = BootClock::now();
@@ -128,7 +159,13 @@ void Store::Thread::serve(std::unique_lock<std::mutex>& lock) {
 
 void Store::Thread::loop() {
   std::unique_lock lock(mutex_);
-  while (wait_for_work(lock)) serve(lock);
+  while (wait_for_work(lock)) {
+    serve(lock);
+    if (!stopping_ || !queue_.empty()) continue;
+    lock.unlock();
+    while (!copies_.empty()) end_copy(fail(Code::kBusy, "the controller is ending"));
+    lock.lock();
+  }
 }
 
 void Store::Thread::stop() {
@@ -139,7 +176,7 @@ void Store::Thread::stop() {
   }
   if (thread_.joinable()) thread_.join();
   std::unique_lock lock(mutex_);
-  while (!queue_.empty()) serve(lock);  // never started: its work is done here
+  while (!queue_.empty() || !copies_.empty()) serve(lock);  // never started: it is done here
   lock.unlock();
   engine_->close();
 }
@@ -172,7 +209,8 @@ Result<void> Store::run_now(Operation operation) {
   check(!thread_->started(), "run_now comes before start");
   Result<void> result;
   std::vector<Pending> group;
-  group.push_back({std::move(operation), [&](Result<void> r) { result = std::move(r); }, {}, {}});
+  group.push_back(
+      {std::move(operation), [&](Result<void> r) { result = std::move(r); }, {}, {}, {}});
   thread_->engine().run_group(group, [](std::vector<Pending>&) { return false; });
   return result;
 }
@@ -180,12 +218,12 @@ Result<void> Store::run_now(Operation operation) {
 void Store::start() { thread_->start(); }
 
 void Store::post(Operation operation, Committed committed, Urgency urgency) {
-  thread_->add({std::move(operation), std::move(committed), urgency, {}});
+  thread_->add({std::move(operation), std::move(committed), urgency, {}, {}});
 }
 
-void Store::backup(std::string path, Committed done) {
+void Store::backup(std::string path, std::vector<BackupFile> files, Committed done) {
   check(!path.empty(), "a backup goes somewhere");
-  thread_->add({{}, std::move(done), Urgency::kNow, std::move(path)});
+  thread_->add({{}, std::move(done), Urgency::kNow, std::move(path), std::move(files)});
 }
 
 bool Store::disk_low() const { return thread_->engine().disk_low(); }

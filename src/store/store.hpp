@@ -15,6 +15,7 @@
 #include "src/base/clock.hpp"
 #include "src/base/error.hpp"
 #include "src/store/audit.hpp"
+#include "src/store/backup.hpp"
 #include "src/store/certificates.hpp"
 #include "src/store/database.hpp"
 #include "src/store/jobs.hpp"
@@ -94,8 +95,9 @@ class Store {
   template <class T>
   void ask(std::move_only_function<Result<T>(Database&)> operation,
            std::move_only_function<void(Result<T>)> answered);
-  // A consistent copy, between two groups, on the store thread.
-  void backup(std::string path, Committed done);
+  // A consistent copy of the state at its end, on the store thread: a little between any two
+  // groups.
+  void backup(std::string path, std::vector<BackupFile> files, Committed done);
   // Commits what is queued, checkpoints, closes, frees the lock. Idempotent.
   void stop();
 

@@ -3,7 +3,7 @@
 
 Starts a throw-away sshd and a controller with one agent, all on loopback, runs the contenders in turn so that drift hits all of them
 alike, and prints a table: figure, rexec, peer, ratio, budget (DESIGN.md, section 11). Ends only what it started.
-    tests/bench/bench.py --rexec build/rexec --tools build/tests [--only true,down,up,line,memory,fleet,adopt] [--runs N]
+    tests/bench/bench.py --rexec build/rexec --tools build/tests [--only true,down,up,line,memory,fleet,adopt,past] [--runs N]
 """
 import argparse
 import json
@@ -290,12 +290,41 @@ class Bench:
         self.agent.terminate()
         self.agent.wait()
 
+    # ---- what years of finished jobs cost: a controller of its own, with a million
+    def bench_past(self):
+        tool = f"{self.args.tools}/bench_submits"
+        for count in (0, 100_000, 1_000_000):
+            data, peers = f"{self.dir}/past{count}", f"{self.dir}/peers{count}"
+            made = self.rexec("--context", f"past{count}", "controller", "init", "--data", data, "--listen", "127.0.0.1:0", "--json")
+            subprocess.run([tool, "prepare", data, str(count), peers], check=True)
+            begin = time.perf_counter()
+            controller, ready = self.start_ready([self.args.rexec, "controller", "run", "--data", data])
+            took = time.perf_counter() - begin
+            if count > 0:
+                self.row(f"controller ready, {count:,} finished jobs", took, "s", None, "", "<= 2 s" if count == 100_000 else "")
+                self.row(f"its memory, {count:,} finished jobs", private_kib(controller.pid) / 1024, "MiB")
+            if count != 100_000:
+                out = subprocess.run([tool, "submit", ready["listen"], "20000", "4", peers], capture_output=True, text=True, check=True).stdout
+                self.row(f"durable submits, {count:,} finished jobs", json.loads(out)["acknowledged_per_s"], "/s", None, "", ">= 2000 /s" if count == 0 else "")
+            if count == 1_000_000:
+                self.bench_ps(json.loads(made)["context"])
+            controller.terminate()
+            controller.wait()
+            shutil.rmtree(data)
+
+    def bench_ps(self, context):
+        for name, words in (("ps -a", []), ("ps -a --node", ["--node", "past7"]), ("ps -a --state", ["--state", "lost"]),
+                            ("ps -a, three filters", ["--owner", "loader", "--node", "past50", "--state", "lost"])):
+            command = [self.args.rexec, "--context", context, "ps", "-a", *words]
+            times = [self.lap(command, self.env) for _ in range(self.args.runs)]
+            self.row(f"{name}, 1,000,000 jobs, p99", quantile(times, .99), "ms", None, "", "<= 100 ms")
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rexec", required=True)
     parser.add_argument("--tools", required=True)
-    parser.add_argument("--only", default="true,down,up,line,memory,fleet,adopt")
+    parser.add_argument("--only", default="true,down,up,line,memory,fleet,adopt,past")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()

@@ -1,0 +1,156 @@
+#include "src/controller/backup.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "src/base/file.hpp"
+#include "src/base/text.hpp"
+#include "src/controller/local_socket.hpp"
+#include "src/controller/setup.hpp"
+#include "src/os/seqpacket.hpp"
+#include "src/store/data_lock.hpp"
+#include "src/store/store.hpp"
+
+namespace rexec::controller {
+namespace {
+
+struct Kept {
+  std::string_view name;
+  mode_t mode;
+};
+constexpr std::array<Kept, 4> kKept = {
+    {{"ca.key", 0600}, {"ca.crt", 0644}, {"ticket.key", 0600}, {"controller.toml", 0600}}};
+
+bool is_there(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+Result<wire::Map> ask_controller(const std::string& data_dir, const wire::Map& question) {
+  const os::UniqueFd directory(::open(data_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return fail_errno("cannot open " + data_dir, errno);
+  const auto socket = os::connect_seqpacket(directory.get(), kLocalSocket);
+  if (!socket)
+    return fail(Code::kBusy, "a controller uses " + data_dir + " and does not answer there",
+                "run this as the user it runs as, or end it first");
+  if (os::send_message(socket->get(), as_bytes(question.dump())) != os::IoStatus::kDone)
+    return fail(Code::kIo, "the controller does not listen on its local socket");
+  std::vector<std::uint8_t> room(os::kMaxMessage);
+  os::Received answer;
+  do {
+    pollfd ready{socket->get(), POLLIN, 0};
+    ::poll(&ready, 1, -1);
+    answer = os::receive_message(socket->get(), room);
+  } while (answer.status == os::IoStatus::kAgain);
+  if (answer.status != os::IoStatus::kDone)
+    return fail(Code::kLinkLost, "the controller ended before it answered");
+  const auto map = wire::Map::parse(as_text(ByteSpan(room).first(answer.size)), nullptr, false);
+  if (!map.is_object()) return fail(Code::kProtocol, "the controller's answer cannot be read");
+  const wire::Map& error = wire::child_or_empty(map, "error");
+  if (error.empty()) return map;
+  return fail(code_from_name(wire::text_or(error, "code")), wire::text_or(error, "message"),
+              wire::text_or(error, "hint"));
+}
+
+Result<void> copy_alone(const std::string& data_dir, const std::string& path) {
+  auto files = files_to_keep(data_dir);
+  if (!files) return std::unexpected(files.error());
+  auto store = store::Store::open({data_dir, {}, {}});
+  if (!store) return std::unexpected(store.error());
+  Result<void> result;
+  auto told = (*store)->run_now([&](store::Database& db) {
+    store::append_audit(db, wall_now(), {"local", "controller.backup", "file/" + path, ""});
+  });
+  if (!told) return told;
+  (*store)->backup(path, std::move(*files), [&](Result<void> done) { result = std::move(done); });
+  (*store)->stop();
+  return result;
+}
+
+// What there is goes before what the backup has, but for the keys: with others than the database
+// was written under no node would ever come back.
+Result<void> put_file(const std::string& data_dir, const Kept& kept, const std::string& content) {
+  const std::string path = data_dir + "/" + std::string(kept.name);
+  if (!is_there(path)) return write_file(path, content, kept.mode);
+  const auto there = read_file(path);
+  if (!there) return std::unexpected(there.error());
+  if (*there == content || kept.name == "controller.toml") return {};
+  if (kept.name == "ca.key" || kept.name == "ca.crt")
+    return fail(Code::kConflict, data_dir + " belongs to another cluster than the backup",
+                "restore into an empty directory");
+  if (::rename(path.c_str(), (path + ".before-restore").c_str()) != 0)
+    return fail_errno("cannot move " + path, errno);
+  return write_file(path, content, kept.mode);
+}
+
+Result<void> put_files(const std::string& data_dir, const std::string& backup) {
+  const auto files = store::files_of_backup(backup);
+  if (!files) return std::unexpected(files.error());
+  for (const Kept& kept : kKept) {
+    const auto file = std::ranges::find(*files, kept.name, &store::BackupFile::name);
+    if (file != files->end()) {
+      if (auto put = put_file(data_dir, kept, file->content); !put) return put;
+    } else if (!is_there(data_dir + "/" + std::string(kept.name))) {
+      return fail(Code::kStore,
+                  backup + " holds no " + std::string(kept.name) + ", and neither does " + data_dir,
+                  "put the former directory's file there, then restore again");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<store::BackupFile>> files_to_keep(const std::string& data_dir) {
+  std::vector<store::BackupFile> files;
+  for (const Kept& kept : kKept) {
+    auto content = read_file(data_dir + "/" + std::string(kept.name));
+    if (!content) return std::unexpected(content.error());
+    files.push_back({std::string(kept.name), std::move(*content)});
+  }
+  return files;
+}
+
+Result<wire::Map> backup(const std::string& data_dir, const std::string& path) {
+  const Result<pid_t> holder = store::DataLock::holder(data_dir);
+  if (!holder) return std::unexpected(holder.error());
+  if (*holder != 0) {
+    auto answer = ask_controller(data_dir, {{"verb", "backup"}, {"path", path}});
+    if (!answer) return std::unexpected(answer.error());
+  } else if (auto copied = copy_alone(data_dir, path); !copied) {
+    return std::unexpected(copied.error());
+  }
+  struct stat made{};
+  if (::stat(path.c_str(), &made) != 0) return fail_errno(path, errno);
+  return wire::Map{{"backup", path}, {"bytes", made.st_size}};
+}
+
+Result<wire::Map> restore(const std::string& data_dir, const std::string& path) {
+  if (auto good = store::check_backup(path); !good) return std::unexpected(good.error());
+  if (auto made = make_directories(data_dir, 0700); !made) return std::unexpected(made.error());
+  const Result<pid_t> holder = store::DataLock::holder(data_dir);
+  if (!holder) return std::unexpected(holder.error());
+  if (*holder != 0)
+    return fail(Code::kBusy, "a controller runs on " + data_dir,
+                "end it first; see: rexec controller status --data " + shell_quoted(data_dir));
+  const bool had_one = is_there(data_dir + "/controller.db");
+  if (auto put = put_files(data_dir, path); !put) return std::unexpected(put.error());
+  if (auto done = store::restore_from(path, data_dir); !done) return std::unexpected(done.error());
+  auto store = store::Store::open({data_dir, {}, {}});
+  if (!store) return std::unexpected(store.error());
+  std::size_t unfinished = 0;
+  auto told = (*store)->run_now([&](store::Database& db) {
+    unfinished = store::load_unfinished_jobs(db).size();
+    store::append_audit(db, wall_now(), {"local", "controller.restore", "file/" + path, ""});
+  });
+  if (!told) return std::unexpected(told.error());
+  const auto config = load_server_config(data_dir);
+  if (!config) return std::unexpected(config.error());
+  wire::Map out{{"data", data_dir}, {"cluster", config->cluster}, {"jobs_unfinished", unfinished}};
+  if (had_one) out["former"] = data_dir + "/controller.db.before-restore";
+  return out;
+}
+
+}  // namespace rexec::controller

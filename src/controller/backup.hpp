@@ -1,0 +1,26 @@
+// One file that a bare machine can be a controller from again: the database with, in a table of
+// their own, the CA's and the tickets' key and controller.toml. Made by the running controller when
+// there is one, because it alone may look at the database; put back only where none runs. Called by
+// cli/controller_backup.cpp; the copying itself is src/store/backup.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "src/base/error.hpp"
+#include "src/store/backup.hpp"
+#include "src/wire/maps.hpp"
+
+namespace rexec::controller {
+
+// What stands beside the database and cannot be made anew. The controller's own certificate can.
+Result<std::vector<store::BackupFile>> files_to_keep(const std::string& data_dir);
+
+// Asks the controller that runs on the directory, else copies by itself. `path` is absolute.
+// {backup, bytes}
+Result<wire::Map> backup(const std::string& data_dir, const std::string& path);
+// kBusy while a controller runs there; kConflict when the directory is another cluster's. An own
+// controller.toml stays. {data, cluster, jobs_unfinished, former?}
+Result<wire::Map> restore(const std::string& data_dir, const std::string& path);
+
+}  // namespace rexec::controller

@@ -1,0 +1,141 @@
+"""`controller backup` and `restore`: the drill that is done when the controller's machine is gone."""
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from support import past_jobs, processes
+
+
+def backup(cluster, name="backup"):
+    file = cluster.root / name
+    cluster.cli("controller", "backup", "--data", str(cluster.controller.data), str(file)).ok()
+    return file
+
+
+def restore(cluster, file):
+    return cluster.cli("controller", "restore", "--data", str(cluster.controller.data), str(file))
+
+
+def test_a_bare_machine_becomes_the_controller_again_from_one_file(make_cluster):  # FAULTS S17
+    cluster = make_cluster(nodes=1)
+    cli = cluster.cli
+    running = cli.submit("n1", "sh", "-c", "read x < /dev/zero; sleep 1000")
+    ended = cli.submit("n1", "sh", "-c", "exit 3")
+    assert cli("wait", ended).code == 3
+    file = backup(cluster)
+    assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
+    cluster.controller.kill()
+    shutil.rmtree(cluster.controller.data)
+    restore(cluster, file).ok()
+    cluster.controller.start()
+    cluster.wait_online("n1")
+    assert {job["job"] for job in cli("ps", "-a", "--json").ok().json()} == {running, ended}
+    assert cli("wait", ended).code == 3
+    assert cli.run("n1", "echo", "again").ok().text == "again\n"
+    cli("stop", running).ok()
+    cluster.add_node("n2")
+    cluster.wait_online("n2")
+
+
+def test_a_backup_under_load_holds_what_was_acknowledged_before_it(make_cluster):  # FAULTS S17
+    cluster = make_cluster(nodes=1)
+    cluster.controller.stop()
+    past_jobs.write(cluster.controller.data, 5000)  # several pieces of a copy
+    cluster.controller.start()
+    cluster.wait_online("n1")
+    before = [cluster.cli.submit("n1", "true") for _ in range(5)]
+    stop = threading.Event()
+    during = []
+
+    def load():
+        while not stop.is_set():
+            during.append(cluster.cli.submit("n1", "true"))
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        processes.wait_until(lambda: len(during) > 2, "jobs are submitted")
+        files = [backup(cluster, f"backup{i}") for i in range(3)]
+    finally:
+        stop.set()
+        thread.join()
+    for file in files:
+        copy = sqlite3.connect(file)
+        assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        jobs = {row[0] for row in copy.execute("SELECT id FROM jobs")}
+        copy.close()
+        assert set(before) <= jobs and len(jobs) > 5000
+    cluster.controller.stop()
+    restore(cluster, files[-1]).ok()  # verifies the audit chain
+
+
+def test_a_controller_that_does_not_run_is_copied_just_so(make_cluster):
+    cluster = make_cluster(nodes=1)
+    cluster.controller.stop()
+    file = backup(cluster)
+    restore(cluster, file).ok()
+    assert (cluster.controller.data / "controller.db.before-restore").exists()
+    restored = sqlite3.connect(cluster.controller.data / "controller.db")
+    tables = {row[0] for row in restored.execute("SELECT name FROM sqlite_master")}
+    restored.close()
+    assert "jobs" in tables and "backup_files" not in tables
+    cluster.controller.start()
+    cluster.wait_online("n1")
+
+
+def test_nothing_is_restored_over_a_controller_that_runs(make_cluster):
+    cluster = make_cluster(nodes=0)
+    done = restore(cluster, backup(cluster))
+    assert done.code == 6 and "runs" in done.errors, done
+
+
+def test_a_damaged_backup_and_another_clusters_are_refused_and_change_nothing(make_cluster):
+    cluster, other = make_cluster(nodes=1), make_cluster(nodes=0)
+    foreign = backup(other)
+    whole = backup(cluster).read_bytes()
+    cluster.controller.stop()
+    torn = cluster.root / "torn"
+    torn.write_bytes(whole[: len(whole) // 2])
+    assert restore(cluster, torn).code != 0
+    refused = restore(cluster, foreign)
+    assert refused.code == 6 and "another cluster" in refused.errors, refused
+    cluster.controller.start()
+    cluster.wait_online("n1")
+
+
+def test_a_place_that_cannot_be_written_is_named_and_the_controller_goes_on(make_cluster):
+    cluster = make_cluster(nodes=1)
+    done = cluster.cli("controller", "backup", "--data", str(cluster.controller.data),
+                       str(cluster.root / "no" / "such" / "place"))
+    assert done.code == 1 and "no/such/place" in done.errors, done
+    assert cluster.cli.run("n1", "true").code == 0
+
+
+def test_a_stranger_of_this_machine_gets_no_backup(make_cluster):
+    if os.geteuid() != 0:
+        pytest.skip("not here: needs a second user")
+    cluster = make_cluster(nodes=0)
+    path = cluster.controller.data / "controller.sock"
+    for place in (cluster.root, cluster.controller.data, path):
+        os.chmod(place, 0o777)  # as if the directory did not keep him out already
+    stranger = (
+        "import json, os, socket, sys\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+        "s.connect(sys.argv[1])\n"
+        "try:\n"
+        "    s.send(json.dumps({'verb': 'backup', 'path': sys.argv[2]}).encode())\n"
+        "    print(s.recv(100))\n"
+        "except OSError as error:\n"
+        "    print(error.errno)\n")
+    file = cluster.root / "stolen"
+    done = subprocess.run([sys.executable, "-c", stranger, str(path), str(file)],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0 and "ok" not in done.stdout, done
+    assert not file.exists()
