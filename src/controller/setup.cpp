@@ -10,7 +10,7 @@
 #include "src/base/ids.hpp"
 #include "src/base/text.hpp"
 #include "src/controller/server.hpp"
-#include "src/net/listener.hpp"
+#include "src/net/address.hpp"
 #include "src/pki/csr.hpp"
 #include "src/pki/renew.hpp"
 #include "src/pki/token.hpp"

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "src/net/address.hpp"
 #include "src/net/task.hpp"
 #include "src/net/tls.hpp"
 
@@ -55,8 +56,5 @@ class Listener {
   std::list<std::shared_ptr<Pending>> pending_;  // oldest first
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
-
-// "host", port of "host:port" or "[v6]:port"; kUsage with what is wrong.
-Result<std::pair<std::string, std::uint16_t>> split_address(const std::string& address);
 
 }  // namespace rexec::net
