@@ -153,7 +153,7 @@ void check_text(const std::string& where, std::string_view text) {
 TEST_CASE("words: the checker itself finds what does not exist") {
   CHECK(problems_of("see: rexec node ls\nnext: `rexec token new --node NAME`").empty());
   CHECK(problems_of("rexec refuses to do it, and rexec does not know").empty());
-  CHECK(problems_of("rexec controller restore BACKUP").size() == 1);
+  CHECK(problems_of("rexec controller check BACKUP").size() == 1);
   CHECK(problems_of("see: rexec node sl").size() == 1);
   CHECK(problems_of("`rexec rerunn JOB` starts it anew").size() == 1);
   CHECK(problems_of("  rexec controller check --data DIR").size() == 1);
