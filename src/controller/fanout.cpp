@@ -25,6 +25,7 @@ Job make_job(Hub& hub, const Plan& plan, const PartPlan& part, const Node& node)
   job.created = wall_now();
   job.spec = part.spec;
   job.terms = part.terms;
+  job.is_uncommitted = plan.is_durable;
   job.ticket =
       hub.tickets().seal({job.key, job.owner, job.node, job.request, job.run, job.created});
   return job;
@@ -142,6 +143,23 @@ Accepted obtain_all(Hub& hub, const Plan& plan) {
   return accepted;
 }
 
+// What was refused is as if it had never come, unless a repeated submit has brought it to the disk
+// meanwhile.
+void settle_commit(Hub& hub, Accepted& accepted, const Result<void>& saved) {
+  store::Pruned gone;
+  for (auto& job : accepted.jobs) {
+    if (!job->is_uncommitted) continue;
+    if (!saved) {
+      gone.ids.push_back(job->key.job);
+      continue;
+    }
+    job->is_uncommitted = false;
+    if (hub.jobs().find(job->key.job) == nullptr) hub.add_job(*job);
+    job = hub.jobs().share(job->key.job);
+  }
+  hub.forget_jobs(gone);
+}
+
 // All jobs of the request are in memory.
 void fan_out_known(Hub& hub, const Submit& submit, Done done) {
   auto plan = make_plan(hub, submit);
@@ -155,6 +173,7 @@ void fan_out_known(Hub& hub, const Submit& submit, Done done) {
   store_then(hub, *plan, accepted.jobs,
              [&hub, accepted, endings = plan->endings,
               done = std::move(done)](const Result<void>& saved) mutable {
+               settle_commit(hub, accepted, saved);
                if (!saved) return done(std::unexpected(saved.error()));
                fail_point(FailPoint::kControllerSubmitCommitted);
                start_all(hub, accepted, endings);

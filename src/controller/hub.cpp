@@ -250,7 +250,7 @@ Job* Hub::adopt(const AttemptKey& key, const std::string& ticket, const NodeId& 
 void Hub::dispatch(Job& job) {
   Node* node = registry_.find(job.node);
   if (node == nullptr || node->link == nullptr || job.spec == nullptr || job.is_final()) return;
-  if (dispatcher_.is_held(job.key.job)) return;
+  if (job.is_uncommitted || dispatcher_.is_held(job.key.job)) return;
   job.state = std::max(job.state, JobState::kDispatched);
   node->link->start(job);
 }

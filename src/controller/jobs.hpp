@@ -36,6 +36,8 @@ struct Job {
   std::string ticket;     // raw HMAC
   bool is_detached = false;
   bool is_keyed = false;  // its request is a key that somebody chose
+  // Acknowledged only after its commit, which is under way: no effect of it may leave before.
+  bool is_uncommitted = false;
   JobState state = JobState::kAccepted;
   WallTime created{};
   WallTime started{};
