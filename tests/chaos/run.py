@@ -51,7 +51,7 @@ class Worker(threading.Thread):
 
 class Chaos:
     def __init__(self, options):
-        from chaos import kinds
+        from chaos import kinds, waiting_kinds
         from support.cluster import Cluster
         from support.history import History
         self.options = options
@@ -61,7 +61,8 @@ class Chaos:
         for daemon in [*self.cluster.nodes.values(), self.cluster.controller]:
             daemon.stop()
         wanted = set(filter(None, options.kinds.split(",")))
-        self.kinds = [kind for kind in kinds.KINDS
+        every = [*kinds.KINDS, waiting_kinds.Dag(), waiting_kinds.Slot()]
+        self.kinds = [kind for kind in every
                       if kind.available(self.cluster.cli) and (not wanted or kind.name in wanted)]
         self.over = threading.Event()
         self.marks = self.cluster.root / "marks"
