@@ -72,17 +72,21 @@ StartedRecord started_from_text(std::string_view text) {
 }
 
 std::string encode_meta(const link::Meta& meta, const link::Start& start) {
-  return wire::pack({{"ticket", wire::bin(meta.ticket)},
-                     {"owner", wire::bin(meta.owner)},
-                     {"received_ms", meta.received_ms},
-                     {"attach", start.attach}});
+  wire::Map map{{"ticket", wire::bin(meta.ticket)},
+                {"owner", wire::bin(meta.owner)},
+                {"received_ms", meta.received_ms},
+                {"attach", start.attach}};
+  if (meta.restarts) map["restarts"] = true;
+  if (meta.streak != 0) map["streak"] = meta.streak;
+  return wire::pack(map);
 }
 
 Result<StoredMeta> decode_meta(std::string_view bytes) {
   auto map = wire::parse_map(as_bytes(bytes));
   if (!map) return std::unexpected(map.error());
   return StoredMeta{{wire::bin_or(*map, "ticket"), wire::bin_or(*map, "owner"),
-                     wire::u64_or(*map, "received_ms", 0)},
+                     wire::u64_or(*map, "received_ms", 0), wire::bool_or(*map, "restarts", false),
+                     static_cast<std::uint32_t>(wire::u64_or(*map, "streak", 0))},
                     wire::bool_or(*map, "attach", false)};
 }
 
@@ -118,6 +122,8 @@ Attempt read_state(int dir_fd) {
 bool is_reported(int dir_fd) {
   return ::faccessat(dir_fd, "reported", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
+
+bool is_halted(int dir_fd) { return ::faccessat(dir_fd, "halt", F_OK, AT_SYMLINK_NOFOLLOW) == 0; }
 
 bool was_started(int dir_fd) {
   return ::faccessat(dir_fd, "started", F_OK, AT_SYMLINK_NOFOLLOW) == 0;

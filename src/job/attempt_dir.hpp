@@ -67,6 +67,8 @@ struct Attempt {
 Attempt read_state(int dir_fd);
 bool is_reported(int dir_fd);
 bool was_started(int dir_fd);
+// A person wants no further attempt.
+bool is_halted(int dir_fd);
 
 // Removes script and directory, never through a link and only if `owner` owns the directory.
 void remove_script(const std::string& script_path, uid_t owner);

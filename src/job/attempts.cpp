@@ -56,6 +56,7 @@ Attempts::~Attempts() {
   }
   for (auto& [key, settling] : settling_) loop_.cancel(settling.timer);
   for (auto& [key, retry] : retries_) loop_.cancel(retry);
+  stand_still();
 }
 
 os::UniqueFd Attempts::open_dir(const AttemptKey& key) const {
@@ -74,7 +75,7 @@ std::vector<AttemptKey> Attempts::unreported() const {
   std::vector<AttemptKey> keys;
   for (auto& key : list()) {
     const os::UniqueFd dir = open_dir(key);
-    if (dir && !is_reported(dir.get())) keys.push_back(std::move(key));
+    if (dir && (!is_reported(dir.get()) || upcoming_.contains(key))) keys.push_back(std::move(key));
   }
   return keys;
 }
@@ -90,6 +91,11 @@ void Attempts::scan() {
     if (attempt.state == AttemptState::kAlive) adopt(key, attempt.shim);
     if (attempt.state == AttemptState::kStarted) lose(key);
     if (attempt.state == AttemptState::kNew) restart(key);
+  }
+  // Now that what was claimed and never begun is gone again.
+  for (const AttemptKey& key : list()) {
+    const os::UniqueFd dir = open_dir(key);
+    if (dir && read_state(dir.get()).state == AttemptState::kFinished) follow(key);
   }
   keep_warm();
 }
@@ -125,7 +131,7 @@ void Attempts::on_shim_exit(const AttemptKey& key) {
   const os::UniqueFd dir = open_dir(key);
   if (!dir) return;
   const Attempt attempt = read_state(dir.get());
-  if (attempt.state == AttemptState::kFinished) return;  // net has it from the shim, or asks
+  if (attempt.state == AttemptState::kFinished) return follow(key);  // net has it, or asks
   if (attempt.state == AttemptState::kAlive) return adopt(key, attempt.shim);
   if (attempt.state == AttemptState::kStarted) return lose(key);
   const std::string why = live.control ? control_message(live.control.get()) : "";
@@ -152,7 +158,7 @@ void Attempts::restart(const AttemptKey& key) {
   }
   log_info("starting a job that was accepted before", {{"job", attempt_name(key)}});
   fail_point(FailPoint::kSpawnerRestarted);
-  begin({key, meta->meta.ticket, meta->meta.owner, meta->attach}, *spec);
+  begin({key, meta->meta.ticket, meta->meta.owner, meta->attach, meta->meta.streak}, *spec);
 }
 
 void Attempts::report(const AttemptKey& key) {
@@ -214,19 +220,25 @@ void Attempts::post_channel(const AttemptKey& key, int dir_fd) {
 void Attempts::post_finished(const AttemptKey& key, int dir_fd) {
   auto record = os::read_file_at(dir_fd, "exit", kMaxRecord);
   if (!record) return retry_report(key);
-  post_(link::Finished{key, stored_meta(dir_fd), std::move(*record), is_reported(dir_fd)},
+  post_(link::Finished{key, stored_meta(dir_fd), std::move(*record), is_reported(dir_fd),
+                       next_ms_of(key, dir_fd)},
         open_segments(dir_fd));
 }
 
-void Attempts::reported(const AttemptKey& key) {
-  const os::UniqueFd dir = open_dir(key);
+void Attempts::reported(const link::Reported& reported) {
+  const os::UniqueFd dir = open_dir(reported.key);
   if (!dir || read_state(dir.get()).state != AttemptState::kFinished) return;
+  // It crossed a halt: that the job is over was not acknowledged yet.
+  if (!reported.is_final && !next_of(dir.get())) return;
   fail_point(FailPoint::kSpawnerReporting);
   os::UniqueFd(::openat(dir.get(), "reported", O_WRONLY | O_CREAT | O_CLOEXEC, 0600)).reset();
   fail_point(FailPoint::kSpawnerReported);
 }
 
 void Attempts::remove(const AttemptKey& key) {
+  for (const AttemptKey& other : key.attempt > 1 ? list() : std::vector<AttemptKey>{})
+    if (other.job == key.job && other.attempt < key.attempt)
+      (void)remove_directory(jobs_.get(), attempt_name(other));
   const os::UniqueFd dir = open_dir(key);
   if (!dir || read_state(dir.get()).state != AttemptState::kFinished) return;
   fail_point(FailPoint::kSpawnerRemoving);
@@ -237,7 +249,7 @@ void Attempts::retire(WallTime now) {
   std::vector<Kept> kept;
   for (const AttemptKey& key : list()) {
     const os::UniqueFd dir = open_dir(key);
-    if (!dir || !is_reported(dir.get())) continue;
+    if (!dir || !is_reported(dir.get()) || upcoming_.contains(key)) continue;
     kept.push_back(measure_attempt(key, dir.get()));
   }
   for (const AttemptKey& key : choose_expired(std::move(kept), {}, now))

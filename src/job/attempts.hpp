@@ -13,6 +13,7 @@
 #include "src/job/attempt_dir.hpp"
 #include "src/job/identity.hpp"
 #include "src/job/launch.hpp"
+#include "src/job/restart.hpp"
 #include "src/job/shim.hpp"
 #include "src/job/tree.hpp"
 #include "src/os/epoll.hpp"
@@ -33,9 +34,15 @@ class Attempts {
   // Answers with what there is: ShimChannel, Finished, Refused; or later, while it is being
   // settled.
   void report(const AttemptKey& key);
-  void reported(const AttemptKey& key);
+  void reported(const link::Reported& reported);
+  // And the attempts before it.
   void remove(const AttemptKey& key);
-  // Those net should hear of by itself: alive, being settled, or not yet acknowledged.
+  // No further attempt of the job.
+  void halt(const JobId& job);
+  // None of any job, while this spawner lives.
+  void stand_still();
+  // Those net should hear of by itself: alive, being settled, waiting for their next attempt, or
+  // not yet acknowledged.
   std::vector<AttemptKey> unreported() const;
   // Nothing is being settled: every answer net waits for was posted.
   bool settled() const { return settling_.empty() && lookups_.empty() && retries_.empty(); }
@@ -97,6 +104,14 @@ class Attempts {
   void post_finished(const AttemptKey& key, int dir_fd);
   std::vector<AttemptKey> list() const;
 
+  // ---- attempts_restart.cpp: one after the other ----
+  std::optional<NextAttempt> next_of(int dir_fd) const;
+  std::uint64_t next_ms_of(const AttemptKey& key, int dir_fd) const;
+  void follow(const AttemptKey& key);
+  void start_next(const AttemptKey& key);
+  void record_refusal(const AttemptKey& key, const Error& error);
+  std::optional<AttemptKey> newest_of(const JobId& job) const;
+
   // ---- attempts_lost.cpp: without a record ----
   void lose(const AttemptKey& key);
   void kill_left(const AttemptKey& key);
@@ -115,6 +130,7 @@ class Attempts {
   std::map<AttemptKey, Settling> settling_;
   std::map<AttemptKey, Lookup> lookups_;
   std::map<AttemptKey, os::EventLoop::Token> retries_;
+  std::map<AttemptKey, os::EventLoop::Token> upcoming_;  // ended; the timer starts the next
   AttemptKey retrying_;  // whose timer is firing, and how often it may still
   int retries_left_ = 0;
 };

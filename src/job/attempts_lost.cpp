@@ -80,6 +80,7 @@ void Attempts::write_lost(const AttemptKey& key) {
   settling_.erase(key);
   sweep_cgroups(cgroups_);
   post_finished(key, dir.get());
+  follow(key);
 }
 
 }  // namespace rexec::job

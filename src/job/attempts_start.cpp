@@ -85,7 +85,8 @@ void Attempts::begin_as(const link::Start& start, const std::string& spec_bytes,
   if (auto admitted = admit_user(spec, policy_, user); !admitted)
     return refuse(start.key, admitted.error());
   link::Meta meta{start.ticket, start.owner,
-                  static_cast<std::uint64_t>(wall_now().time_since_epoch().count())};
+                  static_cast<std::uint64_t>(wall_now().time_since_epoch().count()),
+                  spec.restart.when != Restart::kNo, start.streak};
   Launch plan = plan_launch(spec, start, user, defaults_);
   plan.meta = encode_meta(meta, start);
   plan.spec = spec_bytes;
@@ -173,6 +174,7 @@ void Attempts::warm_later() {
 
 // Nothing of it stays: as if it had never been sent.
 void Attempts::refuse(const AttemptKey& key, const Error& error) {
+  if (valid(key) && key.attempt > 1) return record_refusal(key, error);
   if (valid(key)) {
     const os::UniqueFd dir = open_dir(key);
     if (dir && read_state(dir.get()).state == AttemptState::kNew)

@@ -29,6 +29,12 @@ template <class M>
 constexpr std::uint8_t version_of = 1;
 template <>
 constexpr std::uint8_t version_of<ShimChannel> = 2;
+template <>
+constexpr std::uint8_t version_of<Finished> = 2;
+template <>
+constexpr std::uint8_t version_of<Reported> = 2;
+template <>
+constexpr std::uint8_t version_of<Halt> = 2;
 
 constexpr std::size_t kMaxIdText = 64;
 constexpr std::size_t kMaxTicket = 1024;
@@ -66,6 +72,7 @@ void fields(F& f, M& m) {
 template <class F, is<Reported> M>
 void fields(F& f, M& m) {
   key(f, m.key);
+  if (since(f, 2)) f.flag(m.is_final);
 }
 template <class F, is<Remove> M>
 void fields(F& f, M& m) {
@@ -73,6 +80,10 @@ void fields(F& f, M& m) {
 }
 template <class F, is<Resync> M>
 void fields(F&, M&) {}
+template <class F, is<Halt> M>
+void fields(F& f, M& m) {
+  key(f, m.key);
+}
 
 template <class F, is<ShimChannel> M>
 void fields(F& f, M& m) {
@@ -81,6 +92,7 @@ void fields(F& f, M& m) {
   f.number(m.pid);
   f.number(m.started_ms);
   if (since(f, 2)) f.number(m.version);
+  if (since(f, 2)) f.flag(m.meta.restarts);
 }
 template <class F, is<Finished> M>
 void fields(F& f, M& m) {
@@ -88,6 +100,7 @@ void fields(F& f, M& m) {
   meta(f, m.meta);
   f.text(m.record, kMaxRecord);
   f.flag(m.reported);
+  if (since(f, 2)) f.number(m.next_ms);
 }
 template <class F, is<Refused> M>
 void fields(F& f, M& m) {

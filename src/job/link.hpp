@@ -34,27 +34,34 @@ struct Newer {};
 // ---- net → spawner ----
 struct Start {  // + one descriptor: a memfd with the encoded JobSpec
   AttemptKey key;
-  std::string ticket;   // opaque, ≤ 1 KiB; kept in `meta`
-  std::string owner;    // ≤ 256 bytes
-  bool attach = false;  // a reader will attach: output is held for it from byte 0
+  std::string ticket;        // opaque, ≤ 1 KiB; kept in `meta`
+  std::string owner;         // ≤ 256 bytes
+  bool attach = false;       // a reader will attach: output is held for it from byte 0
+  std::uint32_t streak = 0;  // not sent: of a restart, for its `meta` (restart.hpp)
 };
 struct Open {  // answered by Channel, Finished or Refused (unknown_job)
   AttemptKey key;
 };
 struct Reported {
   AttemptKey key;
+  bool is_final = true;  // false: that another attempt follows was acknowledged, no more
 };
 struct Remove {
   AttemptKey key;
 };
 struct Resync {};
-using ToSpawner = std::variant<Start, Open, Reported, Remove, Resync, Newer>;
+struct Halt {  // no further attempt of this job; answered by Finished if one was to come
+  AttemptKey key;
+};
+using ToSpawner = std::variant<Start, Open, Reported, Remove, Resync, Halt, Newer>;
 
 // ---- spawner → net ----
 struct Meta {
   std::string ticket;
   std::string owner;
   std::uint64_t received_ms = 0;
+  bool restarts = false;     // ShimChannel: it may be followed by another attempt
+  std::uint32_t streak = 0;  // not sent
 };
 struct ShimChannel {  // + one descriptor: the connected shim socket, non-blocking. May come again
                       // for the same job: use the newest
@@ -69,7 +76,11 @@ struct Finished {  // + the spool segments' descriptors, read-only, oldest first
   Meta meta;
   std::string record;     // EndRecord as JSON
   bool reported = false;  // the controller has acknowledged it already
+  // Another attempt follows, its number is one more: wall clock, kNextIsThere when it has begun, 0:
+  // none.
+  std::uint64_t next_ms = 0;
 };
+inline constexpr std::uint64_t kNextIsThere = 1;
 struct Refused {
   AttemptKey key;
   std::string code;  // code_name()

@@ -120,9 +120,9 @@ class Spawner {
       return attempts_.start(*start, fds.empty() ? os::UniqueFd() : std::move(fds[0]));
     }
     if (const auto* open = std::get_if<link::Open>(&message)) return attempts_.report(open->key);
-    if (const auto* done = std::get_if<link::Reported>(&message))
-      return attempts_.reported(done->key);
+    if (const auto* done = std::get_if<link::Reported>(&message)) return attempts_.reported(*done);
     if (const auto* gone = std::get_if<link::Remove>(&message)) return attempts_.remove(gone->key);
+    if (const auto* halt = std::get_if<link::Halt>(&message)) return attempts_.halt(halt->key.job);
     if (std::holds_alternative<link::Resync>(message)) resync();
   }
 
@@ -159,6 +159,7 @@ class Spawner {
 
   void stop() {
     if (std::exchange(stopping_, true)) return;
+    attempts_.stand_still();
     log_info("ending", {{"jobs", options_.stop_jobs ? "stopped" : "left running"}});
     if (!options_.stop_jobs || !attempts_.any_alive()) return stop_net();
     attempts_.stop_all(kJobGrace);

@@ -18,6 +18,9 @@ constexpr std::uint64_t kMaxNumber = (1ull << 53) - 1;
 
 constexpr const char* kOnDisconnectNames[] = {"keep", "stop", "stop_after"};
 constexpr const char* kChildrenNames[] = {"kill", "wait", "leave"};
+constexpr const char* kRestartNames[] = {"no", "on_failure", "always"};
+constexpr const char* kOverflowNames[] = {"spill", "block", "drop"};
+constexpr std::uint64_t kMostRestarts = 1'000'000;
 
 std::unexpected<Error> wrong(std::string_view key) {
   return fail(Code::kUsage, "job spec: bad value for " + std::string(key));
@@ -125,6 +128,10 @@ const char* read_all(const Map& map, JobSpec& spec) {
   if (!read(map, "cpu_milli", spec.cpu_milli, kMaxNumber)) return "cpu_milli";
   if (!read(map, "memory_bytes", spec.memory_bytes, kMaxNumber)) return "memory_bytes";
   if (!read(map, "pids", spec.pids, kMaxNumber)) return "pids";
+  if (!read(map, "idle_timeout_ms", spec.idle_timeout_ms, kMaxMillis)) return "idle_timeout_ms";
+  if (!read(map, "overflow", spec.overflow, kOverflowNames)) return "overflow";
+  if (!read(map, "restart", spec.restart.when, kRestartNames)) return "restart";
+  if (!read(map, "restart_most", spec.restart.most, kMostRestarts)) return "restart_most";
   return nullptr;
 }
 
@@ -164,6 +171,13 @@ Map to_map(const JobSpec& spec) {
           {"cpu_milli", spec.cpu_milli},
           {"memory_bytes", spec.memory_bytes},
           {"pids", spec.pids}};
+  // Younger keys only where they say something: a spec's hash is the same for older clients.
+  if (spec.idle_timeout_ms != 0) map["idle_timeout_ms"] = spec.idle_timeout_ms;
+  if (spec.overflow != Overflow::kSpill)
+    map["overflow"] = kOverflowNames[static_cast<int>(spec.overflow)];
+  if (spec.restart.when != Restart::kNo)
+    map["restart"] = kRestartNames[static_cast<int>(spec.restart.when)];
+  if (spec.restart.most != 0) map["restart_most"] = spec.restart.most;
   if (spec.script) map["script"] = wire::bin(*spec.script);
   if (spec.tty)
     map["tty"] = Map{
@@ -207,6 +221,11 @@ Result<void> validate_spec(const JobSpec& spec) {
   if (spec.output_quota < kMinQuota || spec.output_quota > kMaxQuota) return wrong("output_quota");
   if (std::max({spec.timeout_ms, spec.grace_ms, spec.on_disconnect_ms}) > kMaxMillis)
     return fail(Code::kUsage, "job spec: a duration of more than ten years");
+  if (spec.idle_timeout_ms > kMaxMillis) return wrong("idle_timeout_ms");
+  if (spec.restart.most > kMostRestarts) return wrong("restart_most");
+  if (spec.restart.when != Restart::kNo && (spec.forward_stdin || spec.tty))
+    return fail(Code::kUsage, "a job that may be restarted takes no stdin and no terminal",
+                "what an attempt has read is gone for the next one: leave out -i, -t or --restart");
   if (std::max({spec.cpu_milli, spec.memory_bytes, spec.pids}) > kMaxNumber) return wrong("limit");
   return {};
 }

@@ -27,6 +27,19 @@ struct TtySpec {
 
 enum class OnDisconnect : std::uint8_t { kKeep, kStop, kStopAfter };
 enum class Children : std::uint8_t { kKill, kWait, kLeave };
+enum class Restart : std::uint8_t { kNo, kOnFailure, kAlways };
+// Whether an attempt that ended is followed by another one; restart.hpp decides.
+struct RestartPolicy {
+  Restart when = Restart::kNo;
+  std::uint64_t most = 0;  // restarts; 0: any number
+  bool operator==(const RestartPolicy&) const = default;
+};
+// When a reader is further behind than the quota, or with kBlock than half a mebibyte.
+enum class Overflow : std::uint8_t {
+  kSpill,  // the spool keeps the quota for it, then the job is held back
+  kBlock,  // the job is held back at once
+  kDrop,   // the job goes on, the oldest output is dropped and counted
+};
 
 struct JobSpec {
   // Bytes as for execve. With `script`, argv[0] is only the script's name and may be missing; the
@@ -53,6 +66,9 @@ struct JobSpec {
   std::uint64_t cpu_milli = 0;
   std::uint64_t memory_bytes = 0;
   std::uint64_t pids = 0;
+  std::uint64_t idle_timeout_ms = 0;  // without output and stdin; 0: none
+  Overflow overflow = Overflow::kSpill;
+  RestartPolicy restart;  // with another than kNo neither stdin nor tty: the input would be gone
   bool operator==(const JobSpec&) const = default;
 };
 

@@ -134,8 +134,9 @@ TEST_CASE("link: every message comes back as it went; shorter or longer is malfo
   const AttemptKey key{JobId{"j-0123456789ab"}, 2};
   const link::Meta meta{"ticket", "u-0123456789ab", 99};
   using namespace link;
-  for (const ToSpawner& m : {ToSpawner{Start{key, "t", "o", true}}, ToSpawner{Open{key}},
-                             ToSpawner{Reported{key}}, ToSpawner{Remove{key}}, ToSpawner{Resync{}}})
+  for (const ToSpawner& m :
+       {ToSpawner{Start{key, "t", "o", true}}, ToSpawner{Open{key}}, ToSpawner{Reported{key}},
+        ToSpawner{Remove{key}}, ToSpawner{Resync{}}, ToSpawner{Halt{key}}})
     round_trip(m, decode_to_spawner);
   for (const FromSpawner& m :
        {FromSpawner{ShimChannel{key, meta, 7, 8, 2}}, FromSpawner{Finished{key, meta, "{}", true}},
