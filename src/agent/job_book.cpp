@@ -42,11 +42,34 @@ void JobBook::open(const AttemptKey& key, OnJob on_job) {
   if (!asked) send(link::Open{key});
 }
 
-void JobBook::acknowledged(const AttemptKey& key) {
-  if (auto job = find(key)) job->reported = true;
-  send(link::Reported{key});
+void JobBook::await_next(const std::shared_ptr<LocalJob>& job, OnJob on_job) {
+  if (job->next_ms() == 0) return on_job(nullptr, {});
+  if (auto next = find(job->next_key())) return on_job(next, {});
+  awaited_.emplace(job->next_key(), std::move(on_job));
+  send(link::Open{job->next_key()});
+}
+
+void JobBook::acknowledged(const AttemptKey& key, Known known) {
+  const auto job = find(key);
+  // It crossed a halt: the end itself is still to be told.
+  if (job && known == Known::kRestart && job->next_ms() == 0) return;
+  if (job) job->reported = true;
+  send(link::Reported{key, known == Known::kEnd});
   fail_point(FailPoint::kNetReported);
   release(key);
+}
+
+void JobBook::halt(LocalJob& job, const link::Stop& stop) {
+  send(link::Halt{job.key()});
+  if (!job.ended()) return;
+  halting_[job.key().job] = stop;
+  const auto newer = jobs_.upper_bound(job.key());
+  if (newer != jobs_.end() && newer->first.job == job.key().job) settle_halt(*newer->second);
+}
+
+void JobBook::settle_halt(LocalJob& job) {
+  const auto node = halting_.extract(job.key().job);
+  if (!node.empty() && !job.ended()) job.send(node.mapped());
 }
 
 void JobBook::remove(const AttemptKey& key) {
@@ -57,14 +80,14 @@ void JobBook::remove(const AttemptKey& key) {
 void JobBook::release(const AttemptKey& key) {
   const auto at = jobs_.find(key);
   if (at != jobs_.end() && at->second->ended() && at->second->reported &&
-      !at->second->has_readers())
+      !at->second->has_readers() && !at->second->waits_for_next())
     jobs_.erase(at);
 }
 
 std::vector<std::shared_ptr<LocalJob>> JobBook::unreported() const {
   std::vector<std::shared_ptr<LocalJob>> out;
   for (const auto& [key, job] : jobs_)
-    if (!job->reported) out.push_back(job);
+    if (!job->reported || job->waits_for_next()) out.push_back(job);
   return out;
 }
 
@@ -83,6 +106,7 @@ std::shared_ptr<LocalJob> JobBook::obtain(const AttemptKey& key) {
   // a Finished.
   events.on_shim_lost = [this](LocalJob& job) { send(link::Open{job.key()}); };
   events.on_spool_wanted = events.on_shim_lost;
+  events.on_halt = [this](LocalJob& job, const link::Stop& stop) { halt(job, stop); };
   slot = std::make_shared<LocalJob>(executor_, key, std::move(events));
   return slot;
 }
@@ -90,9 +114,13 @@ std::shared_ptr<LocalJob> JobBook::obtain(const AttemptKey& key) {
 void JobBook::answer(const AttemptKey& key, const std::shared_ptr<LocalJob>& job,
                      const Error& error) {
   std::vector<OnJob> callbacks;
-  const auto [first, last] = waiting_.equal_range(key);
-  for (auto at = first; at != last; ++at) callbacks.push_back(std::move(at->second));
-  waiting_.erase(first, last);
+  const auto take = [&](std::multimap<AttemptKey, OnJob>& from) {
+    const auto [first, last] = from.equal_range(key);
+    for (auto at = first; at != last; ++at) callbacks.push_back(std::move(at->second));
+    from.erase(first, last);
+  };
+  take(waiting_);
+  if (job) take(awaited_);
   for (const auto& callback : callbacks) callback(job, error);
 }
 
@@ -117,14 +145,37 @@ void JobBook::handle(const link::ShimChannel& channel, std::vector<os::UniqueFd>
   fail_point(FailPoint::kNetChannelRead);
   auto job = obtain(channel.key);
   job->use_channel(channel, std::move(fds.front()));
+  begun(channel.key);
+  settle_halt(*job);
   answer(channel.key, job, {});
 }
 
 void JobBook::handle(const link::Finished& finished, std::vector<os::UniqueFd> fds) {
   auto job = obtain(finished.key);
   job->use_finished(finished, std::move(fds));
+  begun(finished.key);
+  settle_halt(*job);
   answer(finished.key, job, {});
+  if (finished.next_ms == 0) give_up_next(*job);
   release(finished.key);
+}
+
+// What came before it is past.
+void JobBook::begun(const AttemptKey& key) {
+  if (key.attempt < 2) return;
+  const AttemptKey before{key.job, key.attempt - 1};
+  const auto job = find(before);
+  if (!job) return;
+  job->next_is_there();
+  release(before);
+}
+
+void JobBook::give_up_next(const LocalJob& job) {
+  const auto [first, last] = awaited_.equal_range(job.next_key());
+  std::vector<OnJob> callbacks;
+  for (auto at = first; at != last; ++at) callbacks.push_back(std::move(at->second));
+  awaited_.erase(first, last);
+  for (const auto& callback : callbacks) callback(nullptr, {});
 }
 
 // Before ShimChannel: whoever asked is told. After it the job was accepted, and its end is told as

@@ -29,8 +29,12 @@ class JobBook {
   void start(const job::link::Start& start, const std::string& spec, OnJob on_job);
   // Finds it here, or asks the spawner.
   void open(const AttemptKey& key, OnJob on_job);
-  // The controller has the record: the spawner may forget it in time.
-  void acknowledged(const AttemptKey& key);
+  // Calls back when the attempt after this one is there, or with nullptr when there will be none.
+  void await_next(const std::shared_ptr<LocalJob>& job, OnJob on_job);
+  // The controller has the record: the spawner may forget it in time. Or it knows only that another
+  // attempt follows.
+  enum class Known { kEnd, kRestart };
+  void acknowledged(const AttemptKey& key, Known known);
   void remove(const AttemptKey& key);
   // Drops what nobody needs here any more.
   void release(const AttemptKey& key);
@@ -43,6 +47,10 @@ class JobBook {
   void handle(const job::link::ShimChannel& channel, std::vector<os::UniqueFd> fds);
   void handle(const job::link::Finished& finished, std::vector<os::UniqueFd> fds);
   void handle(const job::link::Refused& refused);
+  void halt(LocalJob& job, const job::link::Stop& stop);
+  void settle_halt(LocalJob& job);
+  void begun(const AttemptKey& key);
+  void give_up_next(const LocalJob& job);
   std::shared_ptr<LocalJob> obtain(const AttemptKey& key);
   void answer(const AttemptKey& key, const std::shared_ptr<LocalJob>& job, const Error& error);
   void send(const job::link::ToSpawner& message, std::vector<os::UniqueFd> fds = {});
@@ -52,6 +60,9 @@ class JobBook {
   Events events_;
   std::map<AttemptKey, std::shared_ptr<LocalJob>> jobs_;
   std::multimap<AttemptKey, OnJob> waiting_;
+  std::multimap<AttemptKey, OnJob> awaited_;  // not there yet
+  // Jobs that are being ended while no attempt is known to run: one may just be starting.
+  std::map<JobId, job::link::Stop> halting_;
   MessageSocket spawner_;
   bool synced_ = false;
 };

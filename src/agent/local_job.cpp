@@ -1,6 +1,9 @@
 #include "src/agent/local_job.hpp"
 
+#include <signal.h>
+
 #include <algorithm>
+#include <array>
 
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
@@ -57,7 +60,12 @@ void LocalJob::use_channel(const link::ShimChannel& channel, os::UniqueFd socket
 }
 
 void LocalJob::use_finished(const link::Finished& finished, std::vector<os::UniqueFd> fds) {
-  const bool again = ended();  // for a reader that came late
+  const bool again = ended();  // for a reader that came late, or no further attempt follows
+  if (again && next_ms_ != 0 && finished.next_ms == 0) {
+    next_ms_ = 0;
+    reported = false;
+    events_.on_ended(*this);
+  }
   if (again && spool_ != Spool::kAsked) return;
   spool_ = Spool::kComing;
   auto record = job::record_from_json(finished.record);
@@ -80,6 +88,7 @@ void LocalJob::use_finished(const link::Finished& finished, std::vector<os::Uniq
   }
   meta_ = finished.meta;
   reported = finished.reported;
+  next_ms_ = finished.next_ms;
   end_with(finished.record);
   if (!has_readers()) rest();
 }
@@ -119,7 +128,25 @@ void LocalJob::end_with(std::string record) {
   pump_readers();
 }
 
+void LocalJob::next_is_there() {
+  if (next_ms_ != 0) next_ms_ = link::kNextIsThere;
+}
+
+// Between two attempts there is no process to signal: what would end one ends the waiting.
+bool LocalJob::halts(const link::ToShim& message) const {
+  if (!meta_.restarts && next_ms_ == 0) return false;
+  if (std::holds_alternative<link::Stop>(message)) return true;
+  const auto* signal = std::get_if<link::Signal>(&message);
+  if (signal == nullptr || !ended()) return false;
+  constexpr std::array kEnding = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGKILL};
+  return std::ranges::find(kEnding, static_cast<int>(signal->number)) != kEnding.end();
+}
+
 void LocalJob::send(const link::ToShim& message) {
+  if (halts(message)) {
+    const auto* stop = std::get_if<link::Stop>(&message);
+    events_.on_halt(*this, stop == nullptr ? link::Stop{} : *stop);
+  }
   if (shim_)
     shim_->send(link::encode(message, shim_version_));
   else if (!ended())
@@ -196,7 +223,7 @@ void LocalJob::handle(const link::State& state) {
   if (state.started && state.pid != 0) handle(link::Started{state.pid, state.started_ms});
   met_ = true;
   for (auto& reader : readers_)
-    if (reader->job()) reader->shim_is_back(stdin_offset_, stdin_limit_);
+    if (reader->job().get() == this) reader->shim_is_back(stdin_offset_, stdin_limit_);
   // Otherwise once the output that there is has been told.
   if (state.out_total == 0 && state.err_total == 0) become_readable();
   if (has_readers()) return tell_readers();
@@ -245,7 +272,10 @@ void LocalJob::handle(const link::Started& started) {
 void LocalJob::handle(const link::End& end) {
   if (ended()) return;
   fail_point(FailPoint::kNetEndRead);
-  end_with(end.record);
+  if (!meta_.restarts) return end_with(end.record);
+  // Whether it is the job's end the spawner knows.
+  drop_connection();
+  events_.on_shim_lost(*this);
 }
 
 void LocalJob::become_readable() {
@@ -253,7 +283,7 @@ void LocalJob::become_readable() {
   spool_ = Spool::kHere;
   const auto waiting = readers_;
   for (const auto& reader : waiting) {
-    if (reader->job()) continue;
+    if (reader->job().get() == this) continue;
     give_spool(*reader);
     reader->attach(shared_from_this());
   }

@@ -26,6 +26,8 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
         on_shim_lost;  // the socket closed without an end: ask the spawner again
     // Somebody wants to read what nobody read: ask the spawner for a new channel, or what is there.
     std::function<void(LocalJob&)> on_spool_wanted;
+    // A person ends a job that might go on with another attempt.
+    std::function<void(LocalJob&, const job::link::Stop&)> on_halt;
   };
   LocalJob(const net::Executor& executor, AttemptKey key, Events events);
 
@@ -52,6 +54,11 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   // Some reader watches: all of them tell often where they are.
   bool paced() const { return paced_; }
   bool connected() const { return shim_ != nullptr; }
+  // When the next attempt begins (wall clock), link::kNextIsThere once it has, 0 when none follows.
+  std::uint64_t next_ms() const { return next_ms_; }
+  bool waits_for_next() const { return next_ms_ > job::link::kNextIsThere; }
+  void next_is_there();
+  AttemptKey next_key() const { return {key_.job, key_.attempt + 1}; }
   // A reader moved on; tells the shim now and then.
   void reader_moved();
 
@@ -79,6 +86,7 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   void handle(const job::link::End& end);
   void handle(const job::link::Held& held);
   void end_with(std::string record);
+  bool halts(const job::link::ToShim& message) const;
   void become_readable();
   void give_spool(Reader& reader);
   void pump_readers();
@@ -104,6 +112,7 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   std::uint32_t pid_ = 0;
   std::uint64_t started_ms_ = 0;
   std::string record_;
+  std::uint64_t next_ms_ = 0;
   bool started_told_ = false;
   // What net holds of the spool.
   enum class Spool : std::uint8_t {

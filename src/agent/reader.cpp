@@ -131,6 +131,34 @@ bool Reader::step() {
 }
 
 void Reader::finish() {
+  if (!job_->ended() || job_->next_ms() == 0) return end();
+  finished_ = true;
+  auto record = nlohmann::json::parse(job_->record(), nullptr, false);
+  driver_->session().send_event(stream_, {{"t", "restarting"},
+                                          {"record", std::move(record)},
+                                          {"attempt", job_->next_key().attempt},
+                                          {"at_ms", job_->next_ms()}});
+  moves_on_ = options_.follows || !job_->waits_for_next();
+  if (!moves_on_) driver_->session().end(stream_);
+}
+
+void Reader::move_to(std::shared_ptr<LocalJob> next) {
+  driver_->session().send_event(stream_, {{"t", "attempt"}, {"attempt", next->key().attempt}});
+  options_.out = options_.err = told_out_ = told_err_ = 0;
+  options_.in.reset();
+  spool_ = job::SpoolReader(0, 0);
+  started_told_ = finished_ = moves_on_ = awaiting_ = false;
+  next->add_reader(shared_from_this());
+  driver_->flush_soon();
+}
+
+void Reader::stay() {
+  moves_on_ = false;
+  end();
+  driver_->flush_soon();
+}
+
+void Reader::end() {
   wire::Session& session = driver_->session();
   if (job_->ended()) {
     auto record = nlohmann::json::parse(job_->record(), nullptr, false);

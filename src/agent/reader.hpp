@@ -28,7 +28,7 @@ struct ReaderOptions {
 };
 Result<ReaderOptions> reader_options(const wire::Map& args);
 
-class Reader {
+class Reader : public std::enable_shared_from_this<Reader> {
  public:
   Reader(std::shared_ptr<net::SessionDriver> driver, wire::StreamId stream, ReaderOptions options);
 
@@ -54,12 +54,20 @@ class Reader {
   wire::StreamId stream() const { return stream_; }
   job::SpoolReader& spool() { return spool_; }
   bool finished() const { return finished_; }
+  // Its attempt has ended and another follows: the stream goes on with that one.
+  bool moves_on() const { return moves_on_; }
+  // True once an end: then somebody waits for the next attempt on its behalf.
+  bool awaits() { return moves_on_ && !std::exchange(awaiting_, true); }
+  void move_to(std::shared_ptr<LocalJob> next);
+  // It did not follow after all.
+  void stay();
   const std::shared_ptr<LocalJob>& job() const { return job_; }
 
  private:
   bool step();
   void send_stdin();
   void finish();
+  void end();
 
   std::shared_ptr<net::SessionDriver> driver_;
   wire::StreamId stream_;
@@ -78,6 +86,8 @@ class Reader {
   bool stdin_end_sent_ = false;
   bool started_told_ = false;
   bool finished_ = false;
+  bool moves_on_ = false;
+  bool awaiting_ = false;
 };
 
 }  // namespace rexec::agent

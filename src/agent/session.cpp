@@ -24,9 +24,12 @@ constexpr Millis kScheduleNews{200};
 wire::Map news_of(const LocalJob& job) {
   wire::Map news{{"job", job.key().job.text},
                  {"attempt", job.key().attempt},
-                 {"state", job.ended() ? "final" : "running"},
+                 {"state", !job.ended()         ? "running"
+                           : job.next_ms() == 0 ? "final"
+                                                : "restarting"},
                  {"ticket", job.meta().ticket},
                  {"started_ms", job.started_ms()}};
+  if (job.next_ms() != 0) news["next_attempt_ms"] = job.next_ms();
   if (job.ended()) news["record"] = wire::Map::parse(job.record(), nullptr, false);
   return news;
 }
@@ -140,11 +143,13 @@ void Session::reconcile_page(std::vector<wire::Map> jobs, std::size_t from) {
   constexpr std::size_t kPage = 200;  // records of about 600 bytes each stay below the frame limit
   const std::size_t until = std::min(jobs.size(), from + kPage);
   wire::Map page = wire::Map::array();
-  std::vector<AttemptKey> finals;
+  std::vector<std::pair<AttemptKey, JobBook::Known>> finals;
   for (std::size_t i = from; i < until; ++i) {
-    if (jobs[i]["state"] == "final")
+    const auto state = jobs[i]["state"].get<std::string>();
+    if (state != "running")
       finals.push_back(
-          {{jobs[i]["job"].get<std::string>()}, jobs[i]["attempt"].get<std::uint32_t>()});
+          {{{jobs[i]["job"].get<std::string>()}, jobs[i]["attempt"].get<std::uint32_t>()},
+           state == "final" ? JobBook::Known::kEnd : JobBook::Known::kRestart});
     page.push_back(jobs[i]);
   }
   const bool last = until == jobs.size();
@@ -155,7 +160,7 @@ void Session::reconcile_page(std::vector<wire::Map> jobs, std::size_t from) {
           return log_error("the controller refused what this node has",
                            {{"why", answer.error().message}});
         fail_point(FailPoint::kNetReconcileAnswered);
-        for (const auto& key : finals) book_->acknowledged(key);
+        for (const auto& [key, known] : finals) book_->acknowledged(key, known);
         if (last)
           became_online();
         else
@@ -180,7 +185,8 @@ void Session::report_changes() {
   const auto told = std::exchange(told_, {});
   for (const auto& job : book_->unreported()) {
     const auto at = told.find(job->key());
-    if (job->ended() || at == told.end() || at->second != job->started_ms()) report(*job);
+    if ((job->ended() && !job->reported) || at == told.end() || at->second != job->started_ms())
+      report(*job);
   }
 }
 
@@ -189,7 +195,7 @@ void Session::report_again_later() {
   outbox_.arm(kReportAgain, [this] {
     if (!online_) return;  // the next reconcile() tells all
     for (const auto& job : book_->unreported())
-      if (job->ended()) report(*job);
+      if (job->ended() && !job->reported) report(*job);
   });
 }
 
@@ -224,10 +230,12 @@ void Session::schedules_changed() {
 
 void Session::report(const LocalJob& job) {
   request("job.report", news_of(job),
-          [this, key = job.key(), is_final = job.ended()](const Result<wire::Map>& answer) {
+          [this, key = job.key(), is_final = job.ended(),
+           known = job.next_ms() == 0 ? JobBook::Known::kEnd
+                                      : JobBook::Known::kRestart](const Result<wire::Map>& answer) {
             if (answer) {
               fail_point(FailPoint::kNetReportAnswered);
-              if (is_final) book_->acknowledged(key);
+              if (is_final) book_->acknowledged(key, known);
               return;
             }
             log_error("the controller did not take a report",

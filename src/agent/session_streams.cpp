@@ -11,6 +11,13 @@ namespace rexec::agent {
 
 namespace event = wire::event;
 
+namespace {
+
+// Outputs of earlier attempts that were removed in the meantime are passed over, so many.
+constexpr std::uint64_t kMostAttemptsTried = 100;
+
+}  // namespace
+
 Result<AttemptKey> attempt_key(const wire::Map& args) {
   auto job = wire::get_text(args, "job");
   if (!job) return std::unexpected(job.error());
@@ -69,16 +76,36 @@ void Session::on_written() {
 
 void Session::prune_readers() {
   if (pumping_) return;
+  std::vector<std::shared_ptr<Reader>> moving;
   for (auto at = readers_.begin(); at != readers_.end();) {
     if (!at->second->finished()) {
       ++at;
       continue;
     }
-    const auto job = at->second->job();
-    job->remove_reader(*at->second);
-    at = readers_.erase(at);
+    const auto reader = at->second;
+    const auto job = reader->job();
+    job->remove_reader(*reader);
+    if (reader->moves_on()) {
+      ++at;
+      moving.push_back(reader);
+    } else {
+      at = readers_.erase(at);
+    }
     book_->release(job->key());
   }
+  for (const auto& reader : moving) follow(reader);
+}
+
+// The attempt has ended and the job has not: the reader's stream goes on with the next one.
+void Session::follow(const std::shared_ptr<Reader>& reader) {
+  if (!reader->awaits()) return;
+  book_->await_next(reader->job(), [this, reader, driver = driver_](
+                                       const std::shared_ptr<LocalJob>& next, const Error&) {
+    if (driver != driver_ || !readers_.contains(reader->stream())) return;
+    if (next) return reader->move_to(next);
+    reader->stay();
+    prune_readers();
+  });
 }
 
 void Session::drop_reader(wire::StreamId stream) {
@@ -169,14 +196,24 @@ void Session::open_attach(wire::StreamId stream, const wire::Map& args) {
   readers_[stream] = reader;
   for (const auto& [other, starting] : starting_)
     if (starting.start.key == *key) return early_[*key].push_back(reader);
-  book_->open(*key, [this, reader, stream, driver = driver_](const std::shared_ptr<LocalJob>& job,
-                                                             const Error& error) {
-    if (driver != driver_ || !readers_.contains(stream)) return;
+  const std::uint64_t last = std::min(wire::u64_or(args, "last", key->attempt),
+                                      std::uint64_t{key->attempt} + kMostAttemptsTried);
+  open_from(*key, static_cast<std::uint32_t>(last), reader);
+}
+
+// The first attempt from here on whose output is still there.
+void Session::open_from(const AttemptKey& key, std::uint32_t last,
+                        const std::shared_ptr<Reader>& reader) {
+  book_->open(key, [this, key, last, reader, driver = driver_](const std::shared_ptr<LocalJob>& job,
+                                                               const Error& error) {
+    if (driver != driver_ || !readers_.contains(reader->stream())) return;
+    if (!job && error.code == Code::kUnknownJob && key.attempt < last)
+      return open_from({key.job, key.attempt + 1}, last, reader);
     if (job) {
       job->add_reader(reader);
     } else {
-      readers_.erase(stream);
-      driver->session().reset(stream, error);
+      readers_.erase(reader->stream());
+      driver->session().reset(reader->stream(), error);
     }
     driver->flush_soon();
   });
