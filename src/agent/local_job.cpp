@@ -17,6 +17,7 @@ namespace link = job::link;
 
 namespace {
 
+constexpr std::size_t kSegmentsKept = 16;
 constexpr Millis kReaderDue{10'000};
 // How far a job runs ahead of a reader that paces it: the window that safe_offset() keeps back,
 // what a reader moves before it tells, and some room to work in.
@@ -241,8 +242,11 @@ void LocalJob::handle(const link::Segment& segment, os::UniqueFd fd) {
   segments_.push_back(std::make_shared<job::SpoolSegment>(job::SpoolSegment{info, std::move(fd)}));
   // The newest 16 are kept: more than the quota's eight, so that a reader at the edge still finds
   // its place.
-  if (segments_.size() > 16) segments_.erase(segments_.begin());
-  for (auto& reader : readers_) reader->spool().add_segment(segments_.back());
+  if (segments_.size() > kSegmentsKept) segments_.erase(segments_.begin());
+  for (auto& reader : readers_) {
+    reader->spool().add_segment(segments_.back());
+    reader->spool().keep_newest(kSegmentsKept);
+  }
 }
 
 void LocalJob::handle(const link::Output& output) {

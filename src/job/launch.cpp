@@ -26,6 +26,7 @@ void shim_fields(F& f, P& p) {
   f.number(p.rows);
   f.number(p.cols);
   f.number(p.timeout_ms);
+  f.number(p.idle_timeout_ms);
   f.number(p.grace_ms);
   f.number(p.on_disconnect_ms);
   f.flag(p.sha256);
@@ -171,6 +172,8 @@ Launch plan_launch(const JobSpec& spec, const link::Start& start, const os::User
   shim.tty = spec.tty.has_value();
   if (spec.tty) shim.rows = spec.tty->rows, shim.cols = spec.tty->cols;
   shim.timeout_ms = spec.timeout_ms;
+  shim.idle_timeout_ms = spec.idle_timeout_ms;
+  shim.overflow = spec.overflow;
   shim.grace_ms = spec.grace_ms;
   shim.on_disconnect = spec.on_disconnect;
   shim.on_disconnect_ms = spec.on_disconnect_ms;
@@ -205,6 +208,7 @@ std::string encode_launch(const Launch& launch) {
   shim_fields(shim, launch.shim);
   shim.number(static_cast<std::uint8_t>(launch.shim.on_disconnect));
   shim.number(static_cast<std::uint8_t>(launch.shim.children));
+  shim.number(static_cast<std::uint8_t>(launch.shim.overflow));
   exec_fields(exec, launch.exec);
   exec.number(static_cast<std::uint32_t>(launch.exec.groups.size()));
   for (const std::uint32_t gid : launch.exec.groups) exec.number(gid);
@@ -233,9 +237,11 @@ LaunchParts launch_parts(ByteSpan header) {
 bool decode_shim_plan(ByteSpan bytes, ShimPlan& plan) {
   Reader reader(bytes);
   shim_fields(reader, plan);
-  std::uint8_t on_disconnect = 0, children = 0;
+  std::uint8_t on_disconnect = 0, children = 0, overflow = 0;
   reader.number(on_disconnect);
   reader.number(children);
+  reader.number(overflow);
+  plan.overflow = static_cast<Overflow>(overflow);
   plan.on_disconnect = static_cast<OnDisconnect>(on_disconnect);
   plan.children = static_cast<Children>(children);
   return reader.finished();

@@ -30,6 +30,8 @@ struct ShimPlan {
   OnDisconnect on_disconnect = OnDisconnect::kKeep;
   std::uint64_t on_disconnect_ms = 0;
   Children children = Children::kKill;
+  Overflow overflow = Overflow::kSpill;
+  std::uint64_t idle_timeout_ms = 0;
   bool sha256 = false;
   bool durable = false;
   std::uint64_t output_quota = kDefaultQuota;

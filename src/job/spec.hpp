@@ -34,7 +34,7 @@ struct RestartPolicy {
   std::uint64_t most = 0;  // restarts; 0: any number
   bool operator==(const RestartPolicy&) const = default;
 };
-// When a reader is further behind than the quota, or with kBlock than half a mebibyte.
+// When a reader is further behind than the quota, or with kBlock than 2.5 MiB.
 enum class Overflow : std::uint8_t {
   kSpill,  // the spool keeps the quota for it, then the job is held back
   kBlock,  // the job is held back at once

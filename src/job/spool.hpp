@@ -93,6 +93,9 @@ class SpoolReader {
   // In order of index; one that is already known is ignored.
   void add_segment(std::shared_ptr<const SpoolSegment> segment);
   void add_segment(const SegmentInfo& info, os::UniqueFd fd);
+  // Gives up older ones, read or not: what was unread there is a Gap. A job that waits for no
+  // reader would otherwise fill the disk with files that only a slow reader holds.
+  void keep_newest(std::size_t count);
   // From link::Output: totals of both streams, valid bytes of the newest segment.
   void set_limits(std::uint64_t out_total, std::uint64_t err_total, std::uint64_t spool_size);
   // The job is over and no segment will follow: what is missing below the limits is a Gap.

@@ -38,6 +38,14 @@ void SpoolReader::add_segment(const SegmentInfo& info, os::UniqueFd fd) {
   add_segment(std::make_shared<const SpoolSegment>(SpoolSegment{info, std::move(fd)}));
 }
 
+void SpoolReader::keep_newest(std::size_t count) {
+  while (segments_.size() > count) {
+    segments_.pop_front();
+    entered_ = false;
+    forget_ahead();
+  }
+}
+
 void SpoolReader::set_limits(std::uint64_t out_total, std::uint64_t err_total,
                              std::uint64_t spool_size) {
   total_ = {std::max(total_.out, out_total), std::max(total_.err, err_total)};

@@ -17,6 +17,9 @@ namespace {
 constexpr Nanos kReconnect = std::chrono::seconds(5);
 // How far a job runs ahead of its first reader until that says how far it may.
 constexpr std::uint64_t kAheadOfFirst = 512 << 10;
+// With --overflow block. A reader counts as a window (1 MiB) behind what it was sent and tells each
+// MiB: less than both together would hold a job back for ever.
+constexpr std::uint64_t kAheadOfBlocked = 5 << 19;
 
 }  // namespace
 
@@ -50,12 +53,14 @@ void Supervisor::run() {
                                 [this, fd = signals->get()](std::uint32_t) { on_children(fd); });
   report_token_ = loop_.watch(job_.report.get(), EPOLLIN, [this](std::uint32_t) { on_report(); });
   if (plan_.attach) {
-    watched_ = true, readers_ = 1, spool_.set_reader({0, 0});
-    spool_.set_ahead(kAheadOfFirst);
+    watched_ = true, readers_ = 1;
+    hold_for({0, 0}, kAheadOfFirst);
   }
   if (plan_.timeout_ms > 0)
     timeout_ = loop_.after(Millis(plan_.timeout_ms),
                            [this] { stop(Outcome::kTimeout, "timeout", Millis(plan_.grace_ms)); });
+  active_ = began_;
+  if (plan_.idle_timeout_ms > 0) watch_idleness();
   link_.listen(std::move(job_.listener));
   if (order_.net) link_.connect(std::move(order_.net));
   output_.open(Channel::kOut, std::move(job_.out));
@@ -66,7 +71,18 @@ void Supervisor::run() {
   if (!gone_) loop_.run();
 }
 
+// One timer, set anew only when it fires: a job that writes much pays nothing for it. One that is
+// held back for a reader or a full disk is not idle by its own doing.
+void Supervisor::watch_idleness() {
+  const BootTime now = BootClock::now();
+  if (output_.held().error != 0 || output_.held().readers != 0) active_ = now;
+  const Nanos left = active_ + Millis(plan_.idle_timeout_ms) - now;
+  if (left <= Nanos(0)) return stop(Outcome::kTimeout, "idle", Millis(plan_.grace_ms));
+  idle_ = loop_.after(left, [this] { watch_idleness(); });
+}
+
 void Supervisor::on_output() {
+  active_ = BootClock::now();
   link_.picture.held = output_.held();
   if (output_.held().error == ENOENT && directory_gone()) return abandon();
   link_.flush();
@@ -103,7 +119,7 @@ void Supervisor::on_leader_exit(os::ExitStatus status) {
   fail_point(FailPoint::kShimLeaderReaped);
   leader_ended_ = BootClock::now();
   if (report_token_ != 0) on_report();
-  if (plan_.children != Children::kWait) loop_.cancel(timeout_);
+  if (plan_.children != Children::kWait) loop_.cancel(timeout_), loop_.cancel(idle_);
   stdin_.close();
   link_.picture.ack = stdin_.ack();
   if (!failure_)
@@ -117,6 +133,7 @@ bool Supervisor::on_message(const link::ToShim& message) {
 }
 
 bool Supervisor::handle(const link::Stdin& m) {
+  active_ = BootClock::now();
   const bool good = stdin_.data(m.offset, m.bytes);
   fail_point(FailPoint::kShimStdinTaken);
   link_.picture.ack = stdin_.ack();
@@ -168,8 +185,7 @@ bool Supervisor::handle(const link::Readers& m) {
 }
 
 bool Supervisor::handle(const link::Read& m) {
-  if (watched_) spool_.set_reader({m.out, m.err});
-  spool_.set_ahead(m.ahead);
+  if (watched_) hold_for({m.out, m.err}, m.ahead);
   output_.retry();
   return true;
 }
@@ -188,14 +204,24 @@ void Supervisor::on_link_lost() {
 
 // ---- readers -----------------------------------------------------------------------------------
 
+void Supervisor::hold_for(PerStream<std::uint64_t> reader, std::uint64_t ahead) {
+  spool_.set_reader(reader);
+  if (plan_.overflow == Overflow::kBlock && ahead == 0) ahead = kAheadOfBlocked;
+  spool_.set_ahead(ahead);
+  // What it has read is known, and the job waits for nobody.
+  if (plan_.overflow == Overflow::kDrop) spool_.release_readers();
+}
+
 void Supervisor::readers_back() {
   loop_.cancel(disconnect_timer_);
   if (watched_) return;
   // Held from the oldest byte there is until the reader says how far it is.
   watched_ = true;
   const auto& segments = spool_.segments();
-  if (segments.empty()) return spool_.set_reader(spool_.totals());
-  spool_.set_reader({segments.front().out_base, segments.front().err_base});
+  auto oldest = spool_.totals();
+  if (!segments.empty()) oldest = {segments.front().out_base, segments.front().err_base};
+  spool_.set_reader(oldest);
+  if (plan_.overflow == Overflow::kDrop) spool_.release_readers();
 }
 
 // While the reader may come back in time, its place is kept and the job held back for it: nothing

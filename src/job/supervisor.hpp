@@ -44,6 +44,8 @@ class Supervisor {
   void on_link_lost();
 
   // ---- readers ----
+  void hold_for(PerStream<std::uint64_t> reader, std::uint64_t ahead);
+  void watch_idleness();
   void readers_gone(Nanos extra);
   void readers_back();
   void disconnect_expired();
@@ -75,6 +77,7 @@ class Supervisor {
   NetLink link_;
   BootTime began_;
   BootTime leader_ended_;
+  BootTime active_;  // the last output or stdin
 
   std::optional<os::ExitStatus> status_;  // the leader's
   std::optional<StartFailure> failure_;   // why it never became the job
@@ -91,8 +94,8 @@ class Supervisor {
   bool leave_running_ = false;  // the owner left on purpose
   Nanos kill_pause_{};
   os::EventLoop::Token children_token_ = 0, report_token_ = 0;
-  os::EventLoop::Token timeout_ = 0, kill_timer_ = 0, drain_timer_ = 0, disconnect_timer_ = 0,
-                       leave_timer_ = 0;
+  os::EventLoop::Token timeout_ = 0, idle_ = 0, kill_timer_ = 0, drain_timer_ = 0,
+                       disconnect_timer_ = 0, leave_timer_ = 0;
   EndRecord record_;
 };
 

@@ -119,7 +119,7 @@ void Supervisor::advance() {
 
 void Supervisor::finish() {
   finished_ = true;
-  for (auto* timer : {&timeout_, &kill_timer_, &drain_timer_, &disconnect_timer_})
+  for (auto* timer : {&timeout_, &idle_, &kill_timer_, &drain_timer_, &disconnect_timer_})
     loop_.cancel(*timer);
   record_ = compose();
   fail_point(FailPoint::kShimDrained);

@@ -100,6 +100,32 @@ TEST_CASE("spool: a reader that sets the pace is never further behind than it sa
   CHECK(put(writer, Channel::kOut, "more") == Append::kDone);
 }
 
+TEST_CASE("spool: a reader that gives up old segments is told what it lost and goes on") {
+  TempDir dir;
+  SpoolWriter writer(dir.fd(), small());
+  std::string all;
+  for (int i = 0; i < 400; ++i) {
+    all += pattern(1000, i);
+    CHECK(put(writer, Channel::kOut, pattern(1000, i)) == Append::kDone);
+  }
+  REQUIRE(writer.segments().size() > 2);
+  SpoolReader reader = reader_of(dir, writer, 0, 0);
+  SpoolBuffer buffer(SpoolReader::kMinBuffer);
+  auto item = reader.next(buffer);
+  REQUIRE(std::holds_alternative<Chunk>(item));
+  reader.keep_newest(1);
+  item = reader.next(buffer);
+  REQUIRE(std::holds_alternative<Gap>(item));
+  CHECK(std::get<Gap>(item).to == writer.segments().back().out_base);
+  std::string rest;
+  while (!reader.drained()) {
+    item = reader.next(buffer);
+    REQUIRE(std::holds_alternative<Chunk>(item));
+    rest += as_text(std::get<Chunk>(item).data);
+  }
+  CHECK(rest == all.substr(writer.segments().back().out_base));
+}
+
 TEST_CASE("spool: readers that take turns with one buffer never get one another's bytes") {
   for (const std::size_t piece : {65536u, 7u}) {
     TempDir first_dir, second_dir;
