@@ -67,7 +67,8 @@ class Session final : public net::SessionHandler {
   void answer_request(wire::RequestId id, const std::string& verb, const wire::Map& args);
   void drop_reader(wire::StreamId stream);
   void prune_readers();
-  void open_from(const AttemptKey& key, std::uint32_t last, const std::shared_ptr<Reader>& reader);
+  void open_from(const AttemptKey& key, const AttemptKey& asked, std::uint32_t last,
+                 const std::shared_ptr<Reader>& reader);
   void follow(const std::shared_ptr<Reader>& reader);
   void rest_soon();
   void schedule_renewal();

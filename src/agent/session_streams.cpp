@@ -198,18 +198,21 @@ void Session::open_attach(wire::StreamId stream, const wire::Map& args) {
     if (starting.start.key == *key) return early_[*key].push_back(reader);
   const std::uint64_t last = std::min(wire::u64_or(args, "last", key->attempt),
                                       std::uint64_t{key->attempt} + kMostAttemptsTried);
-  open_from(*key, static_cast<std::uint32_t>(last), reader);
+  open_from(*key, *key, static_cast<std::uint32_t>(last), reader);
 }
 
 // The first attempt from here on whose output is still there.
-void Session::open_from(const AttemptKey& key, std::uint32_t last,
+void Session::open_from(const AttemptKey& key, const AttemptKey& asked, std::uint32_t last,
                         const std::shared_ptr<Reader>& reader) {
-  book_->open(key, [this, key, last, reader, driver = driver_](const std::shared_ptr<LocalJob>& job,
-                                                               const Error& error) {
+  book_->open(key, [this, key, asked, last, reader, driver = driver_](
+                       const std::shared_ptr<LocalJob>& job, const Error& error) {
     if (driver != driver_ || !readers_.contains(reader->stream())) return;
     if (!job && error.code == Code::kUnknownJob && key.attempt < last)
-      return open_from({key.job, key.attempt + 1}, last, reader);
-    if (job) {
+      return open_from({key.job, key.attempt + 1}, asked, last, reader);
+    const bool skipped = key != asked;
+    if (job && skipped) {
+      reader->move_to(job);
+    } else if (job) {
       job->add_reader(reader);
     } else {
       readers_.erase(reader->stream());

@@ -140,7 +140,7 @@ Job* AgentSession::reported(const wire::Map& entry) {
   const AttemptKey key{{id}, static_cast<std::uint32_t>(wire::u64_or(entry, "attempt", 1))};
   Job* job = hub_.jobs().find(key.job);
   if (job == nullptr) job = hub_.adopt(key, wire::text_or(entry, "ticket"), node_);
-  if (job == nullptr || job->node != node_ || job->key != key) {
+  if (job == nullptr || job->node != node_) {
     log_warn("a node reports a job that is not its own", {{"node", node_.text}, {"job", id}});
     return nullptr;
   }
@@ -151,17 +151,26 @@ bool AgentSession::apply(const wire::Map& entry, std::move_only_function<void(Re
   Job* job = reported(entry);
   if (job == nullptr) return false;
   const auto started = static_cast<std::int64_t>(wire::u64_or(entry, "started_ms", 0));
-  if (started != 0) {
+  const std::string state = wire::text_or(entry, "state");
+  const auto attempt = static_cast<std::uint32_t>(wire::u64_or(entry, "attempt", 1));
+  hub_.attempt_began(*job, attempt, WallTime{Millis{started}});
+  if (started != 0 && attempt == job->key.attempt) {
     hub_.running(*job, WallTime{Millis{started}});
     if (job->started == WallTime{}) job->started = WallTime{Millis{started}};
   }
-  if (wire::text_or(entry, "state") != "final") {
+  if (state != "final" && state != "restarting") {
     if (done) done({});
     return true;
   }
   const wire::Map& record = wire::child_or_empty(entry, "record");
   if (!record.is_object() || !record.contains("outcome")) return false;
-  hub_.finished(*job, record, std::move(done));
+  if (state == "final" && attempt == job->key.attempt) {
+    hub_.finished(*job, record, std::move(done));
+  } else {
+    const auto next = static_cast<std::int64_t>(wire::u64_or(entry, "next_attempt_ms", 0));
+    hub_.attempt_ended(*job, {job->key.job, attempt}, record, WallTime{Millis{next}},
+                       std::move(done));
+  }
   return true;
 }
 
@@ -269,7 +278,10 @@ void AgentSession::refused(const AttemptKey& key, const Error& error) {
 void AgentSession::attach(const Job& job, wire::Map args, Router& client,
                           wire::StreamId client_stream) {
   args["job"] = job.key.job.text;
-  args["attempt"] = job.key.attempt;
+  // Where a reader left off, or wants to begin; it is led on from there.
+  const std::uint64_t from = wire::u64_or(args, "attempt", job.key.attempt);
+  args["attempt"] = std::clamp<std::uint64_t>(from, 1, job.key.attempt);
+  args["last"] = job.key.attempt;
   const wire::StreamId stream = driver_->session().open("attach", std::move(args));
   Router::link(router_, stream, client, client_stream);
   fail_point(FailPoint::kControllerAttachSent);

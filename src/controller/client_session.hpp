@@ -84,6 +84,7 @@ class ClientSession final : public net::SessionHandler,
   void user_revoke(const wire::Map& args, const Respond& respond);
   void job_ls(const wire::Map& args, const Respond& respond);
   void job_show(const wire::Map& args, const Respond& respond);
+  void add_attempts(const JobId& job, wire::Map map, const Respond& respond);
   void job_wait(const wire::Map& args, const Respond& respond);
   void job_stop(const wire::Map& args, const Respond& respond);
   void job_rm(const wire::Map& args, const Respond& respond);

@@ -200,6 +200,7 @@ void Hub::finished(Job& job, wire::Map record, std::move_only_function<void(Resu
     return;
   }
   fail_point(FailPoint::kControllerEndApplied);
+  if (job.key.attempt > 1) keep_attempt(job.key, *job.record);
   save(job, std::move(done));
   if (auto node = waiting_.extract(job.key.job); !node.empty())
     for (const auto& callback : node.mapped()) callback(job);
@@ -213,7 +214,10 @@ void Hub::when_final(Job& job, std::function<void(const Job&)> callback) {
 
 Job* Hub::adopt(const AttemptKey& key, const std::string& ticket, const NodeId& node) {
   auto claims = parts_.tickets.open(ticket);
-  if (!claims || claims->attempt != key || claims->node != node) return nullptr;
+  // It names the attempt it was made for; the later ones are that job's too, on that node.
+  if (!claims || claims->attempt.job != key.job || claims->attempt.attempt > key.attempt ||
+      claims->node != node)
+    return nullptr;
   Job job;
   job.key = key;
   job.run = claims->run;

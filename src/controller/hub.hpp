@@ -117,6 +117,10 @@ class Hub {
   void running(Job& job, WallTime started);
   // `done` after the commit.
   void finished(Job& job, wire::Map record, std::move_only_function<void(Result<void>)> done);
+  // An attempt ended and another follows at `next`; or it is one before the job's present attempt.
+  void attempt_ended(Job& job, const AttemptKey& key, const wire::Map& record, WallTime next,
+                     std::move_only_function<void(Result<void>)> done);
+  void attempt_began(Job& job, std::uint32_t attempt, WallTime started);
   // Calls back once, when the job is final; at once if it is.
   void when_final(Job& job, std::function<void(const Job&)> callback);
   // A ticket that is ours for a job we do not know: the job as the ticket tells it. nullptr when it
@@ -154,6 +158,7 @@ class Hub {
   store::Store& store() { return parts_.store; }
 
  private:
+  void keep_attempt(const AttemptKey& key, const wire::Map& record);
   // How long it may still be on its way back; zero when it is there or not expected.
   Nanos expected_for(const NodeId& id);
   void on_reactor(std::move_only_function<void()> action);

@@ -9,6 +9,7 @@
 #include "src/controller/client_session.hpp"
 #include "src/controller/job_listing.hpp"
 #include "src/job/spec.hpp"
+#include "src/store/attempts.hpp"
 
 namespace rexec::controller {
 namespace {
@@ -119,12 +120,32 @@ void ClientSession::job_ls(const wire::Map& args, const Respond& respond) {
 
 void ClientSession::job_show(const wire::Map& args, const Respond& respond) {
   hub_.find_job(identity_.id, wire::text_or(args, args.contains("prefix") ? "prefix" : "job"),
-                [respond](const Result<std::shared_ptr<Job>>& job) {
+                [self = shared_from_this(), respond](const Result<std::shared_ptr<Job>>& job) {
                   if (!job) return respond(std::unexpected(job.error()));
                   wire::Map map = job_to_map(**job);
                   map["ticket"] = (*job)->ticket;
-                  respond(map);
+                  if ((*job)->key.attempt == 1 && !(*job)->next_attempt) return respond(map);
+                  self->add_attempts((*job)->key.job, std::move(map), respond);
                 });
+}
+
+// How the attempts before ended.
+void ClientSession::add_attempts(const JobId& job, wire::Map map, const Respond& respond) {
+  using Rows = std::vector<store::AttemptRow>;
+  hub_.ask<Rows>(
+      [job](store::Database& db) -> Result<Rows> { return store::list_attempts(db, job); },
+      [map = std::move(map), respond](const Result<Rows>& rows) mutable {
+        if (!rows) return respond(std::unexpected(rows.error()));
+        wire::Map list = wire::Map::array();
+        for (const auto& row : *rows) {
+          wire::Map record = wire::Map::parse(row.record, nullptr, false);
+          if (!record.is_object()) continue;
+          record["attempt"] = row.attempt;
+          list.push_back(std::move(record));
+        }
+        map["attempts"] = std::move(list);
+        respond(map);
+      });
 }
 
 void ClientSession::job_wait(const wire::Map& args, const Respond& respond) {

@@ -23,7 +23,8 @@ std::string_view state_name(JobState state) {
 }
 
 std::string Job::shown_state() const {
-  return record ? wire::text_or(*record, "outcome", "lost") : std::string(state_name(state));
+  if (record) return wire::text_or(*record, "outcome", "lost");
+  return std::string(next_attempt ? kRestarting : state_name(state));
 }
 
 wire::Map job_to_map(const Job& job) {
@@ -38,6 +39,7 @@ wire::Map job_to_map(const Job& job) {
   if (!job.run.empty()) map["run"] = job.run.text;
   if (job.terms) map["terms"] = to_map(*job.terms);
   if (!job.waiting.empty()) map["waiting"] = job.waiting;
+  if (job.next_attempt) map["next_attempt"] = time(*job.next_attempt);
   if (job.record) map["record"] = *job.record;
   return map;
 }
@@ -173,8 +175,27 @@ bool JobTable::apply_running(Job& job, WallTime started) {
   return true;
 }
 
+bool JobTable::apply_restarting(Job& job, const AttemptKey& ended, WallTime next) {
+  if (job.is_final() || job.key != ended || job.next_attempt == next) return false;
+  job.state = JobState::kRunning;
+  job.next_attempt = next;
+  job.spec.reset();
+  return true;
+}
+
+bool JobTable::apply_attempt(Job& job, std::uint32_t attempt, WallTime started) {
+  if (job.is_final() || attempt <= job.key.attempt) return false;
+  job.key.attempt = attempt;
+  job.state = JobState::kRunning;
+  job.started = started;
+  job.next_attempt.reset();
+  job.spec.reset();
+  return true;
+}
+
 bool JobTable::apply_final(Job& job, wire::Map record, WallTime now) {
   if (job.is_final()) return false;
+  job.next_attempt.reset();
   job.state = JobState::kFinal;
   job.record = std::make_shared<const wire::Map>(std::move(record));
   job.ended = now;

@@ -22,6 +22,8 @@ namespace rexec::controller {
 
 enum class JobState { kAccepted, kDispatched, kRunning, kFinal };
 std::string_view state_name(JobState state);
+// What is shown, and stored, of a running job between two attempts.
+inline constexpr std::string_view kRestarting = "restarting";
 
 struct Job {
   AttemptKey key;
@@ -42,13 +44,14 @@ struct Job {
   WallTime created{};
   WallTime started{};
   WallTime ended{};
+  std::optional<WallTime> next_attempt;     // the last one has ended, another begins then
   std::shared_ptr<const wire::Map> record;  // set exactly when final, and the same for ever
   std::shared_ptr<const std::string> spec;  // kept until the node says it started
   std::shared_ptr<const Terms> terms;       // null: it starts at once
   std::string waiting;                      // what for, in words; empty: it does not
 
   bool is_final() const { return state == JobState::kFinal; }
-  // "running", or the outcome of a final one.
+  // "running", "restarting" between two attempts, or the outcome of a final one.
   std::string shown_state() const;
 };
 
@@ -97,6 +100,9 @@ class JobTable {
   // The node's word. False when nothing changed (a repetition). A second, different final record is
   // ignored.
   static bool apply_running(Job& job, WallTime started);
+  static bool apply_restarting(Job& job, const AttemptKey& ended, WallTime next);
+  // A later attempt than the one known; nothing leads back.
+  static bool apply_attempt(Job& job, std::uint32_t attempt, WallTime started);
   static bool apply_final(Job& job, wire::Map record, WallTime now);
 
  private:

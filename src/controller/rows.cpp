@@ -54,7 +54,10 @@ Job job_from_row(const store::JobRow& row) {
     job.record = std::make_shared<const wire::Map>(wire::Map::parse(row.record, nullptr, false));
     job.state = JobState::kFinal;
   } else {
-    job.state = row.state == "running"      ? JobState::kRunning
+    const bool runs = row.state == "running" || row.state == kRestarting;
+    // When, the node says again once it is back.
+    if (row.state == kRestarting) job.next_attempt = job.created;
+    job.state = runs                        ? JobState::kRunning
                 : row.state == "dispatched" ? JobState::kDispatched
                                             : JobState::kAccepted;
   }

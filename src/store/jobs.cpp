@@ -3,6 +3,7 @@
 
 #include <SQLiteCpp/Column.h>
 
+#include "src/store/attempts.hpp"
 #include "src/store/job_row.hpp"
 #include "src/store/terms.hpp"
 
@@ -133,6 +134,7 @@ void remove_job(Database& db, const JobId& id) {
   const auto hash = query_one(
       db, [](Run& row) { return row.text(0); }, "DELETE FROM jobs WHERE id = ? RETURNING spec_hash",
       id.text);
+  remove_attempts(db, id);
   if (hash) drop_unused_spec(db, *hash);
   remove_terms(db, id);
 }

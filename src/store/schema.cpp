@@ -77,7 +77,13 @@ CREATE TABLE schedules (id TEXT PRIMARY KEY, name TEXT NOT NULL, owner TEXT NOT 
 CREATE UNIQUE INDEX schedules_by_name ON schedules (name);
 )sql";
 
-constexpr std::array kMigrations = {kFirst, kFinishedJobs, kTerms, kSchedules};
+// How the attempts of restarted jobs ended.
+constexpr const char* kAttempts = R"sql(
+CREATE TABLE attempts (job TEXT NOT NULL, attempt INTEGER NOT NULL, record TEXT NOT NULL,
+  sum INTEGER NOT NULL, PRIMARY KEY (job, attempt)) WITHOUT ROWID;
+)sql";
+
+constexpr std::array kMigrations = {kFirst, kFinishedJobs, kTerms, kSchedules, kAttempts};
 
 int pragma(Database& db, const char* sql) { return db.connection().execAndGet(sql).getInt(); }
 

@@ -116,3 +116,22 @@ TEST_CASE("jobs: the newest come first and removed ones are gone") {
   CHECK(table.newest_first().size() == 2);
   CHECK(table.find({"j-abcd00000002"}) == nullptr);
 }
+
+TEST_CASE("jobs: attempts lead on and never back, and a final state ends them all") {
+  Job job = make("j-abcd00000001");
+  const WallTime soon{Millis{5'000}};
+  CHECK(JobTable::apply_running(job, WallTime{Millis{1}}));
+  CHECK(JobTable::apply_restarting(job, job.key, soon));
+  CHECK(job.shown_state() == "restarting");
+  CHECK_FALSE(JobTable::apply_restarting(job, job.key, soon));  // told again
+  CHECK(JobTable::apply_attempt(job, 2, WallTime{Millis{6'000}}));
+  CHECK(job.shown_state() == "running");
+  CHECK_FALSE(job.next_attempt);
+  const AttemptKey first{job.key.job, 1};
+  CHECK_FALSE(JobTable::apply_restarting(job, first, soon));  // late news of an attempt before
+  CHECK_FALSE(JobTable::apply_attempt(job, 1, soon));
+  CHECK(JobTable::apply_final(job, {{"outcome", "exited"}}, soon));
+  CHECK_FALSE(JobTable::apply_attempt(job, 3, soon));
+  CHECK_FALSE(JobTable::apply_restarting(job, job.key, soon));
+  CHECK(job.key.attempt == 2);
+}

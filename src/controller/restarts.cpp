@@ -1,0 +1,29 @@
+// A job of several attempts: one ended and another follows, or has begun. Which, when and whether
+// at all is the node's decision (job/restart.hpp); here it is written down. Part of the hub.
+#include "src/controller/hub.hpp"
+#include "src/store/attempts.hpp"
+
+namespace rexec::controller {
+
+void Hub::keep_attempt(const AttemptKey& key, const wire::Map& record) {
+  store::AttemptRow row{key.job, key.attempt,
+                        record.dump(-1, ' ', false, wire::Map::error_handler_t::replace)};
+  post([row = std::move(row)](store::Database& db) { store::put_attempt(db, row); }, {},
+       store::Urgency::kBehind);
+}
+
+void Hub::attempt_ended(Job& job, const AttemptKey& key, const wire::Map& record, WallTime next,
+                        std::move_only_function<void(Result<void>)> done) {
+  keep_attempt(key, record);
+  if (!JobTable::apply_restarting(job, key, next)) {
+    if (done) post([](store::Database&) {}, std::move(done));
+    return;
+  }
+  save(job, std::move(done));
+}
+
+void Hub::attempt_began(Job& job, std::uint32_t attempt, WallTime started) {
+  if (JobTable::apply_attempt(job, attempt, started)) save(job, {});
+}
+
+}  // namespace rexec::controller
