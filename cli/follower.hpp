@@ -9,6 +9,7 @@
 #include "cli/escape.hpp"
 #include "cli/follow.hpp"
 #include "cli/output.hpp"
+#include "cli/restart_words.hpp"
 #include "src/client/run.hpp"
 
 namespace rexec::cli {
@@ -25,6 +26,16 @@ class Follower final : public client::Observer {
   void ended(std::size_t job, const wire::Map& record) override;
   void held(std::size_t job, const std::string& why) override;
   void waiting(std::size_t job, const std::string& why) override;
+  void restarting(std::size_t job, const wire::Map& record, std::uint32_t attempt,
+                  std::uint64_t at_ms) override {
+    output_.state(job, "restarting", {{"attempt", attempt}, {"record", record}});
+    output_.say(about(jobs_[job]) + restart_words(record, attempt, at_ms));
+  }
+  void next_attempt(std::size_t job, std::uint32_t attempt) override {
+    Job& one = jobs_[job];
+    one.out = one.err = one.info.out = one.info.err = 0;
+    one.info.attempt = attempt;
+  }
   void link(bool up, const std::string& why) override;
   std::size_t backlog() const { return output_.backlog(); }
   std::size_t backlog_of(std::size_t job) const override { return output_.backlog_of(job); }

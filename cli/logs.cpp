@@ -16,6 +16,7 @@ Result<void> read(const Invocation& invocation, FollowOptions& into) {
   if (!from) return from;
   Result<client::JobInfo> job = find_job(invocation.globals, args.word(0), where);
   if (!job) return std::unexpected(job.error());
+  if (!args.has("from")) job->attempt = 1;  // of a restarted job: each attempt in turn
   into.plan.jobs = {std::move(*job)};
   into.plan.hold = client::Hold::kNo;
   into.reader_only = true;

@@ -47,6 +47,16 @@ inline constexpr Flag kRunFlags[] = {
     {.name = "cpu", .value = "N", .help = "at most N processors' time, 0.5 is a half"},
     {.name = "mem", .value = "SIZE", .help = "at most this memory: 512M, 1.5G"},
     {.name = "pids", .value = "N", .help = "at most N processes"},
+    {.name = "idle-timeout", .value = "D", .help = "end the job after D without output or stdin"},
+    {.name = "restart",
+     .value = "HOW",
+     .help = "start it again: no, on-failure[:N], always",
+     .choices = "no|on-failure|always"},
+    {.name = "output-quota", .value = "SIZE", .help = "output kept on the node (default 64M)"},
+    {.name = "overflow",
+     .value = "HOW",
+     .help = "a slow reader: spill, block or drop (default spill)",
+     .choices = "spill|block|drop"},
     {.name = "sha256", .help = "SHA-256 of the output in the status too"},
     {.name = "idempotency-key", .value = "K", .help = "the same K is the same job, never two"},
     {.name = "wait-online",
@@ -66,8 +76,6 @@ inline constexpr Flag kRunFlags[] = {
      .value = "RULE",
      .help = "several nodes: max, first or any (default: 123)",
      .choices = "max|first|any"},
-    later_flag("idle-timeout", "D"),
-    later_flag("restart", "HOW"),
 
     later_flag("parallel", "N", 'p'),
     later_flag("batch", "STEPS"),
@@ -77,7 +85,6 @@ inline constexpr Flag kRunFlags[] = {
     later_flag("fold", "", 'b'),
     later_flag("diff", ""),
     later_flag("save", "DIR"),
-    later_flag("overflow", "HOW"),
     later_flag("dry-run", "")};
 
 // submit alone.

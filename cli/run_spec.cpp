@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <climits>
 #include <cstdlib>
 
@@ -164,6 +165,48 @@ Result<void> read_resources(const Args& args, job::JobSpec& spec) {
   return {};
 }
 
+// no, on-failure, on-failure:N, always
+Result<void> read_restart(const Args& args, job::JobSpec& spec) {
+  constexpr std::string_view kOnFailure = "on-failure";
+  const std::string how = args.value("restart", "no");
+  const auto colon = how.find(':');
+  const std::string word = how.substr(0, colon);
+  spec.restart.when = word == "always"     ? job::Restart::kAlways
+                      : word == kOnFailure ? job::Restart::kOnFailure
+                                           : job::Restart::kNo;
+  bool good = word == "no" || spec.restart.when != job::Restart::kNo;
+  if (colon != std::string::npos) {
+    const char* end = how.data() + how.size();
+    const auto [stop, error] = std::from_chars(how.data() + colon + 1, end, spec.restart.most);
+    good = word == kOnFailure && error == std::errc() && stop == end && spec.restart.most > 0;
+  }
+  if (good) return {};
+  return fail(
+      Code::kUsage,
+      "--restart: \"" + printable(how) + "\" is not one of no, on-failure, on-failure:N, always",
+      "see: rexec run --help");
+}
+
+Result<void> read_output_rules(const Args& args, job::JobSpec& spec) {
+  const Result<Millis> idle = args.duration("idle-timeout", Millis{0});
+  if (!idle) return std::unexpected(idle.error());
+  spec.idle_timeout_ms = static_cast<std::uint64_t>(idle->count());
+  const Result<std::string> overflow = args.choice("overflow", "spill|block|drop", "spill");
+  if (!overflow) return std::unexpected(overflow.error());
+  spec.overflow = *overflow == "block"  ? job::Overflow::kBlock
+                  : *overflow == "drop" ? job::Overflow::kDrop
+                                        : job::Overflow::kSpill;
+  if (!args.has("output-quota")) return {};
+  const Result<std::uint64_t> quota =
+      parse_amount("--output-quota", args.value("output-quota"), kSizes);
+  if (!quota) return std::unexpected(quota.error());
+  if (*quota < (1u << 20) || *quota > (1ull << 40))
+    return fail(Code::kUsage, "--output-quota: between 1M and 1T can be kept",
+                "write a size: --output-quota 256M");
+  spec.output_quota = *quota;
+  return {};
+}
+
 Result<void> read_limits(const Args& args, Manner manner, job::JobSpec& spec) {
   const Result<Millis> timeout = args.duration("timeout", Millis{0});
   if (!timeout) return std::unexpected(timeout.error());
@@ -178,6 +221,8 @@ Result<void> read_limits(const Args& args, Manner manner, job::JobSpec& spec) {
                                          : job::Children::kKill;
   const Result<void> resources = read_resources(args, spec);
   if (!resources) return resources;
+  if (const Result<void> read = read_restart(args, spec); !read) return read;
+  if (const Result<void> read = read_output_rules(args, spec); !read) return read;
   return read_disconnect(args, manner, spec);
 }
 

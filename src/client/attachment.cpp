@@ -128,6 +128,10 @@ void Attachment::on_event(const wire::Map& map) {
     observer_.waiting(index_, wire::text_or(map, "why"));
   } else if (type == "held") {
     observer_.held(index_, wire::text_or(map, "why"));
+  } else if (type == "restarting") {
+    handle_restarting(map);
+  } else if (type == "attempt") {
+    handle_attempt(map);
   } else if (type == "end") {
     handle_end(wire::child_or_empty(map, "record"));
   }
@@ -170,10 +174,41 @@ bool Attachment::matches(const wire::Map& record) const {
   return same(out_, "out") && same(err_, "err");
 }
 
+// All of both streams came here, and their digests say so.
+bool Attachment::has_all(const wire::Map& record) const {
+  const wire::Map& digests = wire::child_or_empty(record, "xxh128");
+  const bool known =
+      !wire::text_or(digests, "out").empty() && !wire::text_or(digests, "err").empty();
+  return known && out_.whole && err_.whole && matches(record);
+}
+
+// The offsets stay those of the attempt that ended until the next one's output begins: should the
+// link break meanwhile, this is where to come back to.
+void Attachment::handle_restarting(const wire::Map& map) {
+  const wire::Map& record = wire::child_or_empty(map, "record");
+  const auto next = static_cast<std::uint32_t>(wire::u64_or(map, "attempt", 0));
+  if (next <= announced_) return;
+  announced_ = next;
+  earlier_incomplete_ = earlier_incomplete_ || !matches(record);
+  observer_.restarting(index_, record, next, wire::u64_or(map, "at_ms", 0));
+}
+
+void Attachment::handle_attempt(const wire::Map& map) {
+  info_.attempt = static_cast<std::uint32_t>(wire::u64_or(map, "attempt", info_.attempt));
+  for (Side* one : {&out_, &err_}) {
+    one->received = 0;
+    one->whole = true;
+    XXH3_128bits_reset(one->hash);
+  }
+  observer_.next_attempt(index_, info_.attempt);
+}
+
 void Attachment::handle_end(wire::Map record) {
   if (finished_) return;
   fail_point(FailPoint::kClientEndRead);
-  if (plan_.hold == Hold::kYes && !matches(record)) {
+  // The node counts what it dropped before it heard that this reader had it.
+  if (!earlier_incomplete_ && has_all(record)) record["complete"] = true;
+  if (plan_.hold == Hold::kYes && (earlier_incomplete_ || !matches(record))) {
     record["complete"] = false;
     record["received"] = {{"out", out_.received}, {"err", err_.received}};
     if (wire::text_or(record, "reason").empty()) record["reason"] = "output_differs";

@@ -73,7 +73,10 @@ class Attachment final : public StreamHandler {
   void handle_attached(const wire::Map& map);
   void handle_gap(const wire::Map& map);
   void handle_end(wire::Map record);
+  void handle_restarting(const wire::Map& map);
+  void handle_attempt(const wire::Map& map);
   bool matches(const wire::Map& record) const;
+  bool has_all(const wire::Map& record) const;
   void unbind();
   Side* side(wire::Channel channel);
 
@@ -94,9 +97,11 @@ class Attachment final : public StreamHandler {
   std::uint64_t stdin_base_ = 0;    // stdin offset of this stream's first byte
   std::uint64_t stdin_sent_ = 0;    // stdin offset of the next byte to send
   std::uint64_t stdin_acknowledged_ = 0;
-  bool stdin_ready_ = false;       // the base is known
-  bool stdin_ended_ = false;       // END was sent on this stream
-  std::vector<wire::Map> unsent_;  // signals from a time without a stream
+  bool stdin_ready_ = false;         // the base is known
+  bool stdin_ended_ = false;         // END was sent on this stream
+  std::vector<wire::Map> unsent_;    // signals from a time without a stream
+  std::uint32_t announced_ = 0;      // the attempt whose coming was told
+  bool earlier_incomplete_ = false;  // an attempt before this one
   bool started_ = false;
   bool finished_ = false;
   std::optional<wire::Map> record_;

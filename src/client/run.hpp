@@ -27,6 +27,16 @@ class Observer {
   // `record` is the end record; its "complete" is false when the digests or counts differ from what
   // was received.
   virtual void ended(std::size_t job, const wire::Map& record) = 0;
+  // An attempt ended so, and the job goes on with another one at that time (wall clock, ms).
+  virtual void restarting(std::size_t job, const wire::Map& record, std::uint32_t attempt,
+                          std::uint64_t at_ms) {
+    static_cast<void>(job), static_cast<void>(record);
+    static_cast<void>(attempt), static_cast<void>(at_ms);
+  }
+  // What comes from here on is that attempt's output, from its byte 0.
+  virtual void next_attempt(std::size_t job, std::uint32_t attempt) {
+    static_cast<void>(job), static_cast<void>(attempt);
+  }
   // The node's disk is full, or the like: the job waits. Empty: it goes on.
   virtual void held(std::size_t job, const std::string& why) {
     static_cast<void>(job), static_cast<void>(why);

@@ -158,7 +158,7 @@ TEST_CASE("words: the checker itself finds what does not exist") {
   CHECK(problems_of("`rexec rerunn JOB` starts it anew").size() == 1);
   CHECK(problems_of("  rexec controller check --data DIR").size() == 1);
   CHECK(problems_of("`rexec node ls --node x`").size() == 1);
-  CHECK(problems_of("--overflow block never drops").size() == 1);
+  CHECK(problems_of("--max-fail 3 gives up").size() == 1);
   CHECK(literals_of("f(\"a\" // \"x\"\n  \"b\", '\"', R\"(c\"d)\" + \"e\\n\")") ==
         std::vector<std::string>{"ab", "c\"d", "e\n"});
 }
