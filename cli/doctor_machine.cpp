@@ -14,6 +14,7 @@
 #include "src/base/text.hpp"
 #include "src/controller/server.hpp"
 #include "src/os/cgroup.hpp"
+#include "src/os/limits.hpp"
 #include "src/os/users.hpp"
 
 namespace rexec::cli {
@@ -50,7 +51,31 @@ Check check_cgroup() {
     return {"cgroups", Health::kGood, "version 2, writable", {}};
   }
   return {"cgroups", Health::kDegraded, root.error().message,
-          "jobs run without one; their processes are found through /proc, limits are refused"};
+          "jobs run without one; their processes are found through /proc"};
+}
+
+// What --cpu, --mem and --pids can be held to by an agent that is started like this.
+Check check_limits() {
+  auto root = os::CgroupRoot::find("rexec-doctor");
+  const os::LimitRoots roots = os::LimitRoots::find(root ? &*root : nullptr);
+  if (root) ::rmdir(root->path().c_str());
+  std::string missing;
+  for (const os::Limits& one : {os::Limits{1, 0, 0}, os::Limits{0, 1, 0}, os::Limits{0, 0, 1}}) {
+    const std::string name = roots.missing(one);
+    if (!name.empty()) missing += (missing.empty() ? "" : ", ") + name;
+  }
+  const bool is_v1 = !roots.directories().empty();
+  Check check{"limits", Health::kGood, "cpu, memory and pids, by version ", {}};
+  check.finding += is_v1 ? "1" : "2";
+  if (missing.empty()) return check;
+  check.health = Health::kDegraded;
+  check.finding = "not to be had: " + missing + "; jobs that ask for them are refused";
+  check.mend = ::geteuid() != 0
+                   ? "run the agent as root, or in a unit with Delegate=yes"
+                   : "mount the controllers: cgroup version 2 with them in cgroup.controllers, or "
+                     "version 1 below /sys/fs/cgroup; a unit needs Delegate=yes, a container "
+                     "--cgroupns=private with a writable /sys/fs/cgroup";
+  return check;
 }
 
 Check check_user() {
@@ -118,7 +143,8 @@ void check_daemon(Daemon daemon, std::vector<Check>& checks) {
 }  // namespace
 
 std::vector<Check> check_machine() {
-  std::vector<Check> checks{check_kernel(), check_cgroup(), check_user(), check_files()};
+  std::vector<Check> checks{check_kernel(), check_cgroup(), check_limits(), check_user(),
+                            check_files()};
   check_daemon(Daemon::kController, checks);
   check_daemon(Daemon::kAgent, checks);
   return checks;

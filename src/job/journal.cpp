@@ -33,8 +33,8 @@ Result<void> claim(int dir_fd) {
   return {};
 }
 
-Result<void> copy_part(int dir_fd, const char* name, int plan, std::uint64_t at,
-                       std::uint64_t size) {
+Result<void> copy_part(int dir_fd, const char* name, int plan, std::uint64_t at, std::uint64_t size,
+                       os::Sync sync) {
   auto file = os::create_file_at(dir_fd, name);
   if (!file) return std::unexpected(file.error());
   off_t offset = static_cast<off_t>(at);
@@ -45,6 +45,7 @@ Result<void> copy_part(int dir_fd, const char* name, int plan, std::uint64_t at,
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return fail_errno(name, n < 0 ? errno : EIO);
   }
+  if (sync == os::Sync::kYes && ::fdatasync(file->get()) != 0) return fail_errno(name, errno);
   return {};
 }
 
@@ -142,9 +143,13 @@ Result<StartedJob> start_attempt(ShimOrder& order, const ShimPlan& plan, const L
   const int dir = order.directory.get();
   if (!order.listener)
     if (auto claimed = claim(dir); !claimed) return std::unexpected(claimed.error());
-  auto copied = copy_part(dir, "spec", order.plan.get(), parts.spec_at, parts.spec_size);
+  // After a power loss nobody starts this attempt again, so its spec may be lost with it; a next
+  // attempt needs it.
+  const auto sync = plan.durable && plan.restarts ? os::Sync::kYes : os::Sync::kNo;
+  auto copied = copy_part(dir, "spec", order.plan.get(), parts.spec_at, parts.spec_size, sync);
   fail_point(FailPoint::kShimSpecCopied);
-  if (copied) copied = copy_part(dir, "meta", order.plan.get(), parts.meta_at, parts.meta_size);
+  if (copied)
+    copied = copy_part(dir, "meta", order.plan.get(), parts.meta_at, parts.meta_size, sync);
   if (!copied) return std::unexpected(copied.error());
   fail_point(FailPoint::kShimMetaCopied);
   StartedJob job;

@@ -31,6 +31,7 @@ void shim_fields(F& f, P& p) {
   f.number(p.on_disconnect_ms);
   f.flag(p.sha256);
   f.flag(p.durable);
+  f.flag(p.restarts);
   f.number(p.output_quota);
   f.number(p.cpu_milli);
   f.number(p.memory_bytes);
@@ -180,6 +181,7 @@ Launch plan_launch(const JobSpec& spec, const link::Start& start, const os::User
   shim.children = spec.children;
   shim.sha256 = spec.sha256;
   shim.durable = spec.durable;
+  shim.restarts = spec.restart.when != Restart::kNo;
   shim.output_quota = spec.output_quota;
   shim.cpu_milli = spec.cpu_milli;
   shim.memory_bytes = spec.memory_bytes;

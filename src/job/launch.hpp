@@ -34,6 +34,7 @@ struct ShimPlan {
   std::uint64_t idle_timeout_ms = 0;
   bool sha256 = false;
   bool durable = false;
+  bool restarts = false;  // its spec must outlive it
   std::uint64_t output_quota = kDefaultQuota;
   std::uint64_t cpu_milli = 0;
   std::uint64_t memory_bytes = 0;

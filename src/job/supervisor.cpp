@@ -61,6 +61,7 @@ void Supervisor::run() {
                            [this] { stop(Outcome::kTimeout, "timeout", Millis(plan_.grace_ms)); });
   active_ = began_;
   if (plan_.idle_timeout_ms > 0) watch_idleness();
+  if (plan_.memory_bytes > 0) watch_memory();
   link_.listen(std::move(job_.listener));
   if (order_.net) link_.connect(std::move(order_.net));
   output_.open(Channel::kOut, std::move(job_.out));

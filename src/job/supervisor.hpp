@@ -46,6 +46,8 @@ class Supervisor {
   // ---- readers ----
   void hold_for(PerStream<std::uint64_t> reader, std::uint64_t ahead);
   void watch_idleness();
+  void watch_memory();
+  void look_at_memory(int looks);
   void readers_gone(Nanos extra);
   void readers_back();
   void disconnect_expired();
@@ -94,6 +96,8 @@ class Supervisor {
   bool leave_running_ = false;  // the owner left on purpose
   Nanos kill_pause_{};
   os::EventLoop::Token children_token_ = 0, report_token_ = 0;
+  os::UniqueFd memory_events_;
+  os::EventLoop::Token memory_token_ = 0, memory_timer_ = 0;
   os::EventLoop::Token timeout_ = 0, idle_ = 0, kill_timer_ = 0, drain_timer_ = 0,
                        disconnect_timer_ = 0, leave_timer_ = 0;
   EndRecord record_;

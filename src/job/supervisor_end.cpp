@@ -20,6 +20,8 @@ constexpr Nanos kDrain = std::chrono::seconds(2);
 constexpr Nanos kLeftoverGrace = std::chrono::seconds(1);
 constexpr Nanos kFirstKillPause = std::chrono::milliseconds(5);
 constexpr Nanos kLongestKillPause = std::chrono::milliseconds(500);
+constexpr Nanos kMemoryPause = std::chrono::milliseconds(10);
+constexpr int kMemoryLooks = 100;
 constexpr Nanos kRecordRetry = std::chrono::milliseconds(500);
 // Net normally closes at once when it has read End.
 constexpr Nanos kLinger = std::chrono::seconds(2);
@@ -67,6 +69,33 @@ void Supervisor::terminate(Nanos grace) {
   if (grace <= Nanos(0)) return kill_loop();
   tree_.signal_all(SIGTERM);
   kill_timer_ = loop_.after(grace, [this] { kill_loop(); });
+}
+
+// Where the kernel ends one process of a group that is out of memory (version 1), the rest goes
+// too: a build without its linker, a server without its worker is no job any more.
+void Supervisor::watch_memory() {
+  memory_events_ = order_.limits.memory_events();
+  if (!memory_events_) return;
+  memory_token_ = loop_.watch(memory_events_.get(), EPOLLIN, [this](std::uint32_t) {
+    std::uint64_t count = 0;
+    static_cast<void>(!::read(memory_events_.get(), &count, sizeof count));
+    look_at_memory(kMemoryLooks);
+  });
+  look_at_memory(1);  // it may have come before the watch
+}
+
+// The event is told before the kill is counted; a group that got memory back in time counts none.
+void Supervisor::look_at_memory(int looks) {
+  loop_.cancel(memory_timer_);
+  if (finished_) return;
+  if (order_.limits.out_of_memory()) {
+    loop_.forget(memory_token_);
+    must_be_empty_ = true;
+    terminate(Nanos(0));
+    return advance();
+  }
+  if (looks > 1)
+    memory_timer_ = loop_.after(kMemoryPause, [this, looks] { look_at_memory(looks - 1); });
 }
 
 // Until nothing is left: what forks while it is being killed is found by the next round.
@@ -119,7 +148,8 @@ void Supervisor::advance() {
 
 void Supervisor::finish() {
   finished_ = true;
-  for (auto* timer : {&timeout_, &idle_, &kill_timer_, &drain_timer_, &disconnect_timer_})
+  for (auto* timer :
+       {&timeout_, &idle_, &memory_timer_, &kill_timer_, &drain_timer_, &disconnect_timer_})
     loop_.cancel(*timer);
   record_ = compose();
   fail_point(FailPoint::kShimDrained);

@@ -2,6 +2,7 @@
 #include "src/os/limits.hpp"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -191,6 +192,17 @@ bool JobLimits::out_of_memory() const {
   const std::string text = slurp_at(AT_FDCWD, (memory_group_ + "/memory.oom_control").c_str());
   const std::size_t at = text.find("oom_kill ");
   return at != std::string::npos && text.compare(at + 9, 2, "0\n") != 0;
+}
+
+UniqueFd JobLimits::memory_events() const {
+  if (memory_group_.empty()) return UniqueFd();
+  UniqueFd events(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  const UniqueFd control(
+      ::open((memory_group_ + "/memory.oom_control").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!events || !control) return UniqueFd();
+  const std::string pair = std::to_string(events.get()) + " " + std::to_string(control.get());
+  if (!put_at(AT_FDCWD, (memory_group_ + "/cgroup.event_control").c_str(), pair)) return UniqueFd();
+  return events;
 }
 
 void JobLimits::remove() {

@@ -12,6 +12,7 @@
 
 #include "src/base/error.hpp"
 #include "src/os/cgroup.hpp"
+#include "src/os/fd.hpp"
 
 namespace rexec::os {
 
@@ -59,6 +60,9 @@ class JobLimits {
   // Version 1 knows no birth in a group: the process joins before it may exec.
   Result<void> join(pid_t pid) const;
   bool out_of_memory() const;
+  // Version 1: readable each time the group has run out of memory. The kernel then ends one of its
+  // processes, not all as version 2 does. No descriptor where that is not so.
+  UniqueFd memory_events() const;
   void remove();
 
  private:

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from support import processes
+from support.cli import BINARY
 from support.running import Running
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="not here: not root")
@@ -378,3 +379,12 @@ def test_a_closed_window_says_what_becomes_of_the_job(cli, rule, words):
         done = run.finish()
     assert words in done.errors, done
     cli("stop", job)
+
+
+def test_a_job_cannot_change_the_binary_of_its_shim(cli):  # FAULTS J19
+    before = BINARY.read_bytes()
+    script = ('for file in /proc/$PPID/exe "$0"; do (echo x >>"$file") && echo wrote; '
+              '(: >"$file") && echo cut; done; echo done')
+    done = cli("run", "n1", "--", "sh", "-c", script, str(BINARY))
+    assert done.text == "done\n", done
+    assert BINARY.read_bytes() == before

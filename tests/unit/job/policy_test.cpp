@@ -150,6 +150,28 @@ TEST_CASE("limits: beyond its memory the job is killed and the record says oom")
   CHECK(end.code == 137);
 }
 
+// FAULTS J7: version 1 ends one process, and that is not the leader.
+TEST_CASE("limits: what is left of a job that ran out of memory is ended with it") {
+  Rig rig;
+  rig.boot();
+  JobSpec spec =
+      shell("head -c 200M /dev/zero | tail -c 150M > /dev/null; echo on; exec sleep 100");
+  spec.memory_bytes = 32 << 20;
+  const AttemptKey key = rig.new_key();
+  rig.send_start(key, spec);
+  if (!find_cgroups().limits.missing({0, 1, 0}).empty()) {
+    CHECK(rig.expect_refused(key).code == "refused_by_node");
+    return;
+  }
+  JobView job = rig.expect_channel(key);
+  const EndRecord end = job.wait_end();
+  CHECK(end.oom);
+  CHECK(end.reason == "oom");
+  CHECK(end.outcome == Outcome::kSignaled);
+  CHECK(end.code == 137);
+  CHECK(Rig::processes_of(key).empty());
+}
+
 // Not a test: what the next one starts as net.
 TEST_CASE("helper: net" * doctest::skip()) {
   const auto memfd = os::make_memfd("spec", as_bytes(*encode_spec(command({"true"}))));
