@@ -3,7 +3,7 @@
 
 Starts a throw-away sshd and a controller with one agent, all on loopback, runs the contenders in turn so that drift hits all of them
 alike, and prints a table: figure, rexec, peer, ratio, budget (DESIGN.md, section 11). Ends only what it started.
-    tests/bench/bench.py --rexec build/rexec --tools build/tests [--only true,down,up,line,memory,fleet,adopt,past] [--runs N]
+    tests/bench/bench.py --rexec build/rexec --tools build/tests [--only true,down,up,line,memory,fleet,writes,adopt,past] [--runs N]
 """
 import argparse
 import json
@@ -264,6 +264,20 @@ class Bench:
         fleet.stdin.close()
         fleet.wait()
 
+    def bench_writes(self):
+        def written():
+            total = 0
+            for pid in descendants(self.agent.pid):
+                total += int(dict(line.split(": ") for line in open(f"/proc/{pid}/io").read().splitlines())["write_bytes"])
+            return total
+        if os.geteuid() != 0:
+            return print("idle agent, disk writes: only root may read /proc/PID/io of an agent")
+        self.rexec("run", "n1", "--", "true")
+        time.sleep(7)  # five seconds after its last job an agent comes to rest
+        before = written()
+        time.sleep(60)
+        self.row("idle agent, disk writes in a minute", written() - before, "B", None, "", "<= 1 MB a day")
+
     def bench_adopt(self):
         count = 1000
         submit = 'i=0; while [ $i -lt "$0" ]; do "$@" >/dev/null || exit 1; i=$((i + 1)); done'
@@ -324,7 +338,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rexec", required=True)
     parser.add_argument("--tools", required=True)
-    parser.add_argument("--only", default="true,down,up,line,memory,fleet,adopt,past")
+    parser.add_argument("--only", default="true,down,up,line,memory,fleet,writes,adopt,past")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()

@@ -154,3 +154,34 @@ def test_a_job_whose_output_finds_no_room_waits_says_so_and_loses_nothing(small_
     expected = b"".join(b"%d\n" % i for i in range(1, 1500001))
     assert run.returncode == 0 and out == expected, (len(out), errors)
     assert b"goes on" in errors
+
+
+def written_by(pid):
+    fields = dict(line.split(": ") for line in processes.read(pid, "io").decode().splitlines())
+    return int(fields["write_bytes"]), int(fields["syscw"])
+
+
+def files_below(path):
+    return {str(file): (file.stat().st_mtime_ns, file.stat().st_size)
+            for file in path.rglob("*") if file.is_file()}
+
+
+def test_an_idle_agent_writes_nothing(cluster):
+    # A Raspberry Pi's card lasts: no heartbeat, timer or log line touches the disk.
+    node = cluster.nodes["n1"]
+    if os.geteuid() != 0:
+        pytest.skip("not here: /proc/PID/io of a process that is not dumpable is root's")
+    cluster.cli("run", "n1", "true").ok()
+    pids = [node.pid, node.net_pid()]
+    seen = {"heartbeats": 0}
+
+    def quiet():
+        before = [written_by(pid) for pid in pids], files_below(node.data), node.logged()
+        received = processes.read(pids[1], "io")
+        # Two heartbeats: net has read, and has been read, while the disk was left alone.
+        processes.wait_until(lambda: processes.read(pids[1], "io") != received, "a heartbeat", 30)
+        after = [written_by(pid) for pid in pids], files_below(node.data), node.logged()
+        seen["heartbeats"] = seen["heartbeats"] + 1 if before == after else 0
+        return seen["heartbeats"] >= 2
+
+    processes.wait_until(quiet, "two heartbeats without a write", 90)
