@@ -56,26 +56,15 @@ Check check_cgroup() {
 
 // What --cpu, --mem and --pids can be held to by an agent that is started like this.
 Check check_limits() {
-  auto root = os::CgroupRoot::find("rexec-doctor");
-  const os::LimitRoots roots = os::LimitRoots::find(root ? &*root : nullptr);
-  if (root) ::rmdir(root->path().c_str());
-  std::string missing;
-  for (const os::Limits& one : {os::Limits{1, 0, 0}, os::Limits{0, 1, 0}, os::Limits{0, 0, 1}}) {
-    const std::string name = roots.missing(one);
-    if (!name.empty()) missing += (missing.empty() ? "" : ", ") + name;
-  }
-  const bool is_v1 = !roots.directories().empty();
-  Check check{"limits", Health::kGood, "cpu, memory and pids, by version ", {}};
-  check.finding += is_v1 ? "1" : "2";
-  if (missing.empty()) return check;
-  check.health = Health::kDegraded;
-  check.finding = "not to be had: " + missing + "; jobs that ask for them are refused";
-  check.mend = ::geteuid() != 0
-                   ? "run the agent as root, or in a unit with Delegate=yes"
-                   : "mount the controllers: cgroup version 2 with them in cgroup.controllers, or "
-                     "version 1 below /sys/fs/cgroup; a unit needs Delegate=yes, a container "
-                     "--cgroupns=private with a writable /sys/fs/cgroup";
-  return check;
+  const std::vector<std::string> missing = os::LimitRoots::unavailable();
+  if (missing.empty()) return {"limits", Health::kGood, "cpu, memory and pids", {}};
+  std::string names;
+  for (const std::string& name : missing) names += (names.empty() ? "" : ", ") + name;
+  return {"limits", Health::kDegraded, "not to be had: " + names + "; jobs that ask are refused",
+          ::geteuid() != 0
+              ? "run the agent as root, or in a unit with Delegate=yes"
+              : "mount the controllers: version 2 with them in cgroup.controllers, or version 1 "
+                "below /sys/fs/cgroup; a container needs a writable /sys/fs/cgroup"};
 }
 
 Check check_user() {

@@ -132,6 +132,24 @@ LimitRoots LimitRoots::find(const CgroupRoot* root) {
   return roots;
 }
 
+std::vector<std::string> LimitRoots::unavailable() {
+  const std::string mounts = slurp_at(AT_FDCWD, "/proc/self/mountinfo");
+  const std::string own = slurp_at(AT_FDCWD, "/proc/self/cgroup");
+  const auto root = CgroupRoot::find("rexec-doctor");
+  std::string parent;
+  if (root) {
+    parent = root->path().substr(0, root->path().rfind('/'));
+    ::rmdir(root->path().c_str());
+  }
+  std::vector<std::string> none;
+  for (const char* name : {"cpu", "memory", "pids"}) {
+    if (!parent.empty() && lists(parent + "/cgroup.controllers", name)) continue;
+    const std::string old = cgroup1_directory(name, mounts, own);
+    if (old.empty() || ::access(old.c_str(), W_OK) != 0) none.emplace_back(name);
+  }
+  return none;
+}
+
 std::string LimitRoots::missing(const Limits& limits) const {
   if (limits.cpu_milli != 0 && !cpu_.there()) return "cpu";
   if (limits.memory_bytes != 0 && !memory_.there()) return "memory";

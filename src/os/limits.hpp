@@ -30,6 +30,9 @@ class LimitRoots {
   // `root` (may be null) gets its controllers switched on as far as the kernel allows. Once, at the
   // start.
   static LimitRoots find(const CgroupRoot* root);
+  // Which of cpu, memory and pids could not be limited by somebody who starts like this; changes
+  // nothing, so what the kernel refuses later is not known yet.
+  static std::vector<std::string> unavailable();
   // The controller that one of the limits needs and that is not to be had; empty when all are.
   std::string missing(const Limits& limits) const;
   // Directories of version 1 in which job groups may be left over.
