@@ -162,4 +162,76 @@ class Stopped:
                                        timeout=PATIENCE_S).code in (0, 3), f"{job} is stopped")
 
 
-KINDS = [Detached(), Attached(), FanOut(), Stopped()]
+def knows(cli, *words):
+    """Whether this binary's help of a verb names a flag."""
+    done = cli(words[0], "--help")
+    return done.code == 0 and all(word in done.text for word in words[1:])
+
+
+class Dag:
+    """Jobs that come after others: a, then b and c, then d; and one after a failure that is none."""
+
+    name = "dag"
+    after = {"a": [], "b": ["a"], "c": ["a:any"], "d": ["b", "c"], "never": ["a:fail"]}
+
+    @staticmethod
+    def available(cli):
+        return knows(cli, "submit", "--dag")
+
+    def once(self, desk):
+        key = desk.key(self.name)
+        log, file = desk.scratch / uuid.uuid4().hex, desk.scratch / f"{uuid.uuid4().hex}.toml"
+        file.write_text("\n".join(self.table(desk, key, name, log) for name in self.after))
+
+        def try_it():
+            done = desk.cli("submit", "--idempotency-key", key, "--json", "--dag", str(file),
+                            timeout=PATIENCE_S)
+            return done.json() if done.code == 0 else None
+        rows = {row["name"]: row["job"] for row in desk.ended_by(try_it, f"{key} is acknowledged")}
+        for name, job in rows.items():
+            never = ("exited",) if name == "never" else NEVER
+            desk.record.add("wanted", key=f"{key} {name}", kind=self.name,
+                            tells={"marks": True, "code": 0, "never": list(never)})
+            desk.record.add("ack", key=f"{key} {name}", job=job)
+        desk.ended_by(lambda: all(self.is_final(desk, job) for job in rows.values()),
+                      f"{key} has run")
+        self.look_at_order(desk, key, log.read_text().split() if log.exists() else [])
+
+    def table(self, desk, key, name, log):
+        script = MARK + f"echo {name} >> {log}"
+        words = json.dumps(["sh", "-c", script, desk.marks])
+        return (f'[{name}]\ntarget = "{desk.node_of(key + name)}"\ncmd = {words}\n'
+                f"after = {json.dumps(self.after[name])}\n")
+
+    def is_final(self, desk, job):
+        done = desk.cli("job", "show", job, "--json", timeout=PATIENCE_S)
+        return done.code == 0 and done.json().get("record")
+
+    def look_at_order(self, desk, key, said):
+        """Nothing began before what it comes after had its say."""
+        for number, name in enumerate(said):
+            missing = {one.split(":")[0] for one in self.after[name] if ":any" not in one}
+            if missing - set(said[:number]):
+                desk.record.add("odd", what=f"{key}: {name} began too early: {said}")
+
+
+class Restarted:
+    """A job that fails twice and is started again by its policy: three attempts, each once."""
+
+    name = "restarted"
+
+    @staticmethod
+    def available(cli):
+        return knows(cli, "submit", "--restart")
+
+    def once(self, desk):
+        key = desk.key(self.name)
+        desk.record.add("wanted", key=key, kind=self.name,
+                        tells={"marks": True, "never": ["stopped", "timeout"]})
+        script = MARK + 'echo attempt $REXEC_ATTEMPT; [ "$REXEC_ATTEMPT" -ge 3 ]'
+        job = desk.submit(key, "--restart", "on-failure:5", desk.node_of(key), "sh", "-c", script,
+                          desk.marks)[0]
+        desk.record.add("ack", key=key, job=job)
+
+
+KINDS = [Detached(), Attached(), FanOut(), Stopped(), Dag(), Restarted()]

@@ -12,7 +12,8 @@ import tempfile
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("REXEC_BIN", REPOSITORY / "build" / "rexec")).resolve()
 # Timing and memory mean nothing under AddressSanitizer.
-SANITIZED = b"asan" in subprocess.run([BINARY, "version"], capture_output=True, check=True).stdout
+_VERSION = subprocess.run([BINARY, "version"], capture_output=True, check=True).stdout
+SANITIZED = b"asan" in _VERSION or b"tsan" in _VERSION
 KEPT = ("PATH", "LANG", "TMPDIR", "REXEC_TEST_RUN", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")
 COMMAND_TIMEOUT_S = 60
 
