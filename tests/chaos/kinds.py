@@ -4,6 +4,7 @@ A kind is told `once(desk)` again and again by several threads; `desk` has the a
 random source and the history. `available` says whether this binary has the verb at all, so that a
 kind can be here before its verb is. Nothing is judged here.
 """
+import datetime
 import json
 import subprocess
 import uuid
@@ -168,53 +169,6 @@ def knows(cli, *words):
     return done.code == 0 and all(word in done.text for word in words[1:])
 
 
-class Dag:
-    """Jobs that come after others: a, then b and c, then d; and one after a failure that is none."""
-
-    name = "dag"
-    after = {"a": [], "b": ["a"], "c": ["a:any"], "d": ["b", "c"], "never": ["a:fail"]}
-
-    @staticmethod
-    def available(cli):
-        return knows(cli, "submit", "--dag")
-
-    def once(self, desk):
-        key = desk.key(self.name)
-        log, file = desk.scratch / uuid.uuid4().hex, desk.scratch / f"{uuid.uuid4().hex}.toml"
-        file.write_text("\n".join(self.table(desk, key, name, log) for name in self.after))
-
-        def try_it():
-            done = desk.cli("submit", "--idempotency-key", key, "--json", "--dag", str(file),
-                            timeout=PATIENCE_S)
-            return done.json() if done.code == 0 else None
-        rows = {row["name"]: row["job"] for row in desk.ended_by(try_it, f"{key} is acknowledged")}
-        for name, job in rows.items():
-            never = ("exited",) if name == "never" else NEVER
-            desk.record.add("wanted", key=f"{key} {name}", kind=self.name,
-                            tells={"marks": True, "code": 0, "never": list(never)})
-            desk.record.add("ack", key=f"{key} {name}", job=job)
-        desk.ended_by(lambda: all(self.is_final(desk, job) for job in rows.values()),
-                      f"{key} has run")
-        self.look_at_order(desk, key, log.read_text().split() if log.exists() else [])
-
-    def table(self, desk, key, name, log):
-        script = MARK + f"echo {name} >> {log}"
-        words = json.dumps(["sh", "-c", script, desk.marks])
-        return (f'[{name}]\ntarget = "{desk.node_of(key + name)}"\ncmd = {words}\n'
-                f"after = {json.dumps(self.after[name])}\n")
-
-    def is_final(self, desk, job):
-        done = desk.cli("job", "show", job, "--json", timeout=PATIENCE_S)
-        return done.code == 0 and done.json().get("record")
-
-    def look_at_order(self, desk, key, said):
-        """Nothing began before what it comes after had its say."""
-        for number, name in enumerate(said):
-            missing = {one.split(":")[0] for one in self.after[name] if ":any" not in one}
-            if missing - set(said[:number]):
-                desk.record.add("odd", what=f"{key}: {name} began too early: {said}")
-
-
 class Restarted:
     """A job that fails twice and is started again by its policy: three attempts, each once."""
 
@@ -234,4 +188,55 @@ class Restarted:
         desk.record.add("ack", key=key, job=job)
 
 
-KINDS = [Detached(), Attached(), FanOut(), Stopped(), Dag(), Restarted()]
+class Scheduled:
+    """A schedule that fires each second for a while: each nominal time once, none left out."""
+
+    name = "scheduled"
+
+    @staticmethod
+    def available(cli):
+        return knows(cli, "schedule", "add")
+
+    def once(self, desk):
+        name = f"beat-{uuid.UUID(int=desk.random.getrandbits(128)).hex[:12]}"
+        beats = desk.scratch / name
+        node = desk.node_of(name)
+        script = MARK + f"echo $REXEC_NOMINAL >> {beats}"
+        # 6: an earlier try got through and its answer got lost.
+        self.answered(desk, (0, 6), "add", name, "--every", "1s", "--overlap", "queue",
+                      "--catch-up", "all", node, "--", "sh", "-c", script, desk.marks)
+        desk.over.wait(desk.random.uniform(2, 8))
+        self.answered(desk, (0,), "pause", name)
+        desk.ended_by(lambda: self.is_quiet(desk, name, node), f"{name} is paused")
+        self.look_at_times(desk, name, beats.read_text().split() if beats.exists() else [])
+        self.answered(desk, (0, 3), "rm", name)
+
+    def answered(self, desk, codes, *words):
+        def try_it():
+            done = desk.cli("schedule", *words, timeout=PATIENCE_S)
+            if done.code not in (0, 1, 5, 121, 125, *codes):
+                desk.record.add("odd", what=f"schedule {words[:2]}: {done.code} {done.errors}")
+            return done.code in codes
+        desk.ended_by(try_it, f"schedule {words[:2]}")
+
+    def is_quiet(self, desk, name, node):
+        done = desk.cli("schedule", "show", name, "--json", timeout=PATIENCE_S)
+        if done.code != 0:
+            return False
+        row = next((row for row in done.json()["nodes"] if row["node"] == node), None)
+        return row and row["held"] == 0 and row["running"] == 0
+
+    def look_at_times(self, desk, name, said):
+        times = [datetime.datetime.fromisoformat(text.replace("Z", "+00:00")) for text in said]
+        if len(set(times)) != len(times):
+            desk.record.add("odd", what=f"{name} fired twice: {said}")
+        acked = set(desk.record.acked().values())
+        excused = any(line["t"] == "killed" and line["job"] not in acked
+                      for line in desk.record.lines)
+        times = sorted(set(times))
+        gaps = [b for a, b in zip(times, times[1:]) if (b - a).total_seconds() != 1]
+        if gaps and not excused:
+            desk.record.add("odd", what=f"{name} left out a time before {gaps}: {said}")
+
+
+KINDS = [Detached(), Attached(), FanOut(), Stopped(), Restarted(), Scheduled()]

@@ -12,8 +12,8 @@ import uuid
 from support import history, processes
 from support.cli import BINARY
 
-PATIENCE_S = 40
-RUN_S = 40
+PATIENCE_S = 60
+RUN_S = 60
 # The first thing a job does: one short append is one write, so a second start is seen.
 MARK = 'echo "$REXEC_JOB $REXEC_ATTEMPT $$" >> "$0"; '
 STDIN = b"".join(b"line %d of stdin\n" % i for i in range(9000))

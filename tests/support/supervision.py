@@ -45,7 +45,11 @@ class Keeper(threading.Thread):
         if process.poll() is None:
             process.kill() if kill else process.terminate()
         self.join(15)
-        assert not self.is_alive(), f"{self.daemon_.argv[:2]} does not end"
+        late = self.is_alive()
+        if late:  # what comes after needs its directory
+            self.daemon_.process.kill()
+            self.join(15)
+        assert not late, f"{self.daemon_.argv[:2]} does not end"
         assert self.started <= self.most, f"{self.daemon_.argv[:2]} died {self.statuses}"
 
 
@@ -67,8 +71,13 @@ class Supervised:
 
     def stop(self, kill=False):
         """Agents first: the ends that they report are taken."""
+        trouble = []
         for name in sorted(self.keepers, key=lambda name: name == "controller"):
-            self.keepers[name].end(kill)
+            try:
+                self.keepers[name].end(kill)
+            except AssertionError as error:
+                trouble.append(str(error))
+        assert not trouble, trouble
 
     def __enter__(self):
         return self.start()
