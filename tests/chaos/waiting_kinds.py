@@ -20,7 +20,7 @@ class Dag:
         count = desk.random.randrange(3_000)
         # name: after, files that must be there, exit code, whether it runs at all
         plan = {"a": ([], [], 0, True), "b": (["a"], ["a"], 0, True), "c": (["a"], ["a"], 5, True),
-                "d": (["b", "c:any"], ["b", "c"], 0, True), "mend": (["c:fail"], ["c"], 0, True),
+                "d": (["b", "c:any"], ["b", "c"], 0, True), "mend": (["c:fail"], ["a"], 0, True),
                 "never": (["c"], [], 0, False), "later": (["never:any", "d"], ["d"], 0, True)}
         lines = []
         for name, (after, needs, code, _) in plan.items():
@@ -51,7 +51,7 @@ class Dag:
 
 
 class Slot:
-    """Jobs of one slot of the fleet; a second holder could not make the directory, and says so."""
+    """Jobs of one slot of the fleet; a second holder could not take the lock, and says so."""
 
     name = "slot"
 
@@ -64,7 +64,8 @@ class Slot:
         for _ in range(desk.random.randrange(1, 4)):
             key, count = desk.key(self.name), desk.random.randrange(2_000)
             desk.wanted(key, self.name, 8, numbers(count))
-            script = f"{MARK}mkdir {held} || exit 9; seq 1 {count}; rmdir {held}; exit 8"
+            # A lock of the kernel's: a holder that is killed leaves nothing behind.
+            script = f"{MARK}exec 9>{held}; flock -n 9 || exit 9; seq 1 {count}; exit 8"
             job = desk.submit(key, "--fleet-lock", "slot", "--sha256", desk.node_of(key), "sh",
                               "-c", script, desk.marks)[0]
             desk.record.add("ack", key=key, job=job)
