@@ -72,6 +72,17 @@ void JobBook::settle_halt(LocalJob& job) {
   if (!node.empty() && !job.ended()) job.send(node.mapped());
 }
 
+void JobBook::tell_all(std::function<void()> told) {
+  for (const auto& [key, job] : jobs_) job->reported = false;
+  told_ = std::move(told);
+  send(link::TellAll{});
+}
+
+void JobBook::synced() {
+  if (!std::exchange(synced_, true)) return events_.on_synced();
+  if (const auto told = std::exchange(told_, {})) told();
+}
+
 void JobBook::remove(const AttemptKey& key) {
   jobs_.erase(key);
   send(link::Remove{key});
@@ -136,8 +147,8 @@ void JobBook::on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds) {
     handle(*finished, std::move(fds));
   else if (auto* refused = std::get_if<link::Refused>(&*message))
     handle(*refused);
-  else if (std::holds_alternative<link::SyncDone>(*message) && !std::exchange(synced_, true))
-    events_.on_synced();
+  else if (std::holds_alternative<link::SyncDone>(*message))
+    synced();
 }
 
 void JobBook::handle(const link::ShimChannel& channel, std::vector<os::UniqueFd> fds) {

@@ -36,6 +36,9 @@ class JobBook {
   enum class Known { kEnd, kRestart };
   void acknowledged(const AttemptKey& key, Known known);
   void remove(const AttemptKey& key);
+  // The controller may have forgotten what it acknowledged: all there is becomes unreported, then
+  // `told` is called.
+  void tell_all(std::function<void()> told);
   // Drops what nobody needs here any more.
   void release(const AttemptKey& key);
   bool synced() const { return synced_; }
@@ -43,6 +46,7 @@ class JobBook {
   std::shared_ptr<LocalJob> find(const AttemptKey& key) const;
 
  private:
+  void synced();
   void on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds);
   void handle(const job::link::ShimChannel& channel, std::vector<os::UniqueFd> fds);
   void handle(const job::link::Finished& finished, std::vector<os::UniqueFd> fds);
@@ -65,6 +69,7 @@ class JobBook {
   std::map<JobId, job::link::Stop> halting_;
   MessageSocket spawner_;
   bool synced_ = false;
+  std::function<void()> told_;
 };
 
 }  // namespace rexec::agent

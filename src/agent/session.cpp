@@ -1,8 +1,10 @@
 #include "src/agent/session.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "src/base/fail_point.hpp"
+#include "src/base/file.hpp"
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
 #include "src/os/memory.hpp"
@@ -129,7 +131,23 @@ void Session::request(std::string_view verb, wire::Map args, Answer answer) {
 
 // ---- what this node has, told once after HELLO
 
+// What this node knows of the controller's history, for the day an older copy of it comes back.
+// Not synced: an older note notices less, and nothing else.
+void Session::saw(const wire::Map& answer) {
+  if (!answer.contains("commits")) return;
+  for (const auto& [key, value] : answer.items()) seen_[key] = value;
+  const os::UniqueFd directory(::open(data_dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory)
+    static_cast<void>(
+        os::replace_file_at(directory.get(), "seen", as_bytes(seen_.dump()), os::Sync::kNo));
+}
+
 void Session::reconcile() {
+  if (seen_.is_null()) {
+    const auto kept = read_file(data_dir_ + "/seen");
+    seen_ = kept ? wire::Map::parse(*kept, nullptr, false) : wire::Map::object();
+    if (!seen_.is_object()) seen_ = wire::Map::object();
+  }
   std::vector<wire::Map> jobs;
   told_.clear();
   for (const auto& job : book_->unreported()) {
@@ -154,19 +172,30 @@ void Session::reconcile_page(std::vector<wire::Map> jobs, std::size_t from) {
   }
   const bool last = until == jobs.size();
   request(
-      "reconcile", {{"jobs", std::move(page)}, {"last", last}},
+      "reconcile", {{"jobs", std::move(page)}, {"last", last}, {"seen", seen_}},
       [this, jobs = std::move(jobs), until, last, finals](const Result<wire::Map>& answer) mutable {
         if (!answer)
           return log_error("the controller refused what this node has",
                            {{"why", answer.error().message}});
         fail_point(FailPoint::kNetReconcileAnswered);
+        if (wire::bool_or(*answer, "again", false)) return reconcile_all();
         for (const auto& [key, known] : finals) book_->acknowledged(key, known);
+        saw(*answer);
         if (last)
           became_online();
         else
           reconcile_page(std::move(jobs), until);
       });
   fail_point(FailPoint::kNetReconcileSent);
+}
+
+// Its database is older than what it told us before: it is told everything there is.
+void Session::reconcile_all() {
+  log_warn("the controller's database is older than what this node saw of it",
+           {{"next", "was a backup restored? all jobs are reported again"}});
+  book_->tell_all([this, driver = std::weak_ptr(driver_)] {
+    if (driver_ && driver.lock() == driver_) reconcile();
+  });
 }
 
 void Session::became_online() {
@@ -236,6 +265,7 @@ void Session::report(const LocalJob& job) {
             if (answer) {
               fail_point(FailPoint::kNetReportAnswered);
               if (is_final) book_->acknowledged(key, known);
+              saw(*answer);
               return;
             }
             log_error("the controller did not take a report",

@@ -52,6 +52,8 @@ class Session final : public net::SessionHandler {
   net::Task<bool> connect();
   void request(std::string_view verb, wire::Map args, Answer answer);
   void reconcile();
+  void reconcile_all();
+  void saw(const wire::Map& answer);
   void reconcile_page(std::vector<wire::Map> jobs, std::size_t from);
   void became_online();
   void report_changes();
@@ -76,6 +78,7 @@ class Session final : public net::SessionHandler {
 
   asio::io_context& context_;
   std::string data_dir_;
+  wire::Map seen_ = nullptr;  // of the controller's history: its run, commits, audit head
   AgentConfig config_;
   Events events_;
   JobBook* book_ = nullptr;

@@ -12,6 +12,13 @@ namespace rexec::controller {
 
 namespace event = wire::event;
 
+namespace {
+
+// A node keeps what it ran for a week; its clock and ours may differ.
+constexpr Millis kNodeRemembers = std::chrono::hours(6 * 24);
+
+}  // namespace
+
 AgentSession::AgentSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver,
                            pki::Identity identity, std::string source)
     : hub_(hub),
@@ -121,7 +128,8 @@ void AgentSession::answer(wire::RequestId id, const std::string& verb, const wir
   const auto answered = [self = shared_from_this(), id](const Result<void>& saved) {
     fail_point(FailPoint::kControllerEndCommitted);
     if (saved)
-      self->driver_->session().respond(id, wire::Map::object());
+      self->driver_->session().respond(id,
+                                       wire::Map{{"commits", self->hub_.store().run_commits()}});
     else
       self->driver_->session().respond(id, std::unexpected(saved.error()));
     fail_point(FailPoint::kControllerReportAnswered);
@@ -176,6 +184,11 @@ bool AgentSession::apply(const wire::Map& entry, std::move_only_function<void(Re
 
 void AgentSession::reconcile(wire::RequestId id, const wire::Map& args) {
   fail_point(FailPoint::kControllerReconcileReceived);
+  if (args.contains("seen") && !behind_) return compare(id, args);
+  take_page(id, args);
+}
+
+void AgentSession::take_page(wire::RequestId id, const wire::Map& args) {
   const wire::Map& jobs = wire::child_or_empty(args, "jobs");
   std::vector<JobId> ids;
   for (const wire::Map& entry : jobs)
@@ -191,21 +204,38 @@ void AgentSession::reconcile(wire::RequestId id, const wire::Map& args) {
               });
 }
 
+// A database from before what the node saw knows too little to say what is lost or to start again:
+// the node tells all it has first.
+void AgentSession::compare(wire::RequestId id, const wire::Map& args) {
+  hub_.compare_history(args, [self = shared_from_this(), id, args](const Result<std::string>& why) {
+    if (!self->open_) return;
+    if (!why) return self->driver_->session().respond(id, std::unexpected(why.error()));
+    if (why->empty()) return self->take_page(id, args);
+    self->behind_ = true;
+    self->hub_.note_old_history(self->node_, *why);
+    self->driver_->session().respond(id, wire::Map{{"again", true}});
+    self->driver_->flush_soon();
+  });
+}
+
 // The page is acknowledged when the last of its records is committed: the store keeps the order of
 // what it is given.
 void AgentSession::reconcile_known(wire::RequestId id, const wire::Map& jobs, Page page) {
   for (const wire::Map& entry : jobs)
     if (entry.is_object()) apply(entry, {});
-  hub_.post([](store::Database&) {},
-            [self = shared_from_this(), id, page](const Result<void>& saved) {
-              if (!self->open_) return;
-              fail_point(FailPoint::kControllerReconcileCommitted);
-              if (!saved)
-                return self->driver_->session().respond(id, std::unexpected(saved.error()));
-              self->driver_->session().respond(id, wire::Map::object());
-              if (page == Page::kLast) self->settle();
-              self->driver_->flush_soon();
-            });
+  hub_.ask<store::AuditHead>(
+      [](store::Database& db) -> Result<store::AuditHead> { return db.audit_head(); },
+      [self = shared_from_this(), id, page](const Result<store::AuditHead>& head) {
+        if (!self->open_) return;
+        fail_point(FailPoint::kControllerReconcileCommitted);
+        if (!head) return self->driver_->session().respond(id, std::unexpected(head.error()));
+        self->driver_->session().respond(
+            id, wire::Map{{"run", self->hub_.epoch()},
+                          {"commits", self->hub_.store().run_commits()},
+                          {"audit", {{"seq", head->seq}, {"hash", head->hash}}}});
+        if (page == Page::kLast) self->settle();
+        self->driver_->flush_soon();
+      });
 }
 
 // The node has told all: what we believe runs there and it did not name is not there.
@@ -213,8 +243,12 @@ void AgentSession::settle() {
   Node* node = hub_.registry().find(node_);
   if (node == nullptr) return;
   for (Job* job : hub_.jobs().unfinished_on(node_)) {
-    if (job->state != JobState::kRunning || named_.contains(job->key.job)) continue;
-    hub_.finished(*job, record_without_run(*job, "lost", 121, "node_forgot"), {});
+    if (named_.contains(job->key.job)) continue;
+    // From an old copy, and longer ago than a node keeps what it ran: it may have run and gone.
+    const bool may_have_run = behind_ && job->created < wall_now() - kNodeRemembers;
+    if (job->state != JobState::kRunning && !may_have_run) continue;
+    hub_.finished(
+        *job, record_without_run(*job, "lost", 121, may_have_run ? "restored" : "node_forgot"), {});
   }
   named_.clear();
   fail_point(FailPoint::kControllerReconciled);

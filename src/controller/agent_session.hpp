@@ -49,6 +49,8 @@ class AgentSession final : public net::SessionHandler,
   void answer(wire::RequestId id, const std::string& verb, const wire::Map& args);
   enum class Page { kMore, kLast };
   void reconcile(wire::RequestId id, const wire::Map& args);
+  void compare(wire::RequestId id, const wire::Map& args);
+  void take_page(wire::RequestId id, const wire::Map& args);
   void reconcile_known(wire::RequestId id, const wire::Map& jobs, Page page);
   void settle();
   // The job a report is about, adopted if need be. nullptr: not ours.
@@ -70,6 +72,7 @@ class AgentSession final : public net::SessionHandler,
   std::unordered_map<wire::StreamId, Upload> uploads_;
   std::unordered_map<wire::RequestId, std::function<void(const Result<wire::Map>&)>> answers_;
   std::set<JobId> named_;  // jobs the node named while reconciling
+  bool behind_ = false;    // the node saw more than our database has
   bool open_ = true;
 };
 

@@ -78,6 +78,7 @@ void ClientSession::status(const wire::Map&, const Respond& respond) {
                     {"sessions", hub_.session_count()},
                     {"nodes", {{"total", nodes.size()}, {"online", online}}},
                     {"jobs", {{"total", hub_.job_count()}, {"running", hub_.jobs().running()}}},
+                    {"old_database", hub_.old_history()},
                     {"disk_low", hub_.store().disk_low()}});
 }
 

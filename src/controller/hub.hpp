@@ -110,6 +110,14 @@ class Hub {
   using Ready = std::move_only_function<void(Result<void>)>;
   void recall(std::vector<JobId> ids, Ready ready);
   void recall_requests(const UserId& owner, std::vector<std::string> requests, Ready ready);
+  // Why what a node says it saw (`seen` of its reconcile) is not of our database's history; empty
+  // when it is.
+  void compare_history(const wire::Map& reconcile,
+                       std::function<void(Result<std::string>)> answered);
+  // Told loudly and for good: the log, the audit log, `status`.
+  void note_old_history(const NodeId& node, const std::string& why);
+  // The last of these; null when there was none since the start.
+  const wire::Map& old_history() const { return old_history_; }
   // After their rows are gone from the store.
   void forget_jobs(const store::Pruned& gone);
   // Writes the job's row; an attached job's is written behind.
@@ -175,6 +183,7 @@ class Hub {
   JobTable jobs_;
   Dispatcher dispatcher_;
   Schedules schedules_;
+  wire::Map old_history_ = nullptr;
   KeySet requests_;  // of every job there is
   std::size_t job_count_ = 0;
   std::map<std::string, store::UserRow> users_;  // by id, revoked ones too

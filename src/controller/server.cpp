@@ -96,6 +96,7 @@ Result<void> serve(const ServeOptions& options) {
   asio::io_context context(1);
   Hub hub(context, {**store, std::move(*authority), *tickets, config->addresses});
   hub.load(std::move(*snapshot), lookups_in(**store));
+  if (auto begun = (*store)->begin_run(hub.epoch()); !begun) return report(begun.error());
   (*store)->start();
   Housekeeping housekeeping(hub, config->keep_jobs);
   housekeeping.start();

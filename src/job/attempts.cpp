@@ -235,6 +235,13 @@ void Attempts::reported(const link::Reported& reported) {
   fail_point(FailPoint::kSpawnerReported);
 }
 
+void Attempts::forget_reports() {
+  std::map<JobId, std::uint32_t> newest;  // the job's end; what came before it led there
+  for (const AttemptKey& key : list()) newest[key.job] = std::max(newest[key.job], key.attempt);
+  for (const auto& [job, attempt] : newest)
+    if (const os::UniqueFd dir = open_dir({job, attempt})) ::unlinkat(dir.get(), "reported", 0);
+}
+
 void Attempts::remove(const AttemptKey& key) {
   for (const AttemptKey& other : key.attempt > 1 ? list() : std::vector<AttemptKey>{})
     if (other.job == key.job && other.attempt < key.attempt)

@@ -35,6 +35,8 @@ class Attempts {
   // settled.
   void report(const AttemptKey& key);
   void reported(const link::Reported& reported);
+  // The last of each job is unreported again.
+  void forget_reports();
   // And the attempts before it.
   void remove(const AttemptKey& key);
   // No further attempt of the job.

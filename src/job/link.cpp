@@ -35,6 +35,8 @@ template <>
 constexpr std::uint8_t version_of<Reported> = 2;
 template <>
 constexpr std::uint8_t version_of<Halt> = 2;
+template <>
+constexpr std::uint8_t version_of<TellAll> = 2;
 
 constexpr std::size_t kMaxIdText = 64;
 constexpr std::size_t kMaxTicket = 1024;
@@ -84,6 +86,8 @@ template <class F, is<Halt> M>
 void fields(F& f, M& m) {
   key(f, m.key);
 }
+template <class F, is<TellAll> M>
+void fields(F&, M&) {}
 
 template <class F, is<ShimChannel> M>
 void fields(F& f, M& m) {

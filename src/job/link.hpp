@@ -53,7 +53,8 @@ struct Resync {};
 struct Halt {  // no further attempt of this job; answered by Finished if one was to come
   AttemptKey key;
 };
-using ToSpawner = std::variant<Start, Open, Reported, Remove, Resync, Halt, Newer>;
+struct TellAll {};  // the controller has forgotten what it acknowledged: Resync with everything
+using ToSpawner = std::variant<Start, Open, Reported, Remove, Resync, Halt, TellAll, Newer>;
 
 // ---- spawner → net ----
 struct Meta {

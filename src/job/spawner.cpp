@@ -123,7 +123,8 @@ class Spawner {
     if (const auto* done = std::get_if<link::Reported>(&message)) return attempts_.reported(*done);
     if (const auto* gone = std::get_if<link::Remove>(&message)) return attempts_.remove(gone->key);
     if (const auto* halt = std::get_if<link::Halt>(&message)) return attempts_.halt(halt->key.job);
-    if (std::holds_alternative<link::Resync>(message)) resync();
+    if (std::holds_alternative<link::TellAll>(message)) attempts_.forget_reports();
+    if (!std::holds_alternative<link::Newer>(message)) resync();
   }
 
   void resync() {

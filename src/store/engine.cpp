@@ -15,6 +15,7 @@
 #include "src/store/backup.hpp"
 #include "src/store/connection.hpp"
 #include "src/store/damage.hpp"
+#include "src/store/history.hpp"
 
 namespace rexec::store {
 namespace {
@@ -127,6 +128,7 @@ Engine::Outcome Engine::attempt(std::vector<Pending>& group, const More& more) {
   results_.clear();
   try {
     db_->statement("BEGIN IMMEDIATE").exec();
+    const int changes = sqlite3_total_changes(db_->connection().getHandle());
     fail_point(FailPoint::kStoreBegun);
     do {
       while (results_.size() < group.size()) {
@@ -134,7 +136,12 @@ Engine::Outcome Engine::attempt(std::vector<Pending>& group, const More& more) {
       }
     } while (more(group));
     fail_point(FailPoint::kStoreCommitting);
+    const bool wrote = sqlite3_total_changes(db_->connection().getHandle()) != changes;
+    const bool counted = wrote && !run_.empty();
+    if (counted) count_commit(*db_, run_);
     db_->statement("COMMIT").exec();
+    // Before anybody hears of this commit, so that what he is told includes it.
+    if (counted) run_commits_.fetch_add(1, std::memory_order_release);
     fail_point(FailPoint::kStoreCommitted);
   } catch (const SQLite::Exception& error) {
     const Outcome outcome = judge(error);
@@ -260,6 +267,19 @@ void Engine::reclaim() {
   low_growth_ = 0;
   fail_point(FailPoint::kStoreBallastBack);
   log_info("the disk has room again, the ballast is back");
+}
+
+Result<void> Engine::begin_run(const std::string& run) {
+  Result<void> done;
+  std::vector<Pending> group;
+  group.push_back({[&run](Database& db) { store::begin_run(db, run, wall_now()); },
+                   [&done](Result<void> result) { done = std::move(result); },
+                   {},
+                   {},
+                   {}});
+  run_group(group, kNoMore);
+  if (done) run_ = run;
+  return done;
 }
 
 void Engine::close() {

@@ -48,6 +48,9 @@ class Engine {
 
   Database& database() { return *db_; }
   const StoreOptions& options() const { return options_; }
+  // From here on commits are counted under this name (history.hpp).
+  Result<void> begin_run(const std::string& run);
+  std::uint64_t run_commits() const { return run_commits_.load(std::memory_order_acquire); }
   bool disk_low() const { return low_.load(std::memory_order_relaxed); }
   std::uint64_t operations() const { return operations_.load(std::memory_order_relaxed); }
   std::uint64_t commits() const { return commits_.load(std::memory_order_relaxed); }
@@ -80,6 +83,8 @@ class Engine {
   FileId opened_;
   bool vanished_ = false;
   std::vector<Result<void>> results_;
+  std::string run_;
+  std::atomic<std::uint64_t> run_commits_ = 0;
   std::int64_t low_growth_ = 0;  // pages taken since the ballast was spent
   std::atomic<bool> low_ = false;
   std::atomic<std::uint64_t> operations_ = 0;

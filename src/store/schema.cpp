@@ -83,7 +83,14 @@ CREATE TABLE attempts (job TEXT NOT NULL, attempt INTEGER NOT NULL, record TEXT 
   sum INTEGER NOT NULL, PRIMARY KEY (job, attempt)) WITHOUT ROWID;
 )sql";
 
-constexpr std::array kMigrations = {kFirst, kFinishedJobs, kTerms, kSchedules, kAttempts};
+// One row for each run of a controller on this database, with how many commits it made: what was
+// seen of a run that is not here, or of more commits than it has here, was not of this history.
+constexpr const char* kRuns = R"sql(
+CREATE TABLE runs (id TEXT PRIMARY KEY, started INTEGER NOT NULL, commits INTEGER NOT NULL,
+  sum INTEGER NOT NULL) WITHOUT ROWID;
+)sql";
+
+constexpr std::array kMigrations = {kFirst, kFinishedJobs, kTerms, kSchedules, kAttempts, kRuns};
 
 int pragma(Database& db, const char* sql) { return db.connection().execAndGet(sql).getInt(); }
 

@@ -215,6 +215,13 @@ Result<void> Store::run_now(Operation operation) {
   return result;
 }
 
+Result<void> Store::begin_run(const std::string& run) {
+  check(!thread_->started(), "begin_run comes before start");
+  return thread_->engine().begin_run(run);
+}
+
+std::uint64_t Store::run_commits() const { return thread_->engine().run_commits(); }
+
 void Store::start() { thread_->start(); }
 
 void Store::post(Operation operation, Committed committed, Urgency urgency) {

@@ -84,6 +84,11 @@ class Store {
   // Before start(): one transaction, on the caller's thread. For `controller init` and the like.
   Result<void> run_now(Operation operation);
 
+  // Before start(): commits are counted as this run's (history.hpp).
+  Result<void> begin_run(const std::string& run);
+  // Commits of this run that changed something. Any thread; whoever is told of a commit finds it in
+  // here.
+  std::uint64_t run_commits() const;
   // Starts the store thread.
   void start();
   // Any thread; `committed` may be empty. An operation that throws is rolled back alone, and its

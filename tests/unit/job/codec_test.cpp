@@ -136,7 +136,7 @@ TEST_CASE("link: every message comes back as it went; shorter or longer is malfo
   using namespace link;
   for (const ToSpawner& m :
        {ToSpawner{Start{key, "t", "o", true}}, ToSpawner{Open{key}}, ToSpawner{Reported{key}},
-        ToSpawner{Remove{key}}, ToSpawner{Resync{}}, ToSpawner{Halt{key}}})
+        ToSpawner{Remove{key}}, ToSpawner{Resync{}}, ToSpawner{Halt{key}}, ToSpawner{TellAll{}}})
     round_trip(m, decode_to_spawner);
   for (const FromSpawner& m :
        {FromSpawner{ShimChannel{key, meta, 7, 8, 2}}, FromSpawner{Finished{key, meta, "{}", true}},
