@@ -28,10 +28,8 @@ class Old:
     """A cluster whose daemons and person are of the old binary, with jobs of every kind."""
 
     def __init__(self, make_cluster, old_binary, go):
-        self.cluster = make_cluster(nodes=0, start=False)
+        self.cluster = make_cluster(nodes=0, start=False, binary=old_binary)
         self.node, self.go = None, go
-        for part in (self.cluster.cli, self.cluster.controller):
-            part.binary = old_binary
         self.cluster.controller.start()
         self.node = self.cluster.join("n1")
         self.node.binary = old_binary

@@ -19,12 +19,14 @@ MARK = "REXEC_TEST_CLUSTER"
 
 
 class Cluster:
-    def __init__(self, nodes=1, start=True, env=None):
+    def __init__(self, nodes=1, start=True, env=None, binary=None):
         self.mark = uuid.uuid4().hex
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="rexec-e2e-"))
         self.logs = self.root / "logs"
         self.logs.mkdir()
         self.cli = Cli(self.root / "admin", {MARK: self.mark, **(env or {})})
+        if binary:  # of another commit, whose store this one could not share
+            self.cli.binary = binary
         self.nodes, self.proxies, self.names = {}, [], 0
         self.controller = None
         self.clients = []
@@ -44,6 +46,7 @@ class Cluster:
                              "--json").ok().json()
         self.address = self.made["listen"]
         self.controller = Controller(data, self.cli.env, self.logs / "controller.log")
+        self.controller.binary = self.cli.binary
 
     def token(self, *options):
         return self.cli("token", "new", *options, "--json").ok().json()["token"]
