@@ -7,6 +7,7 @@
 #include <set>
 
 #include "src/agent/schedule_files.hpp"
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/job/spec.hpp"
 
@@ -109,6 +110,7 @@ void Schedules::perform(const std::string& id, const Steps& steps) {
     const auto at = held_.find(id);
     if (at == held_.end()) return;
     if (step.kind == Step::Kind::kStart) {
+      fail_point(FailPoint::kNetScheduleBegun);
       start(id, step.firing);
       continue;
     }
@@ -131,6 +133,7 @@ void Schedules::start(const std::string& id, const HeldFiring& firing) {
 void Schedules::on_start(const std::string& id, const JobId& job, Found found, const Error& error) {
   const auto at = held_.find(id);
   if (at == held_.end()) return;
+  if (found != Found::kNot) fail_point(FailPoint::kNetScheduleStarted);
   if (found == Found::kRuns) {
     at->second.started(job);
   } else if (found == Found::kEnded) {
@@ -180,6 +183,7 @@ Result<wire::Map> Schedules::put(const wire::Map& args) {
     if (auto known = gone_.extract(id); !known.empty()) progress = std::move(known.mapped());
     held_.emplace(id, HeldSchedule(node_, std::move(*definition), std::move(progress)));
   }
+  fail_point(FailPoint::kNetScheduleTaken);
   save_all();
   perform(id, steps);
   wake();

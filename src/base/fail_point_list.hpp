@@ -53,6 +53,9 @@
   X(kControllerSlotCommitted, "controller.slot.committed", \
     "a job is noted as dispatched, its node has not heard of it") \
   X(kControllerWaitRefused, "controller.wait.refused", "a job cannot start any more, in memory") \
+  X(kControllerScheduleCommitted, "controller.schedule.committed", \
+    "a schedule is on disk, no node is told") \
+  X(kControllerScheduleSent, "controller.schedule.sent", "a node's copy is in its session") \
   X(kControllerListening, "controller.listening", "a start is complete") \
   X(kStoreOpened, "store.opened", "the database is open, checked and migrated") \
   X(kStoreMigrated, "store.migrated", "a migration's statements ran, it is not committed") \
@@ -85,6 +88,10 @@
   X(kNetReportAnswered, "net.report.answered", \
     "the controller has the end, the spawner was not told") \
   X(kNetReported, "net.reported", "the spawner was told") \
+  X(kNetScheduleTaken, "net.schedule.taken", "a schedule is in memory, not on disk") \
+  X(kNetScheduleBegun, "net.schedule.begun", "a firing is on disk as begun, not started") \
+  X(kNetScheduleStarted, "net.schedule.started", \
+    "the spawner has a firing's job, the disk does not say so") \
   X(kSpawnerScanned, "spawner.scanned", \
     "what the data directory holds is judged, net is not started") \
   X(kSpawnerNetStarted, "spawner.net.started", "net is forked, its socket is watched") \

@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/text.hpp"
 #include "src/controller/schedules.hpp"
 #include "src/controller/submit.hpp"
@@ -139,6 +140,7 @@ void add(Hub& hub, const Caller& caller, const wire::Map& args, const Answer& re
       },
       [&hub, caller, row = *row, respond](const Result<void>& saved) {
         if (!saved) return respond(std::unexpected(saved.error()));
+        fail_point(FailPoint::kControllerScheduleCommitted);
         hub.schedules().put(row);
         auto made = hub.schedules().find(caller.user.text, row.id);
         if (!made) return respond(std::unexpected(made.error()));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/controller/hub.hpp"
 #include "src/pki/digest.hpp"
@@ -144,8 +145,14 @@ std::optional<Schedules::Copy> Schedules::copy_for(const Schedule& schedule,
   const NodeProgress* progress = known == schedule.nodes.end() ? nullptr : &known->second;
   const bool is_current = progress != nullptr && progress->revision == schedule.row.revision;
   const WallTime now = wall_now();
-  // A node catches up what it has missed since it first held the schedule, nothing before that.
-  Copy copy{std::max(schedule.row.since, progress == nullptr ? now : progress->cursor), {}};
+  // A node catches up what it has missed since it first held the schedule. One that holds nothing
+  // may have been told a moment too late (we were restarted), so what would still be on time
+  // counts.
+  const Node* there = hub_.registry().find(node);
+  const WallTime enrolled = there == nullptr ? now : there->enrolled;
+  const WallTime from =
+      progress == nullptr ? std::max(enrolled, now - schedule::kOnTime) : progress->cursor;
+  Copy copy{std::max(schedule.row.since, from), {}};
   if (!schedule.is_active()) return is_current ? std::nullopt : std::optional(std::move(copy));
   if (is_current && progress->left > kHalfUsed) return std::nullopt;
   copy.firings = schedule::missed(*schedule.rule, copy.after, now, schedule::kMaxCaughtUp);
@@ -219,6 +226,7 @@ void Schedules::push(const NodeId& id) {
                         "a node did not take a schedule",
                         {{"node", id.text}, {"schedule", name}, {"why", answer.error().message}});
                   });
+    fail_point(FailPoint::kControllerScheduleSent);
   }
   hub_.ask_node(*node, "schedule.keep", {{"ids", std::move(kept)}},
                 [this, id](const Result<wire::Map>& answer) {

@@ -30,7 +30,10 @@ STORY = {"client.join.answered": "join", "controller.join.received": "join",
          "spawner.lost.killed": "lose", "spawner.lost.written": "lose",
          "spawner.adopted": "stop", "controller.adopted": "attach",
          "controller.wait.admitted": "wait", "controller.slot.posted": "wait",
-         "controller.slot.committed": "wait", "controller.wait.refused": "wait"}
+         "controller.slot.committed": "wait", "controller.wait.refused": "wait",
+         "controller.schedule.committed": "schedule", "controller.schedule.sent": "schedule",
+         "net.schedule.taken": "schedule", "net.schedule.begun": "schedule",
+         "net.schedule.started": "schedule"}
 # Passed only when something else has happened before.
 FIRST = {"controller.adopted": "controller.report.received=kill",
          "client.attach.sent": "controller.output.relayed=kill@2",
@@ -152,6 +155,8 @@ def tell(teller, story):
         return teller.removed(teller.detached())
     if story == "wait":
         return teller.waiting()
+    if story == "schedule":
+        return teller.scheduled()
     if story == "lose":
         return teller.lost()
     if story == "usual":

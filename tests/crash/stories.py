@@ -3,6 +3,7 @@
 A story knows beforehand what its jobs write and how they end, and repeats what a person would
 repeat: a submit without an answer, with the same key. Nothing is judged here (support/checker.py).
 """
+import datetime
 import json
 import os
 import pathlib
@@ -141,6 +142,24 @@ class Teller:
             self.job_ends(known, job)
         self.job_ends(key, never, with_logs=False)
         assert never not in self.marked(), f"{never} ran, though what it is after has failed"
+
+    def scheduled(self):
+        """A firing two seconds from now, of a schedule that is added until somebody has it."""
+        name = f"once-{uuid.uuid4().hex[:8]}"
+        self.wanted(name, "detached", 46, WORDS)
+        fired = self.scratch / f"fired-{name}"
+        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
+        script = f'echo $REXEC_JOB >> {fired}; ' + MARK + "seq 1 4000; exit 46"
+        done = self.until_answered("schedule", "add", name, "--at", soon.strftime("%FT%TZ"), "n1",
+                                   "sh", "-c", script, str(self.marks))
+        assert done.code in (0, 6), done  # 6: an earlier try had it stored
+        processes.wait_until(lambda: fired.exists() and fired.read_text().endswith("\n"),
+                             f"{name} fires", PATIENCE_S)
+        job = self.ack(name, fired.read_text().split()[0])
+        processes.wait_until(lambda: self.show(job), f"{job} is known", PATIENCE_S)
+        self.job_ends(name, job)
+        assert fired.read_text().split() == [job], "it fires once"
+        self.until_answered("schedule", "rm", name)
 
     def lost(self):
         """The shim of a running job is killed."""

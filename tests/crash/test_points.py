@@ -45,7 +45,7 @@ def test_every_point_is_passed_by_the_stories(make_cluster, tmp_path):
     cluster = make_cluster(nodes=1, env=orders.env)
     for daemon in (cluster.nodes["n1"], cluster.controller):
         daemon.stop()
-    everything = ["usual", "join", "stop", "remove", "lose", "wait"]
+    everything = ["usual", "join", "stop", "remove", "lose", "wait", "schedule"]
     rounds = [("", everything)] + [(first, [matrix.STORY.get(point, "usual")])
                                    for point, first in sorted(matrix.FIRST.items())]
     for number, (text, stories) in enumerate(rounds):

@@ -174,7 +174,7 @@ def effects_are_audited(book):
     runs = {job: line.get("run") for job, kinds in book.by.items() for line in kinds["shown"]}
     for verb, job in sorted(needed):
         objects = {f"job/{job}", f"run/{runs.get(job)}"}
-        verbs = {verb, "job.adopt"} if verb == "job.submit" else {verb}
+        verbs = {verb, "job.adopt", "schedule.fire"} if verb == "job.submit" else {verb}
         if not any((v, o) in rows for v in verbs for o in objects):
             yield f"I6: {verb} of {job} has no audit row"
 
