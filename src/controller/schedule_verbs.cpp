@@ -12,6 +12,7 @@ namespace rexec::controller {
 namespace {
 
 constexpr std::uint64_t kMostShown = 1000;
+constexpr std::int64_t kLastMs = 253'402'300'800'000;  // the year 10000
 
 wire::Map next_of(const Schedule& schedule) {
   if (!schedule.rule || !schedule.is_active()) return nullptr;
@@ -60,7 +61,7 @@ wire::Map node_map(const Schedule& schedule, const Node& node) {
     map[key] = wire::u64_or(told, key, 0);
   map["held"] = known->second.left;
   const std::int64_t last = wire::i64_or(told, "last_ms", 0);
-  if (last != 0) map["last"] = to_iso8601(WallTime{Millis{last}});
+  if (last > 0 && last < kLastMs) map["last"] = to_iso8601(WallTime{Millis{last}});
   if (const std::string job = wire::text_or(told, "last_job"); is_id(job, 'j'))
     map["last_job"] = job;
   if (const std::string why = wire::text_or(told, "error"); !why.empty())

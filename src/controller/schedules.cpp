@@ -135,7 +135,12 @@ void Schedules::take_states(const NodeId& node, const wire::Map& states) {
     progress.revision = wire::i64_or(state, "revision", 0);
     progress.cursor = WallTime{Millis{wire::i64_or(state, "cursor_ms", 0)}};
     progress.left = wire::u64_or(state, "left", 0);
-    progress.told = state;
+    progress.told = wire::Map::object();
+    for (const char* key : {"fired", "skipped", "failed", "running", "waiting"})
+      progress.told[key] = wire::u64_or(state, key, 0);
+    progress.told["last_ms"] = wire::i64_or(state, "last_ms", 0);
+    for (const char* key : {"last_job", "error"})
+      progress.told[key] = wire::text_or(state, key).substr(0, 500);
   }
 }
 

@@ -14,6 +14,8 @@ using namespace std::chrono;
 
 constexpr std::array<std::string_view, 3> kKinds{"cron", "every", "at"};
 constexpr Millis kShortestPeriod = seconds{1};
+// Instants may come from a peer: beyond these the calendar would wrap.
+constexpr WallTime kEndOfTime = sys_days(year{9999} / January / 1);
 // No zone is further from UTC (zone.cpp refuses it).
 constexpr seconds kFurthest = hours{26};
 
@@ -115,6 +117,8 @@ std::optional<WallTime> TimeRule::next_of(const Cron& cron, WallTime after) cons
 }
 
 std::optional<WallTime> TimeRule::next(WallTime after) const {
+  if (after >= kEndOfTime) return std::nullopt;
+  after = std::max(after, WallTime{});
   if (const auto* cron = std::get_if<Cron>(&rule_)) return next_of(*cron, after);
   if (const auto* at = std::get_if<At>(&rule_))
     return at->time > after ? std::optional(at->time) : std::nullopt;

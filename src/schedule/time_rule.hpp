@@ -34,7 +34,7 @@ class TimeRule {
   // kUsage says what is wrong with the text; kConfig when this machine has no tz database.
   static Result<TimeRule> make(RuleText text, ZoneFiles& zones);
   // The first nominal instant strictly after `after`, in whole seconds. None: it has fired for the
-  // last time.
+  // last time. Any instant may be asked about: 1970 to 9998 are the years it knows.
   std::optional<WallTime> next(WallTime after) const;
   const RuleText& text() const { return text_; }
   // "2026-10-25 02:30:00 +0200": what the clocks of the zone show then.

@@ -78,6 +78,20 @@ TEST_CASE("rule: at fires once; in the gap at its end, in the fold the first tim
         utc(2026, 10, 25, 2, 30, 59));
 }
 
+TEST_CASE("rule: an instant from anywhere is answered, none beyond the calendar") {
+  for (const char* zone : {"UTC", "Europe/Rome"}) {
+    for (const WallTime far : {WallTime::min(), WallTime{Millis{-1}}, WallTime{}}) {
+      CHECK(rule(RuleKind::kCron, "0 0 1 1 *", zone).next(far));
+      CHECK(rule(RuleKind::kEvery, "1s", zone).next(far));
+    }
+    for (const WallTime far : {WallTime::max(), utc(9999, 1, 1), utc(20000, 1, 1)}) {
+      CHECK_FALSE(rule(RuleKind::kCron, "* * * * *", zone).next(far));
+      CHECK_FALSE(rule(RuleKind::kEvery, "1s", zone).next(far));
+    }
+    CHECK(rule(RuleKind::kCron, "0 0 29 2 *", zone).next(utc(9990, 1, 1)));
+  }
+}
+
 TEST_CASE("rule: text that is no rule is refused") {
   ZoneFiles files;
   const struct {
