@@ -41,13 +41,12 @@ Dispatcher::~Dispatcher() = default;
 
 void Dispatcher::admit(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings) {
   if (job->is_final() || is_held(job->key.job)) return;
-  Held held{job, patience_alone(*job), BootTime::max(), {}};
-  if (held.alone) held.alone_until = BootClock::now() + *held.alone;
-  held_.insert_or_assign(job->key.job, std::move(held));
+  Held& held = held_[job->key.job] = {job, patience_alone(*job), BootTime::max(), {}};
+  if (held.alone) set_alone(job->key.job, held, BootClock::now() + *held.alone);
   fail_point(FailPoint::kControllerWaitAdmitted);
   queue_.add(
       {job->key.job, job->node, *job->terms, boot_time_of(job->created), std::move(endings)});
-  run();
+  run(Queue::Scope::kNew);
 }
 
 void Dispatcher::restore(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings) {
@@ -56,28 +55,30 @@ void Dispatcher::restore(const std::shared_ptr<Job>& job, std::map<JobId, Ending
 }
 
 void Dispatcher::job_ended(Job& job) {
-  queue_.ended(job.key.job, ending_of(job));
+  const bool concerns = queue_.ended(job.key.job, ending_of(job));
   job.waiting.clear();
   for (const auto& [id, watcher] : take_watchers(job.key.job)) watcher.on_over();
-  run();
+  if (concerns) run();
 }
 
 std::map<Dispatcher::WatcherId, Dispatcher::Watcher> Dispatcher::take_watchers(const JobId& id) {
   auto node = held_.extract(id);
   if (node.empty()) return {};
+  alone_.erase({node.mapped().alone_until, id});
   return std::move(node.mapped().watchers);
 }
 
 // What it performs may change what the queue would say: then it is asked again.
-void Dispatcher::run() {
-  again_ = true;
-  if (std::exchange(running_, true)) return;
-  while (std::exchange(again_, false)) {
-    perform(queue_.step(BootClock::now(), [this](const NodeId& id) {
-      const Node* node = hub_.registry().find(id);
-      return node != nullptr && node->link != nullptr;
-    }));
-  }
+void Dispatcher::run(Queue::Scope scope) {
+  const auto is_online = [this](const NodeId& id) {
+    const Node* node = hub_.registry().find(id);
+    return node != nullptr && node->link != nullptr;
+  };
+  again_ = again_ || running_;
+  if (running_) return;
+  running_ = true;
+  perform(queue_.step(BootClock::now(), is_online, scope));
+  while (std::exchange(again_, false)) perform(queue_.step(BootClock::now(), is_online));
   running_ = false;
   arm();
 }
@@ -190,7 +191,7 @@ Dispatcher::WatcherId Dispatcher::watch(const Job& job, Watcher watcher) {
   if (at == held_.end()) return 0;
   const WatcherId id = next_watcher_++;
   watcher.on_wait(job.waiting);
-  at->second.alone_until = BootTime::max();
+  set_alone(job.key.job, at->second, BootTime::max());
   at->second.watchers.emplace(id, std::move(watcher));
   return id;
 }
@@ -199,7 +200,7 @@ void Dispatcher::unwatch(const JobId& job, WatcherId watcher) {
   const auto at = held_.find(job);
   if (at == held_.end() || at->second.watchers.erase(watcher) == 0) return;
   if (!at->second.watchers.empty() || !at->second.alone) return;
-  at->second.alone_until = BootClock::now() + *at->second.alone;
+  set_alone(job, at->second, BootClock::now() + *at->second.alone);
   arm();
 }
 
@@ -207,15 +208,25 @@ void Dispatcher::leave(Job& job) {
   const auto at = held_.find(job.key.job);
   if (at == held_.end()) return;
   at->second.alone.reset();
-  at->second.alone_until = BootTime::max();
+  set_alone(job.key.job, at->second, BootTime::max());
   job.is_detached = true;
   hub_.save(job, {});
 }
 
+void Dispatcher::set_alone(const JobId& id, Held& held, BootTime until) {
+  alone_.erase({held.alone_until, id});
+  held.alone_until = until;
+  if (until != BootTime::max()) alone_.emplace(until, id);
+}
+
 void Dispatcher::expire_alone(BootTime now) {
   std::vector<std::shared_ptr<Job>> expired;
-  for (const auto& [id, held] : held_)
-    if (held.alone_until <= now && queue_.is_waiting(id)) expired.push_back(held.job);
+  while (!alone_.empty() && alone_.begin()->first <= now) {
+    const JobId id = alone_.begin()->second;
+    alone_.erase(alone_.begin());
+    // One that has its slots already is on its way to its node, which knows the rule as well.
+    if (queue_.is_waiting(id)) expired.push_back(held_.at(id).job);
+  }
   for (const auto& job : expired) {
     wire::Map record = record_without_run(*job, "stopped", 128 + SIGTERM, "disconnect");
     record["signal"] = SIGTERM;
@@ -225,7 +236,7 @@ void Dispatcher::expire_alone(BootTime now) {
 
 void Dispatcher::arm() {
   BootTime at = queue_.wake_at();
-  for (const auto& [id, held] : held_) at = std::min(at, held.alone_until);
+  if (!alone_.empty()) at = std::min(at, alone_.begin()->first);
   if (at == BootTime::max()) return timer_->cancel();
   const auto wait = std::chrono::ceil<Millis>(at - BootClock::now());
   timer_->arm(std::max(Millis{1}, wait), [this] { run(); });

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "src/controller/jobs.hpp"
@@ -59,12 +60,13 @@ class Dispatcher {
     BootTime alone_until = BootTime::max();
     std::map<WatcherId, Watcher> watchers;
   };
-  void run();
+  void run(Queue::Scope scope = Queue::Scope::kAll);
   void perform(const Queue::Step& step);
   void release(const JobId& id);
   void start(const std::shared_ptr<Job>& job);
   void refuse(const Queue::Refusal& refusal);
   void end(Job& job, wire::Map record, const std::string& actor, const std::string& verb);
+  void set_alone(const JobId& id, Held& held, BootTime until);
   void expire_alone(BootTime now);
   std::string why(const Job& job) const;
   void arm();
@@ -73,6 +75,7 @@ class Dispatcher {
   Hub& hub_;
   Queue queue_;
   std::map<JobId, Held> held_;
+  std::set<std::pair<BootTime, JobId>> alone_;  // of those that nobody watches
   std::unique_ptr<net::Timer> timer_;
   WatcherId next_watcher_ = 1;
   bool running_ = false;

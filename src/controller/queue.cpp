@@ -24,20 +24,19 @@ bool comes_true(After when, Ending ending) {
 void Queue::add(Waiting waiting) {
   check(!by_job_.contains(waiting.job), "a job waits once");
   const std::uint64_t number = next_++;
-  Entry entry{std::move(waiting.job),
-              std::move(waiting.node),
-              std::move(waiting.terms),
-              deadline(waiting.accepted, waiting.terms.queue),
-              deadline(waiting.accepted, waiting.terms.online),
-              {},
-              {},
-              {}};
+  Entry entry;
+  entry.expires = deadline(waiting.accepted, waiting.terms.queue);
+  entry.online_until = deadline(waiting.accepted, waiting.terms.online);
+  entry.job = std::move(waiting.job);
+  entry.node = std::move(waiting.node);
+  entry.terms = std::move(waiting.terms);
+  for (const Lock& lock : entry.terms.locks) entry.locks.push_back(key_of(lock, entry.node));
   for (const Dependency& one : entry.terms.after) entry.open.insert(one.job);
-  for (const JobId& job : std::set<JobId>(entry.open)) {
-    const auto ended = waiting.endings.find(job);
-    if (ended != waiting.endings.end()) settle(entry, job, ended->second);
-  }
+  for (const auto& [job, ending] : waiting.endings)
+    if (entry.open.contains(job)) settle(entry, job, ending);
   for (const JobId& job : entry.open) dependents_.emplace(job, number);
+  for (const BootTime at : {entry.expires, entry.online_until})
+    if (at != BootTime::max()) deadlines_.emplace(at, number);
   by_job_[entry.job] = number;
   waiting_.emplace(number, std::move(entry));
 }
@@ -64,13 +63,20 @@ void Queue::forget(std::uint64_t number) {
     for (auto one = first; one != last;)
       one = one->second == number ? dependents_.erase(one) : std::next(one);
   }
+  for (const BootTime deadline : {at->second.expires, at->second.online_until})
+    deadlines_.erase({deadline, number});
   by_job_.erase(at->second.job);
   waiting_.erase(at);
 }
 
-void Queue::ended(const JobId& job, Ending ending) {
-  if (const auto own = by_job_.find(job); own != by_job_.end()) forget(own->second);
+bool Queue::ended(const JobId& job, Ending ending) {
+  bool concerns = false;
+  if (const auto own = by_job_.find(job); own != by_job_.end()) {
+    forget(own->second);
+    concerns = true;
+  }
   if (const auto held = holds_.extract(job); !held.empty()) {
+    concerns = true;
     for (const std::string& key : held.mapped()) {
       const auto slots = held_.find(key);
       slots->second.erase(job);
@@ -78,68 +84,76 @@ void Queue::ended(const JobId& job, Ending ending) {
     }
   }
   const auto [first, last] = dependents_.equal_range(job);
+  concerns = concerns || first != last;
   for (auto at = first; at != last; ++at) settle(waiting_.at(at->second), job, ending);
   dependents_.erase(job);
+  return concerns;
 }
 
 std::optional<Queue::Verdict> Queue::verdict(Entry& entry, BootTime now, bool online) {
-  if (online) entry.online_until = BootTime::max();
+  if (online && entry.online_until != BootTime::max()) {
+    deadlines_.erase({entry.online_until, by_job_.at(entry.job)});
+    entry.online_until = BootTime::max();
+  }
   if (entry.broken) return Verdict::kDependency;
   if (now >= entry.expires) return Verdict::kQueueTimeout;
   if (now >= entry.online_until) return Verdict::kNodeOffline;
   return std::nullopt;
 }
 
-Queue::Wait Queue::obstacle(const Entry& entry, bool online, const Slots& reserved) const {
+Queue::Wait Queue::obstacle(const Entry& entry, bool online) const {
   if (!entry.open.empty()) return {Obstacle::kJob, *entry.open.begin(), {}};
   if (!online) return {Obstacle::kNode, {}, {}};
-  for (const Lock& lock : entry.terms.locks) {
-    const std::string key = key_of(lock, entry.node);
+  for (std::size_t i = 0; i < entry.locks.size(); ++i) {
     std::size_t taken = 0;
     JobId holder;
-    for (const Slots* slots : {&held_, &reserved}) {
-      const auto at = slots->find(key);
+    for (const Slots* slots : {&held_, &reserved_}) {
+      const auto at = slots->find(entry.locks[i]);
       if (at == slots->end()) continue;
       taken += at->second.size();
       if (holder.empty()) holder = *at->second.begin();
     }
+    const Lock& lock = entry.terms.locks[i];
     if (taken >= lock.slots) return {Obstacle::kLock, holder, lock.name};
   }
   return {};
 }
 
-Queue::Step Queue::step(BootTime now, const IsOnline& is_online) {
+void Queue::judge(std::uint64_t number, BootTime now, bool online, Step& out) {
+  Entry& entry = waiting_.at(number);
+  if (const auto why = verdict(entry, now, online)) {
+    // Stays until ended() says that it is final.
+    out.refused.push_back({entry.job, *why, entry.broken.value_or(Dependency{})});
+    return;
+  }
+  Wait wait = obstacle(entry, online);
+  if (wait.obstacle == Obstacle::kNone) {
+    hold(entry.job, entry.node, entry.terms);
+    out.ready.push_back(entry.job);
+    return forget(number);
+  }
+  if (wait.obstacle == Obstacle::kLock)
+    for (const std::string& key : entry.locks) reserved_[key].insert(entry.job);
+  if (wait != entry.wait) out.changed.push_back(entry.job);
+  entry.wait = std::move(wait);
+}
+
+Queue::Step Queue::step(BootTime now, const IsOnline& is_online, Scope scope) {
   Step out;
-  Slots reserved;  // by those before it that wait for a slot
-  for (auto at = waiting_.begin(); at != waiting_.end();) {
+  if (scope == Scope::kAll) reserved_.clear();
+  auto at = scope == Scope::kAll ? waiting_.begin() : waiting_.lower_bound(seen_);
+  seen_ = next_;
+  while (at != waiting_.end()) {
     const std::uint64_t number = at->first;
-    Entry& entry = (at++)->second;
-    const bool online = is_online(entry.node);
-    if (const auto why = verdict(entry, now, online)) {
-      out.refused.push_back({entry.job, *why, entry.broken.value_or(Dependency{})});
-      continue;  // stays until ended() says that it is final
-    }
-    const Wait wait = obstacle(entry, online, reserved);
-    if (wait.obstacle == Obstacle::kNone) {
-      hold(entry.job, entry.node, entry.terms);
-      out.ready.push_back(entry.job);
-      forget(number);
-      continue;
-    }
-    if (wait.obstacle == Obstacle::kLock)
-      for (const Lock& lock : entry.terms.locks)
-        reserved[key_of(lock, entry.node)].insert(entry.job);
-    if (wait != entry.wait) out.changed.push_back(entry.job);
-    entry.wait = wait;
+    const bool online = is_online(at->second.node);
+    ++at;
+    judge(number, now, online, out);
   }
   return out;
 }
 
 BootTime Queue::wake_at() const {
-  BootTime at = BootTime::max();
-  for (const auto& [number, entry] : waiting_)
-    at = std::min({at, entry.expires, entry.online_until});
-  return at;
+  return deadlines_.empty() ? BootTime::max() : deadlines_.begin()->first;
 }
 
 Queue::Wait Queue::wait_of(const JobId& job) const {

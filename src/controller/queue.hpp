@@ -53,11 +53,15 @@ class Queue {
   void add(Waiting waiting);
   // Was started before this run of the controller, or is about to be: it holds its slots.
   void hold(const JobId& job, const NodeId& node, const Terms& terms);
-  // Final, of its own or by a refusal: frees its slots, decides about those that wait for it.
-  void ended(const JobId& job, Ending ending);
+  // Final, of its own or by a refusal: frees its slots, decides about those that wait for it. False
+  // when that concerns nobody here.
+  bool ended(const JobId& job, Ending ending);
 
   using IsOnline = std::function<bool(const NodeId&)>;
-  Step step(BootTime now, const IsOnline& is_online);
+  // kNew looks at those that were added since the last step alone: enough when nothing else
+  // happened, because nobody who comes later changes what those before him wait for.
+  enum class Scope : std::uint8_t { kAll, kNew };
+  Step step(BootTime now, const IsOnline& is_online, Scope scope = Scope::kAll);
   // When step() may have something to say though nothing happened; max: never.
   BootTime wake_at() const;
 
@@ -70,24 +74,30 @@ class Queue {
     JobId job;
     NodeId node;
     Terms terms;
-    BootTime expires;       // --queue-timeout
-    BootTime online_until;  // --wait-online, until it was seen online once
-    std::set<JobId> open;   // dependencies that have not ended
+    std::vector<std::string> locks;  // their keys, in the order of the terms
+    BootTime expires;                // --queue-timeout
+    BootTime online_until;           // --wait-online, until it was seen online once
+    std::set<JobId> open;            // dependencies that have not ended
     std::optional<Dependency> broken;
     Wait wait;
   };
   using Slots = std::map<std::string, std::set<JobId>>;  // by lock key: who holds one
+  using Deadlines = std::set<std::pair<BootTime, std::uint64_t>>;
   void settle(Entry& entry, const JobId& job, Ending ending);
   std::optional<Verdict> verdict(Entry& entry, BootTime now, bool online);
-  Wait obstacle(const Entry& entry, bool online, const Slots& reserved) const;
+  Wait obstacle(const Entry& entry, bool online) const;
+  void judge(std::uint64_t number, BootTime now, bool online, Step& out);
   void forget(std::uint64_t number);
 
   std::map<std::uint64_t, Entry> waiting_;  // by arrival
   std::unordered_map<JobId, std::uint64_t> by_job_;
   std::unordered_multimap<JobId, std::uint64_t> dependents_;
+  Deadlines deadlines_;
   Slots held_;
+  Slots reserved_;  // by those that waited for a slot at the last step, for later ones
   std::unordered_map<JobId, std::vector<std::string>> holds_;
   std::uint64_t next_ = 0;
+  std::uint64_t seen_ = 0;  // the first number that no step has looked at
 };
 
 }  // namespace rexec::controller
