@@ -250,6 +250,10 @@ void ClientSession::open_streams(const Upload& upload, const Accepted& accepted)
 // ---- streams that wait with a job
 
 void ClientSession::wait_with(wire::StreamId stream, const wire::Map& args, const Job& job) {
+  if (!wire::bool_or(args, "follow", true)) {  // what there is of its output, which is nothing
+    parked_.erase(stream);
+    return driver_->session().end(stream);
+  }
   const auto when_open = [weak = weak_from_this(), stream](auto action) {
     const auto self = weak.lock();
     if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;

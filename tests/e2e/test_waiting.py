@@ -151,6 +151,22 @@ def test_a_chain_runs_in_order_though_the_controller_dies_between_its_links(clus
     assert log.read_text() == "0\n1\n2\n3\n"
 
 
+def test_logs_of_a_waiting_job_are_empty_and_end_at_once(cluster):
+    cluster.nodes["n1"].stop()
+    job = cluster.cli.submit("--queue-timeout", "1h", "n1", "true")
+    done = cluster.cli("logs", job)
+    assert (done.code, done.out) == (0, b""), done
+
+
+def test_a_job_that_waits_for_a_node_which_is_removed_was_not_started(cluster):
+    cluster.nodes["n1"].stop()
+    job = cluster.cli.submit("--queue-timeout", "1h", "n1", "true")
+    assert cluster.cli("node", "rm", "n1").code == 6
+    cluster.cli("node", "rm", "--force", "n1").ok()
+    record = cluster.cli.job(job)["record"]
+    assert (record["outcome"], record["code"]) == ("not_started", 125)
+
+
 def test_stop_ends_a_waiting_job_without_its_node(cluster):
     cluster.nodes["n1"].stop()
     job = cluster.cli.submit("--queue-timeout", "1h", "n1", "true")
