@@ -84,6 +84,19 @@ Result<ServerConfig> plan_config(const InitOptions& options) {
   return config;
 }
 
+// An init that was killed may have left one. Nobody has a certificate of it yet, so it serves; to
+// make another over it would be the end of a cluster whose controller.toml got lost.
+Result<pki::Authority> make_authority(const InitOptions& options, const std::string& cluster) {
+  if (::access((options.data_dir + "/ca.crt").c_str(), F_OK) != 0)
+    return pki::Authority::create(options.data_dir, cluster, wall_now());
+  auto left = pki::Authority::load(options.data_dir);
+  if (left && !options.cluster.empty() && left->cluster() != options.cluster)
+    return fail(Code::kConflict,
+                options.data_dir + " has the CA of the cluster \"" + left->cluster() + "\" already",
+                "choose another --data, or that name");
+  return left;
+}
+
 store::TokenRow token_row(pki::TokenKind kind) {
   store::TokenRow row;
   row.id = random_id('t');
@@ -98,6 +111,13 @@ Result<void> fill_store(const InitOptions& options, const pki::Authority& author
                         const ServerConfig& config, InitResult& out) {
   auto store = store::Store::open({options.data_dir, store::OpenMode::kCreate});
   if (!store) return std::unexpected(store.error());
+  const auto before = (*store)->load_all();
+  if (!before) return std::unexpected(before.error());
+  if (!before->users.empty())
+    return fail(Code::kConflict,
+                options.data_dir + " holds a controller's state, but no controller.toml",
+                "put that file back; or, if an init was interrupted just now: rm -r " +
+                    shell_quoted(options.data_dir));
   const store::UserRow admin{
       {random_id('u')}, options.admin, store::UserRole::kAdmin, wall_now(), {}};
   const pki::Key key = pki::Key::generate();
@@ -219,8 +239,9 @@ Result<InitResult> init(const InitOptions& options) {
   if (!config) return std::unexpected(config.error());
   auto made = make_directories(options.data_dir, 0700);
   if (!made) return std::unexpected(made.error());
-  auto authority = pki::Authority::create(options.data_dir, config->cluster, wall_now());
+  auto authority = make_authority(options, config->cluster);
   if (!authority) return std::unexpected(authority.error());
+  config->cluster = authority->cluster();
   auto own = own_credentials(options.data_dir, *authority);
   if (!own) return std::unexpected(own.error());
   InitResult out;
