@@ -53,18 +53,25 @@ class Case:
 
     @property
     def name(self):
-        return f"{self.point}-{self.action}" + (f"-{self.at}" if self.at > 1 else "")
+        return f"{self.point}-{self.action.replace(':', '-')}" + (
+            f"-{self.at}" if self.at > 1 else "")
 
     @property
     def victim(self):
         return self.action.partition("-")[2]
+
+    @property
+    def is_error(self):
+        return self.action.startswith("error:")
 
     def orders(self):
         own = self.point
         if self.point.startswith("file."):
             own += "/shim"  # the spawner writes such files too
         first = FIRST.get(self.point)
-        return [*([first] if first else []), f"{own}={self.action.partition('-')[0]}@{self.at}"]
+        once = "+once" if self.is_error else ""
+        return [*([first] if first else []),
+                f"{own}={self.action.partition('-')[0]}@{self.at}{once}"]
 
     def lossy(self):
         lossy = set()
@@ -72,6 +79,8 @@ class Case:
             lossy |= {"lost", "signaled"}
         if self.point in KILLS_THE_JOB:
             lossy |= {"signaled"}
+        if self.is_error and self.point == "file.sync" and self.at == 1:
+            lossy |= {"not_started"}  # refused: its start cannot be put on record
         return lossy
 
 
@@ -83,6 +92,17 @@ def kills(points):
               Case("store.committing", "kill", 2), Case("store.committed", "kill", 2),
               Case("client.output.read", "kill", 2), Case("net.output.sent", "kill", 2)]
     return cases
+
+
+def errors(points):
+    """Disks that fail once: S1, S9, S13 to S15. A failed sync ends the controller, nothing else."""
+    cases = [Case("store.sync", "error:EIO", at) for at in (1, 2, 4)]
+    cases += [Case("store.write", f"error:{name}", at) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO")
+              for at in (6, 9)]
+    cases += [Case("file.sync", f"error:{name}", at) for name in ("EIO", "ENOSPC") for at in (1, 2)]
+    cases += [Case("spool.write", f"error:{name}", at) for name in ("ENOSPC", "EDQUOT", "EIO")
+              for at in (1, 2, 3)]
+    return [case for case in cases if case.point in points]
 
 
 def pairs(points):

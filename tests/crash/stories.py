@@ -232,9 +232,9 @@ class Teller:
             shown = self.show(job)
             return shown is None or shown.get("record")
         processes.wait_until(has_ended, f"{job} has an end", PATIENCE_S)
-        if with_logs:
+        shown = self.show(job)
+        if with_logs and not (shown and shown["record"]["outcome"] == "not_started"):
             logs = self.until_answered("logs", job)
-            shown = self.show(job)
             whole = bool(shown and shown["record"].get("complete")) and logs.code == 0
             self.output(key, job, "logs", "out", logs.out, whole)
 

@@ -1,7 +1,8 @@
 """The crash matrix for what net, spawner, shim and job pass (FAULTS K1 to K11, K14, K16).
 
-Each case kills -9 the process that passes a point, or another one while it stands there; what died
-comes back as under systemd, the story goes on, and the history holds I1 to I6 and I8.
+Each case kills -9 the process that passes a point, or another one while it stands there, or makes
+a disk fail there (S9, S13 to S15); what died comes back as under systemd, the story goes on, and the
+history holds I1 to I6 and I8.
 REXEC_CRASH=all (`make crash`) takes every pair, otherwise a fixed few.
 """
 import os
@@ -18,7 +19,7 @@ QUICK = SANITIZED or os.environ.get("REXEC_QUICK") == "1"
 ALL = os.environ.get("REXEC_CRASH") == "all"
 KILLS = [case for case in matrix.kills(POINTS) if case.point in POINTS]
 PAIRS = matrix.pairs(POINTS)
-CASES = [*(matrix.some(KILLS, 16) if QUICK else KILLS),
+CASES = [*(matrix.some(KILLS, 16) if QUICK else KILLS), *matrix.errors(POINTS),
          *(PAIRS if ALL else matrix.some(PAIRS, 4 if QUICK else 16))]
 
 
