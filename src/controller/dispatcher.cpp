@@ -20,7 +20,8 @@ std::optional<Millis> patience_alone(const Job& job) {
   if (job.is_detached || job.spec == nullptr) return std::nullopt;
   const auto spec = job::decode_spec(as_bytes(*job.spec));
   if (!spec || spec->on_disconnect == job::OnDisconnect::kKeep) return std::nullopt;
-  return std::max(kBack, Millis{static_cast<std::int64_t>(spec->on_disconnect_ms)});
+  if (spec->on_disconnect == job::OnDisconnect::kStop) return kBack;
+  return Millis{static_cast<std::int64_t>(spec->on_disconnect_ms)};
 }
 
 BootTime boot_time_of(WallTime wall) {
@@ -178,6 +179,8 @@ std::string Dispatcher::why(const Job& job) const {
       return "node \"" + job.node_name + "\" is offline";
     case Queue::Obstacle::kLock:
       return "lock \"" + wait.lock + "\" is held by job " + wait.job.text;
+    case Queue::Obstacle::kTurn:
+      return "lock \"" + wait.lock + "\" is for job " + wait.job.text + " first";
     case Queue::Obstacle::kNone:
       break;
   }

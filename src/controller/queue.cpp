@@ -45,7 +45,7 @@ void Queue::hold(const JobId& job, const NodeId& node, const Terms& terms) {
   if (holds_.contains(job)) return;
   for (const Lock& lock : terms.locks) {
     const std::string key = key_of(lock, node);
-    held_[key].insert(job);
+    held_[key].emplace(job, lock.slots);
     holds_[job].push_back(key);
   }
 }
@@ -105,16 +105,19 @@ Queue::Wait Queue::obstacle(const Entry& entry, bool online) const {
   if (!entry.open.empty()) return {Obstacle::kJob, *entry.open.begin(), {}};
   if (!online) return {Obstacle::kNode, {}, {}};
   for (std::size_t i = 0; i < entry.locks.size(); ++i) {
-    std::size_t taken = 0;
-    JobId holder;
+    const Lock& lock = entry.terms.locks[i];
+    std::size_t taken = 0, most = lock.slots;
+    Wait wait{Obstacle::kLock, {}, lock.name};
     for (const Slots* slots : {&held_, &reserved_}) {
       const auto at = slots->find(entry.locks[i]);
       if (at == slots->end()) continue;
       taken += at->second.size();
-      if (holder.empty()) holder = *at->second.begin();
+      for (const auto& [job, told] : at->second) most = std::min<std::size_t>(most, told);
+      if (!wait.job.empty()) continue;
+      wait.job = at->second.begin()->first;
+      wait.obstacle = slots == &held_ ? Obstacle::kLock : Obstacle::kTurn;
     }
-    const Lock& lock = entry.terms.locks[i];
-    if (taken >= lock.slots) return {Obstacle::kLock, holder, lock.name};
+    if (taken >= most) return wait;
   }
   return {};
 }
@@ -132,8 +135,9 @@ void Queue::judge(std::uint64_t number, BootTime now, bool online, Step& out) {
     out.ready.push_back(entry.job);
     return forget(number);
   }
-  if (wait.obstacle == Obstacle::kLock)
-    for (const std::string& key : entry.locks) reserved_[key].insert(entry.job);
+  if (wait.obstacle == Obstacle::kLock || wait.obstacle == Obstacle::kTurn)
+    for (std::size_t i = 0; i < entry.locks.size(); ++i)
+      reserved_[entry.locks[i]].emplace(entry.job, entry.terms.locks[i].slots);
   if (wait != entry.wait) out.changed.push_back(entry.job);
   entry.wait = std::move(wait);
 }

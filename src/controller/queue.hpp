@@ -2,9 +2,10 @@
 // named slots, and for no longer than it was told. Pure: it is handed the time and who is online,
 // and answers with what follows; dispatcher.* performs that. Jobs without terms never come here.
 //
-// Slots are given in the order of arrival: a job that waits for one keeps later jobs from taking
-// what it needs, so none starves, and takes all its slots at once, so none deadlocks. One that
-// waits for anything else keeps nobody from a slot.
+// Of a lock with several numbers of slots the smallest that a holder or somebody before in the
+// queue has named holds. Slots are given in the order of arrival: a job that waits for one keeps
+// later jobs from taking what it needs, so none starves, and takes all its slots at once, so none
+// deadlocks. One that waits for anything else keeps nobody from a slot.
 #pragma once
 
 #include <functional>
@@ -22,12 +23,13 @@ enum class Ending : std::uint8_t { kOk, kFailed };
 
 class Queue {
  public:
-  enum class Obstacle : std::uint8_t { kNone, kJob, kNode, kLock };
+  // kTurn: for a lock that nobody holds, but somebody before in the queue is to have.
+  enum class Obstacle : std::uint8_t { kNone, kJob, kNode, kLock, kTurn };
   // What a job waits for at the moment, the first of it.
   struct Wait {
     Obstacle obstacle = Obstacle::kNone;
-    JobId job;         // kJob: whose end; kLock: one that holds a slot, if any does
-    std::string lock;  // kLock
+    JobId job;         // kJob: whose end; kLock: one that holds a slot; kTurn: who comes before
+    std::string lock;  // kLock, kTurn
     bool operator==(const Wait&) const = default;
   };
   enum class Verdict : std::uint8_t { kDependency, kQueueTimeout, kNodeOffline };
@@ -81,7 +83,8 @@ class Queue {
     std::optional<Dependency> broken;
     Wait wait;
   };
-  using Slots = std::map<std::string, std::set<JobId>>;  // by lock key: who holds one
+  // By lock key: who holds one, and how many he was told there are.
+  using Slots = std::map<std::string, std::map<JobId, std::uint32_t>>;
   using Deadlines = std::set<std::pair<BootTime, std::uint64_t>>;
   void settle(Entry& entry, const JobId& job, Ending ending);
   std::optional<Verdict> verdict(Entry& entry, BootTime now, bool online);

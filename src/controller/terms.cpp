@@ -73,6 +73,11 @@ Result<Terms> read_terms(const wire::Map& map) {
   auto step = read_list(map, "locks", kMostLocks, read_lock, terms.locks);
   if (step) step = read_list(map, "after", kMostDependencies, read_dependency, terms.after);
   if (!step) return std::unexpected(step.error());
+  for (const Dependency& one : terms.after)
+    if (one.when == After::kOk &&
+        std::ranges::find(terms.after, Dependency{one.job, After::kFail}) != terms.after.end())
+      return fail(Code::kUsage, "after \"" + printable(one.job.text) +
+                                    "\" with :ok and with :fail can never come true");
   for (const Lock& one : terms.locks) {
     const auto same = [&](const Lock& other) {
       return one.name == other.name && one.scope == other.scope && one.slots != other.slots;

@@ -163,6 +163,21 @@ TEST_CASE("queue: slots are given in the order of arrival, and none waits for ev
   CHECK(bench.ready() == Names{"j-3"});
 }
 
+TEST_CASE("queue: of several numbers of slots the smallest holds, also for those who come later") {
+  Bench bench;
+  bench.add("j-1", lock("l", 1));
+  bench.add("j-2", lock("l", 5));  // j-1 was promised to be alone
+  CHECK(bench.ready() == Names{"j-1"});
+  bench.add("j-3", lock("l", 1));
+  bench.add("j-4", lock("l", 5));
+  bench.queue.ended({"j-1"}, Ending::kOk);
+  CHECK(bench.ready() == Names{"j-2"});  // j-3 is to be alone, and is before j-4
+  bench.queue.ended({"j-2"}, Ending::kOk);
+  CHECK(bench.ready() == Names{"j-3"});
+  bench.queue.ended({"j-3"}, Ending::kOk);
+  CHECK(bench.ready() == Names{"j-4"});
+}
+
 TEST_CASE("queue: who waits for something else than a slot keeps nobody from it") {
   Bench bench;
   bench.online = {kN2};
