@@ -45,6 +45,7 @@ struct JobInfo {
   std::uint64_t err = 0;
   std::string name = {};     // in a DAG
   std::string waiting = {};  // why it did not start at once
+  std::string refused = {};  // why it never will: the reason of its record
 };
 
 enum class Follow { kUntilEnd, kWhatIsThere };  // logs without -f

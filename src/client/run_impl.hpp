@@ -115,6 +115,7 @@ class Run::Impl {
   Error last_error_;
   BootTime down_since_{};  // a session broke then, and nothing has come of another one yet
   bool broke_before_ = false;
+  wire::Map answer_ = wire::Map::array();  // the jobs of a submit as far as they have come
   bool accepted_ = false;
   bool ever_connected_ = false;  // a controller has taken a connection, and perhaps the submit
   bool told_down_ = false;

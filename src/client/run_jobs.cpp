@@ -37,6 +37,7 @@ wire::Map to_map(const std::vector<DagJob>& dag) {
 
 void Run::Impl::Submit::begin() {
   sent_ = 0;
+  owner_.answer_ = wire::Map::array();
   ended_ = false;
   ++begun_;
   const RunPlan& plan = owner_.plan_;
@@ -94,7 +95,9 @@ void Run::Impl::share_window() {
 void Run::Impl::on_accepted(const wire::Map& map) {
   if (wire::text_or(map, "t") != "accepted") return;
   fail_point(FailPoint::kClientAcceptedRead);
-  const wire::Map& list = wire::child_or_empty(map, "jobs");
+  for (const wire::Map& entry : wire::child_or_empty(map, "jobs")) answer_.push_back(entry);
+  if (wire::bool_or(map, "more", false)) return;
+  const wire::Map list = std::exchange(answer_, wire::Map::array());
   std::vector<JobInfo> infos;
   bool is_any_waiting = false;
   for (const wire::Map& entry : list) {
@@ -105,7 +108,8 @@ void Run::Impl::on_accepted(const wire::Map& map) {
                  0,
                  0,
                  wire::text_or(entry, "name"),
-                 wire::text_or(entry, "waiting")};
+                 wire::text_or(entry, "waiting"),
+                 wire::text_or(wire::child_or_empty(entry, "record"), "reason")};
     is_any_waiting = is_any_waiting || !info.waiting.empty();
     infos.push_back(info);
     const auto known = by_id_.find(info.job);

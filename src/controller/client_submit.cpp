@@ -1,6 +1,7 @@
 // A client's submit, from its first frame to the answer: the parts and their specs as they come,
 // the jobs that it is to start after, room on the disk, then fan_out(). And those of its streams
 // that wait with a job which has not started.
+#include <algorithm>
 #include <csignal>
 
 #include "src/base/fail_point.hpp"
@@ -71,11 +72,30 @@ Result<std::vector<Part>> read_parts(const wire::Map& args, Kind kind) {
   return parts;
 }
 
+// Of jobs in one message, which has at most 256 KiB.
+constexpr std::size_t kMostInAnswer = 200;
+
+wire::Map accepted_entry(const Job& job, const std::string& name) {
+  wire::Map entry{{"job", job.key.job.text},
+                  {"attempt", job.key.attempt},
+                  {"node", job.node_name},
+                  {"ticket", job.ticket}};
+  if (!name.empty()) entry["name"] = name;
+  if (!job.waiting.empty()) entry["waiting"] = job.waiting;
+  // Only a job that no node ever saw has its record here; all others bring it on their attach
+  // stream, after the output.
+  if (job.is_final() && !job.record->contains("xxh128")) entry["record"] = *job.record;
+  return entry;
+}
+
 }  // namespace
 
 void ClientSession::open_submit(wire::StreamId stream, const wire::Map& args) {
   auto request = wire::get_text(args, "request");
-  if (!request || request->size() < 16 || request->size() > 64)
+  // Hexadecimal: what the controller makes ids of by itself (a schedule's firing) never is.
+  const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  if (!request || request->size() < 16 || request->size() > 64 ||
+      !std::ranges::all_of(*request, is_hex))
     return driver_->session().reset(stream, {Code::kProtocol, "a submit that cannot be read", {}});
   Upload upload;
   Submit& submit = upload.submit;
@@ -204,21 +224,14 @@ void ClientSession::accepted(wire::StreamId stream, const Upload& upload,
   if (!result) return session.reset(stream, result.error());
   wire::Map jobs = wire::Map::array();
   for (std::size_t i = 0; i < result->jobs.size(); ++i) {
-    const Job& job = *result->jobs[i];
-    wire::Map entry{{"job", job.key.job.text},
-                    {"attempt", job.key.attempt},
-                    {"node", job.node_name},
-                    {"ticket", job.ticket}};
-    if (!result->names[i].empty()) entry["name"] = result->names[i];
-    if (!job.waiting.empty()) entry["waiting"] = job.waiting;
-    // Only a job that no node ever saw has its record here; all others bring it on their attach
-    // stream, after the output.
-    if (job.is_final() && !job.record->contains("xxh128")) entry["record"] = *job.record;
-    jobs.push_back(std::move(entry));
+    jobs.push_back(accepted_entry(*result->jobs[i], result->names[i]));
+    const bool is_last = i + 1 == result->jobs.size();
+    if (!is_last && jobs.size() < kMostInAnswer) continue;
+    wire::Map map{{"t", "accepted"}, {"jobs", std::exchange(jobs, wire::Map::array())}};
+    if (!result->run.empty()) map["run"] = result->run.text;
+    if (!is_last) map["more"] = true;
+    session.send_event(stream, map);
   }
-  wire::Map map{{"t", "accepted"}, {"jobs", std::move(jobs)}};
-  if (!result->run.empty()) map["run"] = result->run.text;
-  session.send_event(stream, map);
   session.end(stream);
   fail_point(FailPoint::kControllerAcceptedSent);
   if (!upload.is_detached && !upload.resume) open_streams(upload, *result);

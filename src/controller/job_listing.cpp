@@ -37,7 +37,8 @@ store::JobPlace place_of(const Job& job) {
 bool Listing::fits(const Job& job) const {
   const auto& [owner, node, state] = query_.filter;
   return (owner.empty() || job.owner == owner) && (node.empty() || job.node_name == node) &&
-         (state.empty() || job.shown_state() == state) &&
+         (state.empty() || job.shown_state() == state ||
+          (state == "waiting" && !job.waiting.empty())) &&
          (query_.which == JobQuery::Which::kAll || !job.is_final());
 }
 

@@ -37,6 +37,11 @@ std::unexpected<Error> in_part(const Submit& submit, const Part& part, Error err
   return std::unexpected(std::move(error));
 }
 
+bool same_terms(const Job& job, const PartPlan& part) {
+  if (job.terms == nullptr || part.terms == nullptr) return job.terms == part.terms;
+  return *job.terms == *part.terms;
+}
+
 // A key is for one set of nodes: on another node it would start a second job. Growing is allowed (a
 // label got a node more), and what ran on a node that was removed is no reason to refuse.
 Result<void> check_same(Hub& hub, const UserId& owner, const PartPlan& part) {
@@ -53,6 +58,12 @@ Result<void> check_same(Hub& hub, const UserId& owner, const PartPlan& part) {
       return fail(Code::kConflict,
                   "this request id was used for another command (job " + job->key.job.text + ")",
                   "use another --idempotency-key");
+    if (here && !job->is_final() && !job->spec_hash.empty() && !same_terms(*job, part))
+      return fail(Code::kConflict,
+                  "this request id was used with other locks or another --after, --queue-timeout "
+                  "or --wait-online (job " +
+                      job->key.job.text + ")",
+                  "use another --idempotency-key");
   }
   return {};
 }
@@ -66,8 +77,10 @@ Result<void> check_online(Hub& hub, const Submit& submit, const PartPlan& part) 
 }
 
 // Its own terms, and the jobs of the parts that it comes after.
-std::shared_ptr<const Terms> terms_of(const Plan& plan, const Part& part) {
+// In a DAG a root waits for its node as the others do.
+std::shared_ptr<const Terms> terms_of(const Plan& plan, const Part& part, Kind kind) {
   Terms terms = part.terms;
+  terms.patient = kind == Kind::kDag;
   for (const PartDependency& one : part.after) {
     const PartPlan& other = plan.parts.at(one.part);
     for (const Node* node : other.nodes)
@@ -88,7 +101,7 @@ Result<PartPlan> plan_part(Hub& hub, const Submit& submit, const Plan& plan, con
                summary_of(*spec),
                to_hex(pki::sha256(as_bytes(part.spec))),
                std::make_shared<const std::string>(part.spec),
-               terms_of(plan, part)};
+               terms_of(plan, part, submit.kind)};
   if (auto same = check_same(hub, submit.owner, out); !same)
     return in_part(submit, part, same.error());
   // The jobs of a DAG are there to wait.
@@ -113,12 +126,6 @@ Result<Plan> make_plan(Hub& hub, const Submit& submit) {
   for (const Part& part : submit.parts) {
     auto planned = plan_part(hub, submit, plan, part);
     if (!planned) return std::unexpected(planned.error());
-    if (submit.kind == Kind::kDag && planned->terms == nullptr) {
-      // A root waits for its node as the others do.
-      auto terms = std::make_shared<Terms>();
-      terms->patient = true;
-      planned->terms = std::move(terms);
-    }
     plan.is_durable = plan.is_durable || planned->terms != nullptr;
     plan.parts.push_back(std::move(*planned));
   }
