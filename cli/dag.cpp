@@ -42,6 +42,13 @@ std::vector<std::string> known_keys() {
   return keys;
 }
 
+bool has_nul(const ConfigEntry& entry) {
+  const auto in = [](const std::string& text) { return text.find('\0') != text.npos; };
+  if (const auto* text = std::get_if<std::string>(&entry.value)) return in(*text);
+  const auto* list = std::get_if<std::vector<std::string>>(&entry.value);
+  return list != nullptr && std::ranges::any_of(*list, in);
+}
+
 struct Reader {
   const std::string& path;
   std::map<std::string, Table> tables;
@@ -105,6 +112,7 @@ struct Reader {
     if (auto good = check_name("job", name); !good)
       return wrong(table, entry.line, good.error().message);
     const std::string key = whole.substr(dot + 1);
+    if (has_nul(entry)) return wrong(table, entry.line, key + " has a NUL byte, no argument can");
     if (key == "target") {
       const auto* text = std::get_if<std::string>(&entry.value);
       if (text == nullptr) return wrong(table, entry.line, "target is a string");
@@ -119,6 +127,8 @@ struct Reader {
     }
     if (key == "after") return take_after(table, entry);
     const std::vector<std::string> keys = known_keys();
+    if (std::ranges::find(kNotHere, key) != std::end(kNotHere))
+      return wrong(table, entry.line, key + " is about who submits, not about one job");
     if (std::ranges::find(keys, key) == keys.end())
       return wrong(table, entry.line, "unknown key \"" + printable(key) + "\"",
                    did_you_mean(key, keys));

@@ -26,6 +26,8 @@ Detached show_detached(const std::vector<client::JobInfo>& jobs, const std::stri
       const std::string node = jobs.size() > 1 ? printable(job.node) + ": " : "";
       shown.notes.push_back(node + "waiting: " + printable(job.waiting));
     }
+    if (!job.refused.empty())
+      shown.notes.push_back(printable(job.node) + ": not started (" + printable(job.refused) + ")");
     listing.add(std::move(cells), job.job, std::move(object));
   }
   const bool is_json = format == Format::kJson || format == Format::kJsonl;

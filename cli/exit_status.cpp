@@ -85,6 +85,8 @@ int exit_of_failure(Code code) {
     case Code::kIo:
     case Code::kStore:
     case Code::kBusy:
+    case Code::kDependency:
+    case Code::kQueueTimeout:
     case Code::kInternal:
       return kExitNotStarted;
   }
@@ -157,6 +159,8 @@ int exit_of_error(Code code) {
     case Code::kTimeout:
     case Code::kIo:
     case Code::kStore:
+    case Code::kDependency:
+    case Code::kQueueTimeout:
     case Code::kInternal:
       return 1;
   }

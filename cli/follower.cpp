@@ -48,6 +48,7 @@ std::string next_step(Code code, const std::string& node, const std::string& not
   if (code == Code::kNotFoundExec && !not_found.empty()) return not_found + "\n" + page;
   if (code == Code::kNotFoundExec)
     return "what a shell knows needs one: rexec run --sh 'TEXT' " + node + "\n" + page;
+  if (code == Code::kDependency || code == Code::kQueueTimeout) return page;
   if (code == Code::kRefusedByNode || code == Code::kDenied)
     return "see: rexec node show " + node + "\n" + page;
   return code == Code::kInternal ? "" : page;
@@ -133,10 +134,10 @@ void Follower::tell_unprinted(const std::vector<std::string>& ids, int error) {
   unprinted_ = true;
   std::string list;
   for (const std::string& id : ids) list += " " + printable(id);
-  output_.complain({Code::kIo,
-                    std::string("stdout: ") + std::strerror(error) +
-                        "; accepted and started nevertheless:" + list,
-                    "see: rexec job show" + list.substr(0, list.find(' ', 1))});
+  output_.complain(
+      {Code::kIo,
+       std::string("stdout: ") + std::strerror(error) + "; accepted nevertheless:" + list,
+       "see: rexec job show" + list.substr(0, list.find(' ', 1))});
 }
 
 void Follower::started(std::size_t job) { output_.started(job); }

@@ -29,6 +29,10 @@ std::string exit_cell(const wire::Map& job) {
 constexpr std::uint64_t kPage = 200;  // what the controller gives at once
 constexpr std::uint64_t kMostListed = 1'000'000;
 
+constexpr std::string_view kStates =
+    "waiting|accepted|dispatched|running|restarting|exited|signaled|timeout|stopped|lost|"
+    "unreachable|denied|not_started";
+
 wire::Map read_filter(const Args& args) {
   wire::Map request{{"all", args.has("all") || args.has("state")}};
   for (const char* key : {"node", "state", "owner"})
@@ -56,6 +60,10 @@ int run_ls(const Invocation& invocation) {
   const Args& args = invocation.args;
   const Result<std::uint64_t> limit = args.number("limit", 50, kMostListed, 1);
   if (!limit) return fail_with(invocation.globals, limit.error());
+  if (args.has("state")) {
+    const Result<std::string> state = args.choice("state", kStates, "");
+    if (!state) return fail_with(invocation.globals, state.error());
+  }
   wire::Map request = read_filter(args);
   const bool with_ended = wire::bool_or(request, "all", false);
   const auto jobs = list_jobs(invocation.globals, std::move(request), *limit);

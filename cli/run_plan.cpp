@@ -88,6 +88,9 @@ Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions
   into.not_found = interpreter_hint(spec->script.value_or(""));
   into.on_disconnect = disconnect_rule(args, manner);
   into.plan.mode = manner == Manner::kDetached ? "detached" : "attached";
+  if (args.has("idempotency-key") && args.value("idempotency-key").empty())
+    return fail(Code::kUsage, "--idempotency-key: an empty key names nothing",
+                "write one that is the same for the same job, such as its name and date");
   if (args.has("idempotency-key")) {
     into.plan.request = request_of_key(args.value("idempotency-key"));
     into.plan.key = client::RequestKey::kChosen;

@@ -54,6 +54,9 @@ Result<client::Waits> read_waits(const Args& args) {
   client::Waits waits;
   const Result<Millis> queue = args.duration("queue-timeout", Millis{0});
   if (!queue) return std::unexpected(queue.error());
+  if (args.has("queue-timeout") && *queue == Millis{0})
+    return fail(Code::kUsage, "--queue-timeout: with 0 nothing could ever start",
+                "leave it out to wait without end");
   waits.queue = *queue;
   if (args.has("wait-online")) {
     const bool has_value = !args.value("wait-online").empty();

@@ -23,7 +23,7 @@ Result<void> read_file_of_jobs(const Args& args, FollowOptions& into) {
   for (const Flag& flag : kSubmitFlags)
     if (args.has(flag.name) && flag.name != "idempotency-key")
       return fail(Code::kUsage, "--dag and --" + std::string(flag.name) + " do not go together",
-                  "write it into the job's table: " + std::string(flag.name) + " = …");
+                  "what is about one job goes into its table, as a key of the same name");
   auto dag = read_dag(args.value("dag"));
   if (!dag) return std::unexpected(dag.error());
   into.plan.dag = std::move(*dag);

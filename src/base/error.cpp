@@ -168,6 +168,15 @@ Written by a newer rexec: run that version again; there is no downgrade.)"},
     {Code::kBusy, "busy", R"(
 Another rexec process holds this data directory. Two of them would destroy each other's state.
 Next: `rexec controller status --data DIR` or `rexec agent status --data DIR` names the process.)"},
+    {Code::kDependency, "dependency", R"(
+The job was to start after another one (--after, or `after` in a DAG file), and that one has ended
+otherwise than was asked for: it failed where :ok was meant, or succeeded where :fail was. Nothing
+was started.
+Next: `rexec job show JOB` of the other one, mend it, then `rexec rerun` or submit again.)"},
+    {Code::kQueueTimeout, "queue_timeout", R"(
+The job waited for a node, a lock or another job, and --queue-timeout was over before it could
+start. Nothing was started.
+Next: `rexec ps` shows what holds the lock or whom it waited for; submit again with more time.)"},
     {Code::kInternal, "internal", R"(
 A bug in rexec, or a code from a newer version that this one does not know. Running jobs are in
 processes of their own and go on.

@@ -43,6 +43,8 @@ enum class Code {
   kIo,               // the operating system refused
   kStore,            // the state database is damaged, newer or locked
   kBusy,             // another process holds the data directory
+  kDependency,       // a job that it is after ended otherwise than --after asks for
+  kQueueTimeout,     // it did not start within --queue-timeout
   kInternal,         // a bug
 };
 

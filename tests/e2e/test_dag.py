@@ -95,7 +95,8 @@ def test_a_cycle_is_refused_with_the_way_round(cli, tmp_path):
     ("[a", "jobs.toml:1"),
     ('[a]\ntarget = "n9"\ncmd = ["true"]', "n9"),
     ('[a]\ntarget = "n1"\ncmd = ["true"]\nstdin = true', "stdin"),
-    ('[a]\ntarget = "n1"\ncmd = ["true"]\nstatus-file = "x"', "unknown key"),
+    ('[a]\ntarget = "n1"\ncmd = ["true"]\nstatus-file = "x"', "who submits"),
+    ('[a]\ntarget = "n1"\ncmd = ["a\\u0000b"]', "NUL"),
 ])
 def test_a_wrong_file_is_refused_whole_and_names_the_place(cli, tmp_path, text, expected):
     before = len(cli("ps", "-a", "--json").ok().json())
@@ -115,6 +116,28 @@ def test_the_same_key_is_the_same_dag(cli, tmp_path):
     assert sorted(log.read_text().split()) == ["a", "b"]
     other = submit(cli, tmp_path, text.replace("echo a", "echo c"), "--idempotency-key", "night-1")
     assert other.code == 125 and "another command" in other.errors, other
+
+
+def test_a_dag_of_a_thousand_jobs_is_answered_whole(cli, tmp_path):
+    text = "".join(f'[j{i}]\ntarget = "n1"\ncmd = ["true"]\nafter = ["never:fail"]\n'
+                   for i in range(999)) + '[never]\ntarget = "n2"\ncmd = ["true"]\n'
+    jobs = jobs_of(submit(cli, tmp_path, text, "--json"))
+    assert len(jobs) == 1000
+    assert cli("wait", jobs["never"]).code == 0
+    # None of the others can start any more: nothing is left that runs.
+    processes.wait_until(lambda: cli.job(jobs["j998"])["final"], "the last is refused")
+    assert cli.job(jobs["j0"])["record"]["reason"] == "dependency"
+
+
+def test_the_same_key_with_other_terms_is_a_conflict(cluster, tmp_path):
+    cli = cluster.cli
+    cluster.nodes["n1"].stop()
+    first = cli.submit("--idempotency-key", "k", "--queue-timeout", "1h", "n1", "true")
+    assert cli.submit("--idempotency-key", "k", "--queue-timeout", "1h", "n1", "true") == first
+    done = cli("submit", "--idempotency-key", "k", "--queue-timeout", "1h", "--lock", "l", "n1",
+               "true")
+    assert done.code == 125 and "--after" in done.errors, done
+    assert cli("submit", "--idempotency-key", "", "n1", "true").code == 125
 
 
 def test_a_dag_survives_the_controller(make_cluster, tmp_path):

@@ -29,6 +29,8 @@ def test_a_job_waits_for_its_offline_node_and_survives_the_controller(cluster):
     job = cluster.cli.submit("--queue-timeout", "1h", "n1", "echo", "late")
     assert waiting(cluster.cli, job) == 'node "n1" is offline'
     assert "waiting" in cluster.cli("ps").text
+    assert cluster.cli("ps", "--state", "waiting", "-o", "name").text.strip() == job
+    assert cluster.cli("ps", "--state", "bogus").code == 2
     cluster.controller.restart()
     assert waiting(cluster.cli, job) == 'node "n1" is offline'
     cluster.nodes["n1"].start()
@@ -66,6 +68,8 @@ def test_queue_timeout_ends_a_job_that_has_not_started_and_nothing_ran(cluster, 
     done = cli.run("--lock", "l", "--queue-timeout", "300ms", "n1", "touch", str(tmp_path / "ran"))
     assert done.code == 125 and done.status["outcome"] == "not_started", done
     assert done.status["reason"] == "queue_timeout" and holder in done.errors
+    assert not done.status["complete"] and done.status["signal"] is None
+    assert "explain queue_timeout" in done.errors
     gate.write_text("x")
     assert cli("wait", holder).code == 0
     assert not (tmp_path / "ran").exists()
@@ -225,6 +229,7 @@ def test_waiting_flags_that_cannot_be_meant_are_refused_by_name(cli):
     for words, expected in [(["--lock", "a:0"], "--lock"), (["--fleet-lock", ":3"], "--fleet-lock"),
                             (["--after", ":ok"], "--after"), (["--after", "j-1:maybe"], "--after"),
                             (["--queue-timeout", "soon"], "--queue-timeout"),
+                            (["--queue-timeout", "0"], "--queue-timeout"),
                             (["--wait-online=-1s"], "--wait-online")]:
         done = cli("submit", *words, "n1", "true")
         assert done.code == 125 and expected in done.errors, done
