@@ -254,12 +254,13 @@ void Attempts::remove(const AttemptKey& key) {
 
 void Attempts::retire(WallTime now) {
   std::vector<Kept> kept;
-  for (const AttemptKey& key : list()) {
+  const std::vector<AttemptKey> all = list();
+  for (const AttemptKey& key : all) {
     const os::UniqueFd dir = open_dir(key);
     if (!dir || !is_reported(dir.get()) || upcoming_.contains(key)) continue;
     kept.push_back(measure_attempt(key, dir.get()));
   }
-  for (const AttemptKey& key : choose_expired(std::move(kept), {}, now))
+  for (const AttemptKey& key : with_predecessors(choose_expired(std::move(kept), {}, now), all))
     (void)remove_directory(jobs_.get(), attempt_name(key));
 }
 

@@ -25,6 +25,20 @@ std::vector<AttemptKey> choose_expired(std::vector<Kept> kept, const RetentionLi
   return expired;
 }
 
+std::vector<AttemptKey> with_predecessors(const std::vector<AttemptKey>& expired,
+                                          const std::vector<AttemptKey>& all) {
+  std::vector<AttemptKey> going;
+  for (const AttemptKey& key : expired) {
+    const std::size_t first = going.size();
+    for (const AttemptKey& other : all)
+      if (other.job == key.job && other.attempt <= key.attempt &&
+          std::find(going.begin(), going.end(), other) == going.end())
+        going.push_back(other);
+    std::sort(going.begin() + static_cast<std::ptrdiff_t>(first), going.end());
+  }
+  return going;
+}
+
 Kept measure_attempt(const AttemptKey& key, int dir_fd) {
   Kept kept{key, 0, {}};
   struct stat status{};

@@ -216,5 +216,19 @@ TEST_CASE(
   CHECK(eventually([&] { return std::filesystem::exists(job + "/exit"); }));
 }
 
+TEST_CASE("retention: an attempt never goes before the earlier ones of its job") {
+  const auto key = [](const char* job, std::uint32_t attempt) {
+    return AttemptKey{{job}, attempt};
+  };
+  const std::vector<AttemptKey> all{key("j-b", 3), key("j-a", 1), key("j-b", 1),
+                                    key("j-b", 2), key("j-b", 4), key("j-c", 1)};
+  // Its predecessors were not reported, or later than it: left behind, the third would begin again.
+  CHECK(with_predecessors({key("j-b", 3), key("j-a", 1)}, all) ==
+        std::vector<AttemptKey>{key("j-b", 1), key("j-b", 2), key("j-b", 3), key("j-a", 1)});
+  CHECK(with_predecessors({key("j-b", 1), key("j-b", 2)}, all) ==
+        std::vector<AttemptKey>{key("j-b", 1), key("j-b", 2)});
+  CHECK(with_predecessors({}, all).empty());
+}
+
 }  // namespace
 }  // namespace rexec::job
