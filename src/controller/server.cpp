@@ -106,8 +106,11 @@ Result<void> serve(const ServeOptions& options) {
                          });
   auto listening = listener.listen(config->listen);
   if (!listening) return report(listening.error());
+  // Without it (no /proc, no room) everything works but a backup from beside.
   auto local = LocalSocket::listen(hub, options.data_dir);
-  if (!local) return report(local.error());
+  if (!local)
+    log_warn("no backup while this controller runs: its local socket cannot be made",
+             {{"why", local.error().message}});
   asio::signal_set signals(context, SIGTERM, SIGINT);
   signals.async_wait([&](const asio::error_code& error, int) {
     if (error) return;
