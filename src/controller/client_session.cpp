@@ -110,8 +110,7 @@ void ClientSession::opened(wire::StreamId stream, const std::string& kind, const
 // itself: there is no output, and nobody to wait for.
 bool ClientSession::attach_lost(wire::StreamId stream, const Job& job) {
   if (!job.is_final()) return false;
-  const bool is_nodes = job.record->contains("xxh128");
-  if (is_nodes && hub_.registry().find(job.node) != nullptr) return false;
+  if (!job.ended_here() && hub_.registry().find(job.node) != nullptr) return false;
   wire::Session& session = driver_->session();
   session.send_event(stream, {{"t", "end"}, {"record", *job.record}});
   session.end(stream);
@@ -121,13 +120,10 @@ bool ClientSession::attach_lost(wire::StreamId stream, const Job& job) {
 
 void ClientSession::open_attach(wire::StreamId stream, const wire::Map& args) {
   parked_.try_emplace(stream);
-  hub_.find_job(identity_.id, wire::text_or(args, "job"),
-                [weak = weak_from_this(), stream, args](const Result<std::shared_ptr<Job>>& job) {
-                  const auto self = weak.lock();
-                  if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
-                  self->attach_to(stream, args, job);
-                  self->driver_->flush_soon();
-                });
+  const auto found = [stream, args](ClientSession& self, const Result<std::shared_ptr<Job>>& job) {
+    self.attach_to(stream, args, job);
+  };
+  hub_.find_job(identity_.id, wire::text_or(args, "job"), while_open(stream, found));
 }
 
 void ClientSession::attach_to(wire::StreamId stream, const wire::Map& args,
@@ -150,20 +146,17 @@ void ClientSession::attach_to(wire::StreamId stream, const wire::Map& args,
 
 void ClientSession::attach_when_online(wire::StreamId stream, const wire::Map& args,
                                        const JobId& job, const NodeId& node) {
-  const auto found = [weak = weak_from_this(), stream,
-                      args](const Result<std::shared_ptr<Job>>& job) {
-    const auto self = weak.lock();
-    if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
-    auto parked = self->parked_.extract(stream);
-    if (job)
-      self->attach_now(stream, args, **job);
+  const auto found = while_open(stream, [stream, args](ClientSession& self,
+                                                       const Result<std::shared_ptr<Job>>& known) {
+    auto parked = self.parked_.extract(stream);
+    if (known)
+      self.attach_now(stream, args, **known);
     else
-      self->driver_->session().reset(
+      self.driver_->session().reset(
           stream, {Code::kUnknownJob, "neither the controller nor the node knows this job", {}});
-    self->driver_->flush_soon();
     if (parked.empty()) return;
-    for (auto& signal : parked.mapped()) self->router_.forward(signal);
-  };
+    for (auto& signal : parked.mapped()) self.router_.forward(signal);
+  });
   hub_.when_online(node, [this, weak = weak_from_this(), job, found] {
     if (const auto self = weak.lock()) hub_.find_job(identity_.id, job.text, found);
   });

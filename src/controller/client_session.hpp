@@ -51,6 +51,17 @@ class ClientSession final : public net::SessionHandler,
   bool attach_lost(wire::StreamId stream, const Job& job);
   void attach_now(wire::StreamId stream, const wire::Map& args, const Job& job);
   void spec_data(wire::StreamId stream, ByteSpan bytes);
+  // For an answer that comes later: `action(session, answer…)` if this session and its stream are
+  // still there then, and what it says goes out.
+  template <class Action>
+  auto while_open(wire::StreamId stream, Action action) {
+    return [weak = weak_from_this(), stream, action](const auto&... answer) {
+      const auto self = weak.lock();
+      if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
+      action(*self, answer...);
+      self->driver_->flush_soon();
+    };
+  }
   // client_submit.cpp
   void submit_complete(wire::StreamId stream);
   void resolve_after(wire::StreamId stream, const std::shared_ptr<Upload>& upload,

@@ -84,7 +84,7 @@ wire::Map accepted_entry(const Job& job, const std::string& name) {
   if (!job.waiting.empty()) entry["waiting"] = job.waiting;
   // Only a job that no node ever saw has its record here; all others bring it on their attach
   // stream, after the output.
-  if (job.is_final() && !job.record->contains("xxh128")) entry["record"] = *job.record;
+  if (job.ended_here()) entry["record"] = *job.record;
   return entry;
 }
 
@@ -160,21 +160,17 @@ void ClientSession::resolve_after(wire::StreamId stream, const std::shared_ptr<U
   if (submit.kind == Kind::kDag || next == submit.parts.front().terms.after.size())
     return submit_when_settled(stream, upload);
   const std::string typed = submit.parts.front().terms.after[next].job.text;
-  hub_.find_job(
-      identity_.id, typed,
-      [weak = weak_from_this(), stream, upload, next](const Result<std::shared_ptr<Job>>& job) {
-        const auto self = weak.lock();
-        if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
-        if (!job) {
-          self->driver_->session().reset(
-              stream, {job.error().code, "--after: " + job.error().message, job.error().hint});
-          return self->driver_->flush_soon();
-        }
-        const JobId id = (*job)->key.job;
-        upload->submit.parts.front().terms.after[next].job = id;
-        if ((*job)->is_final()) upload->submit.endings[id] = ending_of(**job);
-        self->resolve_after(stream, upload, next + 1);
-      });
+  const auto found = [stream, upload, next](ClientSession& self,
+                                            const Result<std::shared_ptr<Job>>& job) {
+    if (!job)
+      return self.driver_->session().reset(
+          stream, {job.error().code, "--after: " + job.error().message, job.error().hint});
+    const JobId id = (*job)->key.job;
+    upload->submit.parts.front().terms.after[next].job = id;
+    if ((*job)->is_final()) upload->submit.endings[id] = ending_of(**job);
+    self.resolve_after(stream, upload, next + 1);
+  };
+  hub_.find_job(identity_.id, typed, while_open(stream, found));
 }
 
 void ClientSession::submit_when_settled(wire::StreamId stream,
@@ -186,28 +182,22 @@ void ClientSession::submit_when_settled(wire::StreamId stream,
   std::vector<NodeId> nodes;
   if (const auto selected = hub_.registry().select(part.targets))
     for (const Node* one : *selected) nodes.push_back(one->id);
-  hub_.when_settled(nodes, [weak = weak_from_this(), stream, upload] {
-    const auto self = weak.lock();
-    if (self && self->open_ && self->driver_->session().has_stream(stream))
-      self->submit(stream, upload);
-  });
+  hub_.when_settled(nodes, while_open(stream, [stream, upload](ClientSession& self) {
+                      self.submit(stream, upload);
+                    }));
 }
 
 void ClientSession::submit(wire::StreamId stream, const std::shared_ptr<Upload>& upload) {
   if (!hub_.store().disk_low()) return submit_now(stream, upload);
   // The store looks for room whenever it has written something, be it nothing.
-  hub_.post([](store::Database&) {},
-            [weak = weak_from_this(), stream, upload](const Result<void>&) {
-              const auto self = weak.lock();
-              if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
-              if (!self->hub_.store().disk_low()) return self->submit_now(stream, upload);
-              self->driver_->session().reset(
-                  stream,
-                  {Code::kStore,
-                   "the controller's disk is full or nearly: new jobs are refused, others go on",
-                   "make room on its machine, then try again"});
-              self->driver_->flush_soon();
-            });
+  const auto looked = [stream, upload](ClientSession& self, const Result<void>&) {
+    if (!self.hub_.store().disk_low()) return self.submit_now(stream, upload);
+    self.driver_->session().reset(
+        stream, {Code::kStore,
+                 "the controller's disk is full or nearly: new jobs are refused, others go on",
+                 "make room on its machine, then try again"});
+  };
+  hub_.post([](store::Database&) {}, while_open(stream, looked));
 }
 
 void ClientSession::submit_now(wire::StreamId stream, const std::shared_ptr<Upload>& upload) {
@@ -244,7 +234,7 @@ void ClientSession::open_streams(const Upload& upload, const Accepted& accepted)
     Node* node = hub_.registry().find(job->node);
     if (node == nullptr || node->link == nullptr) continue;
     if (hub_.dispatcher().is_held(job->key.job)) continue;
-    if (job->is_final() && !job->record->contains("xxh128")) continue;
+    if (job->ended_here()) continue;
     const wire::StreamId to_client = driver_->session().open(
         "attach",
         {{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"node", job->node_name}});
@@ -267,21 +257,13 @@ void ClientSession::wait_with(wire::StreamId stream, const wire::Map& args, cons
     parked_.erase(stream);
     return driver_->session().end(stream);
   }
-  const auto when_open = [weak = weak_from_this(), stream](auto action) {
-    const auto self = weak.lock();
-    if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
-    action(*self);
-    self->driver_->flush_soon();
-  };
   Dispatcher::Watcher watcher;
-  watcher.on_wait = [when_open, stream](const std::string& why) {
-    when_open([&](ClientSession& self) {
-      self.driver_->session().send_event(stream, {{"t", "waiting"}, {"why", why}});
-    });
-  };
-  watcher.on_over = [when_open, stream, args, id = job.key.job] {
-    when_open([&](ClientSession& self) { self.wait_is_over(stream, args, id); });
-  };
+  watcher.on_wait = while_open(stream, [stream](ClientSession& self, const std::string& why) {
+    self.driver_->session().send_event(stream, {{"t", "waiting"}, {"why", why}});
+  });
+  watcher.on_over = while_open(stream, [stream, args, id = job.key.job](ClientSession& self) {
+    self.wait_is_over(stream, args, id);
+  });
   waiters_[stream] = {job.key.job, hub_.dispatcher().watch(job, std::move(watcher))};
 }
 

@@ -113,8 +113,7 @@ void Dispatcher::release(const JobId& id) {
               if (saved) return start(job);
               log_error("a job that may start cannot be noted as started, trying again",
                         {{"job", job->key.job.text}, {"why", saved.error().message}});
-              auto timer = std::make_shared<net::Timer>(hub_.context().get_executor());
-              timer->arm(kSaveAgain, [this, timer, id = job->key.job] { release(id); });
+              hub_.after(kSaveAgain, [this, id = job->key.job] { release(id); });
             });
   fail_point(FailPoint::kControllerSlotPosted);
 }

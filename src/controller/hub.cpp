@@ -334,8 +334,7 @@ void Hub::when_settled(const std::vector<NodeId>& nodes, std::function<void()> a
     if (const auto run = std::exchange(*again, {})) run();
   };
   when_online(*missing, once);
-  auto timer = std::make_shared<net::Timer>(context_.get_executor());
-  timer->arm(std::chrono::ceil<Millis>(expected_for(*missing)), [timer, once] { once(); });
+  after(std::chrono::ceil<Millis>(expected_for(*missing)), once);
 }
 
 }  // namespace rexec::controller

@@ -51,6 +51,8 @@ struct Job {
   std::string waiting;                      // what for, in words; empty: it does not
 
   bool is_final() const { return state == JobState::kFinal; }
+  // Final by the controller's word: no node has a record or output of it (record_without_run).
+  bool ended_here() const { return is_final() && !record->contains("xxh128"); }
   // "running", "restarting" between two attempts, or the outcome of a final one.
   std::string shown_state() const;
 };
