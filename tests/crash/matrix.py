@@ -6,15 +6,16 @@ A case's name is its replay: `pytest tests/crash -k 'shim.forked-kill'`.
 """
 import contextlib
 import dataclasses
+import os
 import random
 import threading
 import uuid
 import zlib
 
 from crash.stories import Teller
-from support import checker, history, processes
+from support import checker, faults, history, processes
+from support.cli import BINARY, SANITIZED
 from support.cluster import Cluster
-from support.faults import Orders
 from support.supervision import Supervised, restarts
 
 # Killing the shim between these loses the job (FAULTS K8): the start is on record, the end is not.
@@ -120,6 +121,17 @@ def some(cases, count, seed=1):
                   key=lambda case: zlib.crc32(case.name.encode()))
 
 
+def cases_of(processes_):
+    """What one of the two files runs: the cases at points that these processes pass."""
+    points = [point for point in faults.points(BINARY) if point.split(".")[0] in processes_]
+    quick = SANITIZED or os.environ.get("REXEC_QUICK") == "1"
+    dying = [case for case in kills(points) if case.point in points]
+    paired = pairs(points)
+    every = os.environ.get("REXEC_CRASH") == "all"
+    return [*(some(dying, 16) if quick else dying), *errors(points),
+            *(paired if every else some(paired, 4 if quick else 16))]
+
+
 class Murder(threading.Thread):
     """Waits until a process stands at the point, kills another one, lets the first go on."""
 
@@ -187,7 +199,7 @@ def tell(teller, story):
 def cross(cluster, scratch, case):
     """Returns the restarts it took; raises on any violation, and when the point was not passed."""
     scratch.mkdir()
-    orders = Orders(scratch / "orders", *case.orders())
+    orders = faults.Orders(scratch / "orders", *case.orders())
     record = history.History(scratch / "history.jsonl")
     murder = Murder(cluster, orders, case) if case.victim else None
     with Supervised(cluster, orders.env) as kept:

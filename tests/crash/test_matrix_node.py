@@ -5,22 +5,11 @@ a disk fail there (S9, S13 to S15); what died comes back as under systemd, the s
 history holds I1 to I6 and I8.
 REXEC_CRASH=all (`make crash`) takes every pair, otherwise a fixed few.
 """
-import os
-
 import pytest
 
 from crash import matrix
-from support import faults
-from support.cli import BINARY, SANITIZED
 
-MINE = ("net", "spawner", "shim", "job", "file", "spool")
-POINTS = [point for point in faults.points(BINARY) if point.split(".")[0] in MINE]
-QUICK = SANITIZED or os.environ.get("REXEC_QUICK") == "1"
-ALL = os.environ.get("REXEC_CRASH") == "all"
-KILLS = [case for case in matrix.kills(POINTS) if case.point in POINTS]
-PAIRS = matrix.pairs(POINTS)
-CASES = [*(matrix.some(KILLS, 16) if QUICK else KILLS), *matrix.errors(POINTS),
-         *(PAIRS if ALL else matrix.some(PAIRS, 4 if QUICK else 16))]
+CASES = matrix.cases_of(("net", "spawner", "shim", "job", "file", "spool"))
 
 
 @pytest.fixture(scope="module")
