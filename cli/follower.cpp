@@ -1,9 +1,12 @@
 #include "cli/follower.hpp"
 
+#include <algorithm>
+#include <csignal>
 #include <cstring>
 
 #include "cli/cache.hpp"
 #include "cli/detached.hpp"
+#include "cli/end_words.hpp"
 #include "cli/errors.hpp"
 #include "cli/job_lookup.hpp"
 #include "cli/terminal.hpp"
@@ -14,69 +17,14 @@ namespace {
 
 // A controller that restarts is back by then, and nothing is said.
 constexpr Millis kLinkNewsAfter{2'000};
-
-std::string signal_name(int number) {
-  const char* name = ::sigabbrev_np(number);
-  return std::to_string(number) + (name == nullptr ? "" : " (" + std::string(name) + ")");
-}
-
-std::uint64_t bytes_of(const wire::Map& record, const char* side) {
-  return wire::u64_or(wire::child_or_empty(record, "dropped"), side, 0);
-}
-
-// The same code, printed: what a command that ended badly is said to have died of.
-std::string signal_words(const wire::Map& record) {
-  if (wire::bool_or(record, "oom", false)) return "killed: it ran out of memory";
-  return "killed by signal " + signal_name(static_cast<int>(wire::u64_or(record, "signal", 0)));
-}
+constexpr char kInterruptKey = '\x03';
 
 bool is_definite(Code code) {
   return code != Code::kControllerDown && code != Code::kNodeOffline && code != Code::kTimeout &&
          code != Code::kIo;
 }
 
-std::string failure_words(const wire::Map& record, const std::string& otherwise) {
-  const std::string message = wire::text_or(record, "message");
-  const std::string reason = wire::text_or(record, "reason");
-  if (!message.empty()) return printable(message);
-  return otherwise + (reason.empty() ? "" : " (" + printable(reason) + ")");
-}
-
-// After a node's refusal; of several nodes the first would be told from its neighbours' only.
-std::string next_step(Code code, const std::string& node, const std::string& not_found) {
-  const std::string page = "see: rexec explain " + std::string(code_name(code));
-  if (code == Code::kNotFoundExec && !not_found.empty()) return not_found + "\n" + page;
-  if (code == Code::kNotFoundExec)
-    return "what a shell knows needs one: rexec run --sh 'TEXT' " + node + "\n" + page;
-  if (code == Code::kDependency || code == Code::kQueueTimeout) return page;
-  if (code == Code::kRefusedByNode || code == Code::kDenied)
-    return "see: rexec node show " + node + "\n" + page;
-  return code == Code::kInternal ? "" : page;
-}
-
 }  // namespace
-
-Error Follower::why_not_started(const Job& job) const {
-  const std::string reason = wire::text_or(*job.record, "reason");
-  if (reason == code_name(Code::kNodeOffline)) {
-    return {Code::kNodeOffline,
-            "node \"" + job.info.node + "\" is offline, nothing was started there",
-            "see: rexec node show " + job.info.node};
-  }
-  const int code = exit_of_record(*job.record);
-  const Code cause = code == 127           ? Code::kNotFoundExec
-                     : code == 126         ? Code::kNotExecutable
-                     : code == kExitDenied ? Code::kDenied
-                                           : code_from_name(reason);
-  const std::string message = wire::text_or(*job.record, "message");
-  if (!options_.workdir.empty() && message.starts_with(printable(options_.workdir) + ": ")) {
-    return {cause, printable(job.info.node) + ": its directory: " + printable(message),
-            jobs_.size() == 1 ? "name one that is on the node: --workdir DIR" : ""};
-  }
-  return {cause,
-          printable(job.info.node) + ": " + failure_words(*job.record, "the job was not started"),
-          jobs_.size() == 1 ? next_step(cause, printable(job.info.node), options_.not_found) : ""};
-}
 
 // A refusal may come on the job's stream, before its record.
 Error Follower::of_node(Error error) const {
@@ -190,39 +138,12 @@ std::string Follower::about(const Job& job) const {
   return jobs_.size() > 1 ? printable(job.info.node) + ": " : "";
 }
 
-// One line at most about how it ended, and none for what a local command would not say either.
 void Follower::tell_end(const Job& job) {
-  const wire::Map& record = *job.record;
-  const std::string outcome = wire::text_or(record, "outcome", "lost");
-  const std::uint64_t code = wire::u64_or(record, "code", 0);
-  const int signal = static_cast<int>(wire::u64_or(record, "signal", 0));
-  const std::string node = about(job);
-  if (outcome == "exited" && code != 0 && jobs_.size() > 1) {
-    output_.say(node + "exit " + std::to_string(code));
-  } else if (outcome == "signaled" && signal != SIGINT && signal != SIGPIPE) {
-    output_.say(node + signal_words(record));
-  } else if (outcome == "timeout") {
-    output_.say(node + "the job reached its --timeout and was ended");
-  } else if (outcome == "stopped" && wire::text_or(record, "reason") == "disconnect") {
-    output_.say(node + "the job was stopped: its client was away (--on-disconnect)");
-  } else if (outcome == "lost") {
-    output_.say(node + failure_words(record, "how the job ended is not known"));
-  } else if (outcome == "not_started" || outcome == "unreachable" || outcome == "denied") {
-    output_.complain(why_not_started(job));
-  }
-  const std::uint64_t left_behind = wire::u64_or(record, "left_behind", 0);
-  if (left_behind > 0 && (outcome == "exited" || outcome == "signaled")) {
-    const bool one = left_behind == 1;
-    output_.say(node + std::to_string(left_behind) + (one ? " process" : " processes") +
-                " left behind " + (one ? "was" : "were") + " ended, see --children");
-  }
-  const std::uint64_t dropped = bytes_of(record, "out") + bytes_of(record, "err");
-  if (!wire::bool_or(record, "complete", true) && !out_closed_ && !err_closed_ &&
-      (outcome == "exited" || outcome == "signaled")) {
-    output_.say(node + "the output is incomplete" +
-                (dropped > 0 ? ": " + std::to_string(dropped) + " bytes were dropped" : "") +
-                "; the command's own exit code was " + std::to_string(code));
-  }
+  const EndWords words = end_words({job.info.node, about(job), options_.workdir, options_.not_found,
+                                    !out_closed_ && !err_closed_},
+                                   *job.record);
+  if (words.failure) output_.complain(*words.failure);
+  for (const std::string& remark : words.remarks) output_.say(remark);
 }
 
 void Follower::held(std::size_t job, const std::string& why) {
@@ -257,7 +178,15 @@ void Follower::link(bool up, const std::string& why) {
 }
 
 void Follower::typed(std::string& bytes) {
-  if (options_.terminal == Terminal::kRaw && escape_.feed(bytes) && !left_) leave();
+  if (options_.terminal != Terminal::kRaw) return;
+  if (escape_.feed(bytes) && !left_) leave();
+  const auto waits = [](const Job& job) { return !job.waiting.empty() && !job.record; };
+  if (!std::ranges::any_of(jobs_, waits)) return;
+  // A raw terminal makes no signal of Ctrl-C, and there is no job yet that could read it.
+  const auto key = bytes.find(kInterruptKey);
+  if (key == std::string::npos) return;
+  bytes.erase(key);
+  ::raise(SIGINT);
 }
 
 void Follower::leave() {

@@ -72,7 +72,6 @@ class Follower final : public client::Observer {
   void on_sink_change();
   void refuse(std::size_t job, const Error& error);
   void tell_end(const Job& job);
-  Error why_not_started(const Job& job) const;
   Error of_node(Error error) const;
   void tell_how_to_come_back();
   std::string what_becomes_of_it(const std::string& way_back) const;

@@ -1,0 +1,33 @@
+// What is said about a job that has ended: nothing that a local command would not say either. Words
+// only, escaped; the follower and `wait` say them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/base/error.hpp"
+#include "src/wire/maps.hpp"
+
+namespace rexec::cli {
+
+// Whose end it is, and what the words need to know of how it was asked for.
+struct EndOf {
+  std::string node;
+  std::string prefix;         // "node: " among several, else empty
+  std::string workdir;        // as it was asked for
+  std::string not_found;      // the next step when the node finds nothing to execute
+  bool output_wanted = true;  // false: what is missing of it is not missed
+};
+
+struct EndWords {
+  std::optional<Error> failure;      // nothing was started
+  std::vector<std::string> remarks;  // one about how it ended, others about what was lost or left
+};
+
+EndWords end_words(const EndOf& job, const wire::Map& record);
+
+// After a refusal by `node`.
+std::string next_step(Code code, const std::string& node, const std::string& not_found);
+
+}  // namespace rexec::cli

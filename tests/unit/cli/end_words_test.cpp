@@ -1,0 +1,69 @@
+#include "cli/end_words.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace rexec;
+using namespace rexec::cli;
+
+namespace {
+
+std::string said(const EndOf& job, const wire::Map& record) {
+  const EndWords words = end_words(job, record);
+  std::string all = words.failure ? "! " + words.failure->message + "\n" : "";
+  for (const std::string& remark : words.remarks) all += remark + "\n";
+  return all;
+}
+
+const EndOf kAlone{"n1", {}, {}, {}};
+const EndOf kOne{"n1", "n1: ", {}, {}};
+
+}  // namespace
+
+TEST_CASE("end words: what a local command would not say is not said") {
+  CHECK(said(kAlone, {{"outcome", "exited"}, {"code", 0}}).empty());
+  CHECK(said(kAlone, {{"outcome", "exited"}, {"code", 3}}).empty());
+  CHECK(said(kAlone, {{"outcome", "signaled"}, {"signal", 2}}).empty());
+  CHECK(said(kAlone, {{"outcome", "stopped"}}).empty());
+}
+
+TEST_CASE("end words: among several each failure has its node") {
+  CHECK(said(kOne, {{"outcome", "exited"}, {"code", 3}}) == "n1: exit 3\n");
+  CHECK(said(kOne, {{"outcome", "exited"}, {"code", 0}}).empty());
+}
+
+TEST_CASE("end words: the way it ended") {
+  CHECK(said(kAlone, {{"outcome", "signaled"}, {"signal", 9}}) == "killed by signal 9 (KILL)\n");
+  CHECK(said(kAlone, {{"outcome", "signaled"}, {"signal", 9}, {"oom", true}}) ==
+        "killed: it ran out of memory\n");
+  CHECK(said(kAlone, {{"outcome", "timeout"}}).find("--timeout") != std::string::npos);
+  CHECK(said(kAlone, {{"outcome", "timeout"}, {"reason", "idle"}}).find("--idle-timeout") !=
+        std::string::npos);
+  CHECK(said(kAlone, {{"outcome", "lost"}, {"reason", "reboot"}}) ==
+        "how the job ended is not known (reboot)\n");
+  CHECK(said(kAlone, {{"outcome", "exited"}, {"code", 0}, {"left_behind", 2}}) ==
+        "2 processes left behind were ended, see --children\n");
+}
+
+TEST_CASE("end words: output that is missing, unless nobody wanted it") {
+  const wire::Map record{
+      {"outcome", "exited"}, {"code", 0}, {"complete", false}, {"dropped", {{"out", 5}}}};
+  CHECK(said(kAlone, record) ==
+        "the output is incomplete: 5 bytes were dropped; the command's own exit code was 0\n");
+  EndOf closed = kAlone;
+  closed.output_wanted = false;
+  CHECK(said(closed, record).empty());
+}
+
+TEST_CASE("end words: what was not started is an error with the next step") {
+  const EndWords words = end_words(
+      kAlone, {{"outcome", "not_started"}, {"reason", "dependency"}, {"message", "j-1 failed"}});
+  REQUIRE(words.failure);
+  CHECK(words.failure->code == Code::kDependency);
+  CHECK(words.failure->message == "n1: j-1 failed");
+  CHECK(words.failure->hint == "see: rexec explain dependency");
+  CHECK(words.remarks.empty());
+  const EndWords many = end_words(kOne, {{"outcome", "not_started"}, {"message", "no\x1b[2J"}});
+  REQUIRE(many.failure);
+  CHECK(many.failure->hint.empty());
+  CHECK(many.failure->message.find('\x1b') == std::string::npos);
+}
