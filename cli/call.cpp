@@ -14,6 +14,11 @@ Result<wire::Map> call(const Globals& globals, const std::string& verb, wire::Ma
   return client::call_once({globals.config, globals.context}, verb, std::move(args));
 }
 
+Result<void> call_many(const Globals& globals, const std::string& verb,
+                       const std::vector<wire::Map>& args, const OnAnswer& on_answer) {
+  return client::call_many({globals.config, globals.context}, verb, args, on_answer);
+}
+
 int call_for_each(const Globals& globals, const std::string& verb, const std::string& key,
                   const std::vector<std::string>& objects, const std::string& done,
                   const wire::Map& more) {
@@ -41,7 +46,7 @@ int call_for_each(const Globals& globals, const std::string& verb, const std::st
       print_out(describe(objects[index], *answer));
     }
   };
-  const auto called = client::call_many({globals.config, globals.context}, verb, asked, show);
+  const auto called = call_many(globals, verb, asked, show);
   if (!called) return fail_with(globals, called.error());
   return failed > 0 && failed < objects.size() ? kExitPartly : code;
 }

@@ -13,6 +13,11 @@ namespace rexec::cli {
 Result<wire::Map> call(const Globals& globals, const std::string& verb,
                        wire::Map args = wire::Map::object());
 
+// The same for many, side by side; each answer as it comes. An error when nobody could be asked.
+using OnAnswer = std::function<void(std::size_t index, const Result<wire::Map>& answer)>;
+Result<void> call_many(const Globals& globals, const std::string& verb,
+                       const std::vector<wire::Map>& args, const OnAnswer& on_answer);
+
 // One call per object: failures are printed and the rest goes on. 0, the code of the only failure,
 // or 7 when some succeeded. `done` (may be empty) is printed as -o says for each success.
 int call_for_each(const Globals& globals, const std::string& verb, const std::string& key,

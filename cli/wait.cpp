@@ -1,33 +1,97 @@
 // `rexec wait`: until jobs have ended, with their exit code. A lost link is waited out.
 #include <ctime>
+#include <optional>
+#include <utility>
 
 #include "cli/call.hpp"
+#include "cli/end_words.hpp"
 #include "cli/errors.hpp"
 #include "cli/exit_status.hpp"
 #include "cli/listing.hpp"
+#include "src/base/text.hpp"
 
 namespace rexec::cli {
 namespace {
 
 bool may_come_back(Code code) { return code == Code::kLinkLost || code == Code::kControllerDown; }
 
-// The job when it is final.
-Result<wire::Map> wait_for(const Globals& globals, const std::string& job, Millis reconnect) {
-  bool ever_reached = false;
-  BootTime away_since = BootClock::now();
-  while (true) {
-    Result<wire::Map> ended = call(globals, "job.wait", {{"job", job}});
-    if (ended || !may_come_back(ended.error().code)) return ended;
-    // An answer that was cut off came from somebody: the patience begins anew.
-    if (ended.error().code == Code::kLinkLost) {
-      ever_reached = true;
-      away_since = BootClock::now();
-    }
-    if (!ever_reached || BootClock::now() - away_since > reconnect) return ended;
-    const timespec pause{0, 200'000'000};
-    ::clock_nanosleep(CLOCK_BOOTTIME, 0, &pause, nullptr);
+// Asks for all of the jobs side by side, and says of each what there is to say when it is known.
+class Waiter {
+ public:
+  Waiter(const Globals& globals, const std::vector<std::string>& jobs, Millis reconnect)
+      : globals_(globals), jobs_(jobs), reconnect_(reconnect), ended_(jobs.size()) {
+    for (std::size_t i = 0; i < jobs.size(); ++i) open_.push_back(i);
   }
-}
+
+  void run() {
+    while (!open_.empty()) {
+      const std::optional<Error> why = ask();
+      if (open_.empty()) return;
+      if (!ever_reached_ || BootClock::now() - away_since_ > reconnect_) return give_up(*why);
+      const timespec pause{0, 200'000'000};
+      ::clock_nanosleep(CLOCK_BOOTTIME, 0, &pause, nullptr);
+    }
+  }
+
+  const std::vector<int>& codes() const { return codes_; }
+  // In the order of the words; null where there is none.
+  const std::vector<wire::Map>& ended() const { return ended_; }
+
+ private:
+  // What keeps open_ from being empty.
+  std::optional<Error> ask() {
+    std::vector<wire::Map> args;
+    const std::vector<std::size_t> asked = std::exchange(open_, {});
+    for (const std::size_t index : asked) args.push_back({{"job", jobs_[index]}});
+    std::optional<Error> why;
+    const auto take = [&](std::size_t at, const Result<wire::Map>& answer) {
+      if (!answer && may_come_back(answer.error().code)) {
+        why = answer.error();
+        return open_.push_back(asked[at]);
+      }
+      settle(asked[at], answer);
+    };
+    const auto called = call_many(globals_, "job.wait", args, take);
+    if (called) {
+      // An answer that was cut off came from somebody: the patience begins anew.
+      ever_reached_ = true;
+      away_since_ = BootClock::now();
+      return why;
+    }
+    open_ = asked;
+    if (!may_come_back(called.error().code)) ever_reached_ = false;
+    return called.error();
+  }
+
+  void settle(std::size_t index, const Result<wire::Map>& answer) {
+    if (!answer) {
+      print_error(globals_, answer.error());
+      return codes_.push_back(exit_of_failure(answer.error().code));
+    }
+    const wire::Map& record = wire::child_or_empty(*answer, "record");
+    codes_.push_back(exit_of_record(record));
+    ended_[index] = *answer;
+    const std::string prefix = jobs_.size() > 1 ? printable(jobs_[index]) + ": " : "";
+    const EndWords words = end_words({wire::text_or(*answer, "node"), prefix, {}, {}}, record);
+    if (words.failure) print_error(globals_, *words.failure);
+    for (const std::string& remark : words.remarks) print_notice(globals_, remark);
+  }
+
+  void give_up(const Error& why) {
+    print_error(globals_, why);
+    codes_.insert(codes_.end(), open_.size(), exit_of_failure(why.code));
+    open_.clear();
+  }
+
+  const Globals& globals_;
+  const std::vector<std::string>& jobs_;
+  const Millis reconnect_;
+  std::vector<std::size_t> open_;
+  std::vector<int> codes_;
+  std::vector<wire::Map> ended_;
+  bool ever_reached_ = false;
+  BootTime away_since_ = BootClock::now();
+};
 
 int run(const Invocation& invocation) {
   const Globals& globals = invocation.globals;
@@ -36,26 +100,19 @@ int run(const Invocation& invocation) {
     print_error(globals, reconnect.error());
     return kExitNotStarted;
   }
-  std::vector<int> codes;
+  Waiter waiter(globals, invocation.args.words(), *reconnect);
+  waiter.run();
   Listing ends;
-  for (const std::string& job : invocation.args.words()) {
-    const Result<wire::Map> ended = wait_for(globals, job, *reconnect);
-    if (!ended) {
-      print_error(globals, ended.error());
-      codes.push_back(exit_of_failure(ended.error().code));
-      continue;
-    }
-    const wire::Map& record = wire::child_or_empty(*ended, "record");
-    codes.push_back(exit_of_record(record));
-    ends.add({}, wire::text_or(*ended, "job"), record);
-  }
+  for (const wire::Map& ended : waiter.ended())
+    if (!ended.is_null())
+      ends.add({}, wire::text_or(ended, "job"), wire::child_or_empty(ended, "record"));
   const bool is_json = globals.format == Format::kJson || globals.format == Format::kJsonl;
   if (is_json && ends.objects.size() == 1) {
     print_object(globals, ends.objects.front());
   } else if (is_json) {
     print_out(format_listing(ends, globals.format));
   }
-  return exit_of_several(codes, ExitRule::kSeveral);
+  return exit_of_several(waiter.codes(), ExitRule::kSeveral);
 }
 
 constexpr Flag kFlags[] = {
@@ -63,7 +120,7 @@ constexpr Flag kFlags[] = {
 };
 constexpr std::string_view kDetails =
     "One job: its exit code, as rexec run would have exited. Several: 0 when all succeeded, else\n"
-    "123. With --json the end records.";
+    "123, and each that did not is named. With --json the end records.";
 
 }  // namespace
 

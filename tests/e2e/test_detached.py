@@ -125,6 +125,24 @@ def test_wait_of_several_is_123_when_one_fails(cli):
     assert cli("wait", "j-000000000000").code == 125
 
 
+def test_wait_asks_for_all_at_once_and_says_of_each_what_a_run_would(cluster, gate):
+    cli = cluster.cli
+    runs = cli.submit("n1", "cat", str(gate))
+    failed = cli.submit("n1", "sh", "-c", "exit 7")
+    refused = cli.submit("--after", failed, "n1", "true")
+    with Running(cli, runs, "j-000000000000", failed, refused, verb="wait") as waiting:
+        wanted = (b"j-000000000000", f"{failed}: exit 7".encode(), f"{refused}: ".encode())
+        processes.wait_until(lambda: all(words in waiting.err.data for words in wanted),
+                             "all that is known is said before the first has ended")
+        gate.write_text("x")
+        done = waiting.finish()
+    assert done.code == 123 and runs not in done.errors, done
+    alone = cli("wait", refused)
+    assert alone.code == 125 and "explain dependency" in alone.errors, alone
+    assert cli("wait", failed).errors == ""
+
+
+
 def test_stop_ends_a_detached_job(cli):
     job = cli.submit("n1", "sh", "-c", "sleep 1000 & setsid sleep 1000 & wait")
     cli("stop", job).ok()

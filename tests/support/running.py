@@ -80,7 +80,7 @@ class Running:
     def __init__(self, cli, *argv, verb="run", keep=True, **options):
         self._directory = tempfile.TemporaryDirectory(dir=cli.home)
         self._status = pathlib.Path(self._directory.name) / "status"
-        status = [] if verb == "logs" else ["--status-file", str(self._status)]
+        status = [] if verb in ("logs", "wait") else ["--status-file", str(self._status)]
         self.argv = (verb, *status, *argv)
         self.process = cli.popen(*self.argv, **options)
         self.out = Pipe(self.process.stdout, keep) if self.process.stdout else None
