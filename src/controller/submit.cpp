@@ -68,6 +68,19 @@ Result<void> check_same(Hub& hub, const UserId& owner, const PartPlan& part) {
   return {};
 }
 
+// Its jobs were made together: one that is known beside one that is not came into the file later.
+Result<void> check_whole(Hub& hub, const Plan& plan) {
+  const PartPlan* known = nullptr;
+  const PartPlan* unknown = nullptr;
+  for (const PartPlan& part : plan.parts)
+    (hub.jobs().of_request(plan.owner, part.request).empty() ? unknown : known) = &part;
+  if (known == nullptr || unknown == nullptr) return {};
+  return fail(Code::kConflict,
+              "this request id was used for another DAG: [" + printable(known->name) +
+                  "] has its job, [" + printable(unknown->name) + "] has none",
+              "use another --idempotency-key");
+}
+
 Result<void> check_online(Hub& hub, const Submit& submit, const PartPlan& part) {
   if (part.nodes.size() > 1 || part.nodes.front()->link != nullptr) return {};
   if (part.terms && part.terms->waits_for_node()) return {};
@@ -129,6 +142,7 @@ Result<Plan> make_plan(Hub& hub, const Submit& submit) {
     plan.is_durable = plan.is_durable || planned->terms != nullptr;
     plan.parts.push_back(std::move(*planned));
   }
+  if (auto whole = check_whole(hub, plan); !whole) return std::unexpected(whole.error());
   if (submit.kind == Kind::kDag || plan.parts.front().nodes.size() > 1)
     plan.run = derive_run_id(submit);
   return plan;

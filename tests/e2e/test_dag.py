@@ -116,6 +116,9 @@ def test_the_same_key_is_the_same_dag(cli, tmp_path):
     assert sorted(log.read_text().split()) == ["a", "b"]
     other = submit(cli, tmp_path, text.replace("echo a", "echo c"), "--idempotency-key", "night-1")
     assert other.code == 125 and "another command" in other.errors, other
+    longer = text + '[c]\ntarget = "n1"\ncmd = ["true"]\n'
+    done = submit(cli, tmp_path, longer, "--idempotency-key", "night-1")
+    assert done.code == 125 and "another DAG" in done.errors and "[c]" in done.errors, done
 
 
 def test_a_dag_of_a_thousand_jobs_is_answered_whole(cli, tmp_path):
