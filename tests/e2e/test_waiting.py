@@ -6,6 +6,7 @@ import pytest
 
 from support import processes
 from support.running import Running
+from support.terminal import Terminal
 
 
 @pytest.fixture
@@ -188,6 +189,16 @@ def test_ctrl_c_ends_a_waiting_run_and_the_client_dies_of_it(cluster):
         run.signal(signal.SIGINT)
         done = run.finish()
     assert done.code == -signal.SIGINT and done.status["outcome"] == "stopped", done
+
+
+def test_ctrl_c_in_a_raw_terminal_ends_a_waiting_run_too(cluster):
+    cluster.nodes["n1"].stop()
+    with Terminal(cluster.cli, "run", "-it", "--wait-online", "n1", "cat") as t:
+        t.expect("waiting: ")
+        t.send("typed ahead\x03")
+        ended = t.ended()
+    assert (ended.code, ended.restored) == (-signal.SIGINT, ""), ended.screen
+    assert ended.status["outcome"] == "stopped", ended.status
 
 
 def test_a_waiting_run_goes_on_waiting_through_a_restart_of_the_controller(cluster):
