@@ -20,25 +20,11 @@
 #include "src/net/tls.hpp"
 #include "src/pki/authority.hpp"
 #include "src/store/store.hpp"
+#include "tests/bench/must.hpp"
 
 namespace {
 
 using namespace rexec;
-
-[[noreturn]] void give_up(const std::string& why) {
-  std::fprintf(stderr, "idle_agents: %s\n", why.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) give_up(result.error().message);
-  return std::move(*result);
-}
-
-void must_do(const Result<void>& result) {
-  if (!result) give_up(result.error().message);
-}
 
 int prepare(const std::string& data, int count, const std::string& directory) {
   auto authority = must(pki::Authority::load(data));

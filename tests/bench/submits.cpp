@@ -20,27 +20,13 @@
 #include "src/net/tls.hpp"
 #include "src/pki/authority.hpp"
 #include "src/store/store.hpp"
+#include "tests/bench/must.hpp"
 
 namespace {
 
 using namespace rexec;
 
 constexpr int kUnderWay = 64;
-
-[[noreturn]] void give_up(const std::string& why) {
-  std::fprintf(stderr, "submits: %s\n", why.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) give_up(result.error().message);
-  return std::move(*result);
-}
-
-void must_do(const Result<void>& result) {
-  if (!result) give_up(result.error().message);
-}
 
 store::CertificateRow make_identity(const pki::Authority& authority, pki::Role role,
                                     const std::string& id, const std::string& base) {
