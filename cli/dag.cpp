@@ -200,7 +200,8 @@ struct Sorter {
 
 }  // namespace
 
-Result<std::vector<client::DagJob>> read_dag(const std::string& path) {
+Result<std::vector<client::DagJob>> read_dag(const std::string& file) {
+  const std::string path = file == "-" ? "/dev/stdin" : file;
   const Result<ConfigMap> map = read_config(path);
   if (!map) return std::unexpected(map.error());
   return plan_dag(*map, path);

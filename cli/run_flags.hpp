@@ -90,7 +90,7 @@ inline constexpr Flag kRunFlags[] = {
 // submit alone.
 inline constexpr Flag kDagFlag{.name = "dag",
                                .value = "FILE",
-                               .help = "the jobs of FILE, each after others",
+                               .help = "the jobs of FILE (-: stdin), each after others",
                                .choices = "@file"};
 
 inline constexpr std::size_t kFirstForSubmit = 3;
@@ -101,7 +101,7 @@ static_assert(kRunFlags[kAfterShell].name == "sh");
 inline constexpr std::span<const Flag> kSubmitFlags =
     std::span<const Flag>(kRunFlags).subspan(kFirstForSubmit);
 // What one job of a DAG may say, and how its file is read: "FILE:LINE: …" for what is wrong in it.
-Result<std::vector<client::DagJob>> read_dag(const std::string& path);
+Result<std::vector<client::DagJob>> read_dag(const std::string& file);
 // Of what such a file holds; `path` is for the errors. Each job stands after those it names.
 Result<std::vector<client::DagJob>> plan_dag(const ConfigMap& map, const std::string& path);
 inline constexpr std::span<const Flag> kShellFlags =

@@ -121,6 +121,14 @@ def test_the_same_key_is_the_same_dag(cli, tmp_path):
     assert done.code == 125 and "another DAG" in done.errors and "[c]" in done.errors, done
 
 
+def test_a_dash_is_standard_input(cli):
+    jobs = jobs_of(cli("submit", "--json", "--dag", "-",
+                       input=b'[a]\ntarget = "n1"\ncmd = ["sh", "-c", "exit 3"]\n'))
+    assert cli("wait", jobs["a"]).code == 3
+    wrong = cli("submit", "--dag", "-", input=b"[a]\ntarget = 1\n")
+    assert wrong.code == 125 and "/dev/stdin:2:" in wrong.errors, wrong
+
+
 def test_a_dag_of_a_thousand_jobs_is_answered_whole(cli, tmp_path):
     text = "".join(f'[j{i}]\ntarget = "n1"\ncmd = ["true"]\nafter = ["never:fail"]\n'
                    for i in range(999)) + '[never]\ntarget = "n2"\ncmd = ["true"]\n'
