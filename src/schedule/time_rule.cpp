@@ -14,7 +14,7 @@ using namespace std::chrono;
 
 constexpr std::array<std::string_view, 3> kKinds{"cron", "every", "at"};
 constexpr Millis kShortestPeriod = seconds{1};
-// Instants may come from a peer: beyond these the calendar would wrap.
+// Instants may come from a peer: beyond these the calendar would wrap. No firing lies beyond it.
 constexpr WallTime kEndOfTime = sys_days(year{9999} / January / 1);
 // No zone is further from UTC (zone.cpp refuses it).
 constexpr seconds kFurthest = hours{26};
@@ -98,6 +98,8 @@ Result<TimeRule> TimeRule::make(RuleText text, ZoneFiles& zones) {
                 "such as 2027-01-01T03:00, or 2027-01-01T03:00:30Z for UTC");
   static const Zone kUtc;
   const At at{first_shown(local->is_utc ? kUtc : **zone, local->time)};
+  if (at.time > kEndOfTime)
+    return fail(Code::kUsage, "at " + text.text + ": the calendar of schedules ends with 9998");
   return TimeRule(std::move(text), *zone, at);
 }
 
@@ -118,7 +120,11 @@ std::optional<WallTime> TimeRule::next_of(const Cron& cron, WallTime after) cons
 
 std::optional<WallTime> TimeRule::next(WallTime after) const {
   if (after >= kEndOfTime) return std::nullopt;
-  after = std::max(after, WallTime{});
+  const auto found = next_in_calendar(std::max(after, WallTime{}));
+  return found && *found <= kEndOfTime ? found : std::nullopt;
+}
+
+std::optional<WallTime> TimeRule::next_in_calendar(WallTime after) const {
   if (const auto* cron = std::get_if<Cron>(&rule_)) return next_of(*cron, after);
   if (const auto* at = std::get_if<At>(&rule_))
     return at->time > after ? std::optional(at->time) : std::nullopt;

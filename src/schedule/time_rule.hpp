@@ -49,6 +49,7 @@ class TimeRule {
   };
   TimeRule(RuleText text, std::shared_ptr<const Zone> zone, std::variant<Cron, Every, At> rule)
       : text_(std::move(text)), zone_(std::move(zone)), rule_(rule) {}
+  std::optional<WallTime> next_in_calendar(WallTime after) const;
   std::optional<WallTime> next_of(const Cron& cron, WallTime after) const;
   static Result<Every> parse_every(const std::string& text);
 

@@ -89,6 +89,8 @@ TEST_CASE("rule: an instant from anywhere is answered, none beyond the calendar"
       CHECK_FALSE(rule(RuleKind::kEvery, "1s", zone).next(far));
     }
     CHECK(rule(RuleKind::kCron, "0 0 29 2 *", zone).next(utc(9990, 1, 1)));
+    CHECK_FALSE(rule(RuleKind::kCron, "0 0 29 2 *", zone).next(utc(9998, 1, 1)));
+    CHECK_FALSE(rule(RuleKind::kEvery, "1w", zone, utc(9998, 12, 31)).next(utc(9998, 12, 31)));
   }
 }
 
@@ -104,6 +106,7 @@ TEST_CASE("rule: text that is no rule is refused") {
               {RuleKind::kAt, "1969-01-01T00:00"},
               {RuleKind::kAt, "2027-01-01T03:00+02:00"},
               {RuleKind::kAt, "2027_01-01T03:00"},
+              {RuleKind::kAt, "9999-10-05T02:00"},
               {RuleKind::kEvery, "0"},
               {RuleKind::kEvery, "500ms"},
               {RuleKind::kEvery, "1.5s"},
