@@ -94,6 +94,10 @@ class ClientSession final : public net::SessionHandler,
   void user_ls(const wire::Map& args, const Respond& respond);
   void user_revoke(const wire::Map& args, const Respond& respond);
   void job_ls(const wire::Map& args, const Respond& respond);
+  // The job that args name by "job" or "prefix", or the answer that there is none; this session is
+  // kept until then.
+  using JobVerb = std::function<void(const std::shared_ptr<Job>& job, const Respond& answer)>;
+  void with_job(const wire::Map& args, const Respond& respond, JobVerb verb);
   void job_show(const wire::Map& args, const Respond& respond);
   void add_attempts(const JobId& job, wire::Map map, const Respond& respond);
   void job_wait(const wire::Map& args, const Respond& respond);

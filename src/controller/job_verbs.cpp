@@ -118,15 +118,22 @@ void ClientSession::job_ls(const wire::Map& args, const Respond& respond) {
   });
 }
 
-void ClientSession::job_show(const wire::Map& args, const Respond& respond) {
+void ClientSession::with_job(const wire::Map& args, const Respond& respond, JobVerb verb) {
   hub_.find_job(identity_.id, wire::text_or(args, args.contains("prefix") ? "prefix" : "job"),
-                [self = shared_from_this(), respond](const Result<std::shared_ptr<Job>>& job) {
+                [self = shared_from_this(), respond,
+                 verb = std::move(verb)](const Result<std::shared_ptr<Job>>& job) {
                   if (!job) return respond(std::unexpected(job.error()));
-                  wire::Map map = job_to_map(**job);
-                  map["ticket"] = (*job)->ticket;
-                  if ((*job)->key.attempt == 1 && !(*job)->next_attempt) return respond(map);
-                  self->add_attempts((*job)->key.job, std::move(map), respond);
+                  verb(*job, respond);
                 });
+}
+
+void ClientSession::job_show(const wire::Map& args, const Respond& respond) {
+  with_job(args, respond, [this](const std::shared_ptr<Job>& job, const Respond& answer) {
+    wire::Map map = job_to_map(*job);
+    map["ticket"] = job->ticket;
+    if (job->key.attempt == 1 && !job->next_attempt) return answer(map);
+    add_attempts(job->key.job, std::move(map), answer);
+  });
 }
 
 // How the attempts before ended.
@@ -149,23 +156,17 @@ void ClientSession::add_attempts(const JobId& job, wire::Map map, const Respond&
 }
 
 void ClientSession::job_wait(const wire::Map& args, const Respond& respond) {
-  hub_.find_job(
-      identity_.id, wire::text_or(args, "job"),
-      [this, respond, self = shared_from_this()](const Result<std::shared_ptr<Job>>& job) {
-        if (!job) return respond(std::unexpected(job.error()));
-        hub_.when_final(**job, [respond](const Job& ended) { respond(job_to_map(ended)); });
-      });
+  with_job(args, respond, [this](const std::shared_ptr<Job>& job, const Respond& answer) {
+    hub_.when_final(*job, [answer](const Job& ended) { answer(job_to_map(ended)); });
+  });
 }
 
 void ClientSession::job_stop(const wire::Map& args, const Respond& respond) {
   const std::uint64_t grace =
       std::min<std::uint64_t>(wire::u64_or(args, "grace_ms", 5000), 86'400'000);
-  hub_.find_job(
-      identity_.id, wire::text_or(args, "job"),
-      [self = shared_from_this(), respond, grace](const Result<std::shared_ptr<Job>>& job) {
-        if (!job) return respond(std::unexpected(job.error()));
-        self->stop(*job, grace, respond);
-      });
+  with_job(args, respond, [this, grace](const std::shared_ptr<Job>& job, const Respond& answer) {
+    stop(job, grace, answer);
+  });
 }
 
 void ClientSession::stop(const std::shared_ptr<Job>& job, std::uint64_t grace_ms,
@@ -217,19 +218,14 @@ void ClientSession::stop_on_node(const std::shared_ptr<Job>& job, std::uint64_t 
 }
 
 void ClientSession::job_rm(const wire::Map& args, const Respond& respond) {
-  hub_.find_job(identity_.id, wire::text_or(args, "job"),
-                [self = shared_from_this(), respond](const Result<std::shared_ptr<Job>>& job) {
-                  if (!job) return respond(std::unexpected(job.error()));
-                  self->remove(**job, respond);
-                });
+  with_job(args, respond, [this](const std::shared_ptr<Job>& job, const Respond& answer) {
+    remove(*job, answer);
+  });
 }
 
 void ClientSession::job_rerun(const wire::Map& args, const Respond& respond) {
-  hub_.find_job(identity_.id, wire::text_or(args, "job"),
-                [self = shared_from_this(), respond](const Result<std::shared_ptr<Job>>& job) {
-                  if (!job) return respond(std::unexpected(job.error()));
-                  self->rerun(**job, respond);
-                });
+  with_job(args, respond,
+           [this](const std::shared_ptr<Job>& job, const Respond& answer) { rerun(*job, answer); });
 }
 
 void ClientSession::rerun(const Job& job, const Respond& respond) {
