@@ -219,7 +219,8 @@ std::string Follower::what_becomes_of_it(const std::string& way_back) const {
 
 int Follower::exit_code(const client::RunResult& result) {
   if (options_.plan.mode == "detached" && !result.error) return unprinted_ ? 1 : 0;
-  if (options_.quiet_end && !result.error && !beyond_end_) return 0;
+  if (options_.quiet_end && result.error) return exit_of_error(result.error->code);
+  if (options_.quiet_end && !beyond_end_) return 0;
   return code_of_jobs();
 }
 

@@ -42,7 +42,9 @@ class Waiter {
   std::optional<Error> ask() {
     std::vector<wire::Map> args;
     const std::vector<std::size_t> asked = std::exchange(open_, {});
-    for (const std::size_t index : asked) args.push_back({{"job", jobs_[index]}});
+    for (const std::size_t index : asked)
+      args.push_back(
+          {{"job", jobs_[index]}, {"away_ms", std::max<std::int64_t>(reconnect_.count(), 1)}});
     std::optional<Error> why;
     const auto take = [&](std::size_t at, const Result<wire::Map>& answer) {
       if (!answer && may_come_back(answer.error().code)) {
@@ -64,10 +66,9 @@ class Waiter {
   }
 
   void settle(std::size_t index, const Result<wire::Map>& answer) {
-    if (!answer) {
-      print_error(globals_, answer.error());
-      return codes_.push_back(exit_of_failure(answer.error().code));
-    }
+    if (!answer && answer.error().code == Code::kNodeOffline)
+      return fail_jobs(away_too_long(answer.error()), 1);
+    if (!answer) return fail_jobs(answer.error(), 1);
     const wire::Map& record = wire::child_or_empty(*answer, "record");
     codes_.push_back(exit_of_record(record));
     ended_[index] = *answer;
@@ -77,10 +78,20 @@ class Waiter {
     for (const std::string& remark : words.remarks) print_notice(globals_, remark);
   }
 
+  static Error away_too_long(const Error& why) {
+    return {Code::kLinkLost, "the link was away for longer than --reconnect: " + why.message,
+            why.hint};
+  }
+
+  // Where nobody ever answered it is not known whether there are such jobs.
   void give_up(const Error& why) {
-    print_error(globals_, why);
-    codes_.insert(codes_.end(), open_.size(), exit_of_failure(why.code));
+    fail_jobs(ever_reached_ ? away_too_long(why) : why, open_.size());
     open_.clear();
+  }
+
+  void fail_jobs(const Error& why, std::size_t jobs) {
+    print_error(globals_, why);
+    codes_.insert(codes_.end(), jobs, exit_of_failure(why.code));
   }
 
   const Globals& globals_;

@@ -126,6 +126,8 @@ void Attachment::on_event(const wire::Map& map) {
     away_since = {};
     hooks_.on_attached(*this);  // somebody answers for it: nothing is amiss
     observer_.waiting(index_, wire::text_or(map, "why"));
+  } else if (type == "away") {
+    hooks_.on_away(*this, {Code::kNodeOffline, wire::text_or(map, "why"), {}});
   } else if (type == "held") {
     observer_.held(index_, wire::text_or(map, "why"));
   } else if (type == "restarting") {

@@ -22,6 +22,7 @@ class Attachment final : public StreamHandler {
     std::function<void(Attachment&)>
         on_finished;  // the end record is here, or it is over without one
     std::function<void(Attachment&, const Error&)> on_broken;  // the stream is gone before the end
+    std::function<void(Attachment&, const Error&)> on_away;    // its node is; the stream waits
   };
   Attachment(std::size_t index, JobInfo info, const RunPlan& plan, Observer& observer,
              Source* source, Hooks hooks);

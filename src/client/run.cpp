@@ -145,8 +145,10 @@ net::Task<RunResult> Run::Impl::run() {
     if (!accepted_) link_is_down();
     co_await pause();
   }
+  // Before the session's own end, which is no news.
+  const RunResult out = result();
   if (remote_.alive()) remote_.close({Code::kLinkLost, "done", {}});
-  co_return result();
+  co_return out;
 }
 
 RunResult Run::Impl::result() {

@@ -78,6 +78,7 @@ class Run::Impl {
   StreamHandler* take_stream(wire::StreamId stream, const std::string& kind, const wire::Map& args);
   void lost_session(const Error& error);
   void on_broken(Attachment& job, const Error& error);
+  void on_away(Attachment& job, const Error& error);
   void attach_missing();
   void schedule_retry();
   void pump_all();

@@ -82,6 +82,7 @@ void Run::Impl::add_job(const JobInfo& info) {
   hooks.on_finished = [this](Attachment&) { news_.notify(); };
   hooks.on_stdin_taken = [this] { release_stdin(); };
   hooks.on_broken = [this](Attachment& job, const Error& error) { on_broken(job, error); };
+  hooks.on_away = [this](Attachment& job, const Error& error) { on_away(job, error); };
   jobs_.push_back(
       std::make_unique<Attachment>(index, info, plan_, observer_, source_.get(), std::move(hooks)));
   by_id_[info.job] = jobs_.back().get();
@@ -198,6 +199,18 @@ void Run::Impl::on_broken(Attachment& job, const Error& error) {
     return;
   }
   schedule_retry();
+}
+
+void Run::Impl::on_away(Attachment& job, const Error& error) {
+  last_error_ = error;
+  if (job.away_since == BootTime{}) job.away_since = BootClock::now();
+  if (down_since_ == BootTime{}) down_since_ = job.away_since;
+  // Who reads what is there does not wait for it to be there.
+  if (plan_.follow == Follow::kWhatIsThere)
+    give_up({error.code, error.message + ", and what the job wrote is on it",
+             "see: rexec node show " + job.info().node});
+  link_is_down();
+  news_.notify();
 }
 
 void Run::Impl::schedule_retry() {

@@ -160,6 +160,13 @@ void ClientSession::attach_when_online(wire::StreamId stream, const wire::Map& a
   hub_.when_online(node, [this, weak = weak_from_this(), job, found] {
     if (const auto self = weak.lock()) hub_.find_job(identity_.id, job.text, found);
   });
+  const auto told = [stream, node](ClientSession& self) {
+    const Node* missing = self.hub_.registry().find(node);
+    if (!self.parked_.contains(stream) || missing == nullptr) return;
+    self.driver_->session().send_event(
+        stream, {{"t", "away"}, {"why", "node \"" + missing->name + "\" is offline"}});
+  };
+  hub_.when_settled({node}, while_open(stream, told));
 }
 
 void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args, const Job& job) {

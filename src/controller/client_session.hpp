@@ -101,6 +101,8 @@ class ClientSession final : public net::SessionHandler,
   void job_show(const wire::Map& args, const Respond& respond);
   void add_attempts(const JobId& job, wire::Map map, const Respond& respond);
   void job_wait(const wire::Map& args, const Respond& respond);
+  void wait_for_node(const std::shared_ptr<Job>& job, Millis most,
+                     const std::shared_ptr<Respond>& open);
   void job_stop(const wire::Map& args, const Respond& respond);
   void job_rm(const wire::Map& args, const Respond& respond);
   void job_rerun(const wire::Map& args, const Respond& respond);

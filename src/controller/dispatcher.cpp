@@ -42,17 +42,27 @@ Dispatcher::~Dispatcher() = default;
 
 void Dispatcher::admit(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings) {
   if (job->is_final() || is_held(job->key.job)) return;
+  enqueue(job, std::move(endings));
+  run(Queue::Scope::kNew);
+}
+
+void Dispatcher::enqueue(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings) {
   Held& held = held_[job->key.job] = {job, patience_alone(*job), BootTime::max(), {}};
   if (held.alone) set_alone(job->key.job, held, BootClock::now() + *held.alone);
   fail_point(FailPoint::kControllerWaitAdmitted);
   queue_.add(
       {job->key.job, job->node, *job->terms, boot_time_of(job->created), std::move(endings)});
-  run(Queue::Scope::kNew);
 }
 
-void Dispatcher::restore(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings) {
-  if (job->state == JobState::kAccepted) return admit(job, std::move(endings));
-  queue_.hold(job->key.job, job->node, *job->terms);
+void Dispatcher::restore(const std::vector<Restored>& jobs) {
+  for (const auto& [job, endings] : jobs) {
+    if (job->state == JobState::kAccepted)
+      enqueue(job, endings);
+    else
+      queue_.hold(job->key.job, job->node, *job->terms);
+  }
+  // Only now: the first to expire may be one that others come after.
+  run();
 }
 
 void Dispatcher::job_ended(Job& job) {

@@ -10,6 +10,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "src/controller/jobs.hpp"
 #include "src/controller/queue.hpp"
@@ -37,8 +39,10 @@ class Dispatcher {
   // A job with terms that is committed: starts it, or lets it wait. `endings`: of those jobs in its
   // terms that have ended.
   void admit(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings);
-  // The same for a job of a former run of the controller, which may have been dispatched then.
-  void restore(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings);
+  // The same for all jobs of a former run of the controller, which may have been dispatched then,
+  // in the order of their arrival.
+  using Restored = std::pair<std::shared_ptr<Job>, std::map<JobId, Ending>>;
+  void restore(const std::vector<Restored>& jobs);
   // The hub tells what may change something.
   void job_ended(Job& job);
   void nodes_changed() { run(); }
@@ -60,6 +64,7 @@ class Dispatcher {
     BootTime alone_until = BootTime::max();
     std::map<WatcherId, Watcher> watchers;
   };
+  void enqueue(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings);
   void run(Queue::Scope scope = Queue::Scope::kAll);
   void perform(const Queue::Step& step);
   void release(const JobId& id);

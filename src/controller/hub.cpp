@@ -57,7 +57,6 @@ void Hub::load(store::Snapshot snapshot, const Lookups& lookups) {
 }
 
 void Hub::restore_waiting(const std::vector<store::TermsRow>& rows, const Lookups& lookups) {
-  // All that hold something, before any of those that wait.
   std::vector<std::pair<JobOrder, std::shared_ptr<Job>>> found;
   for (const auto& row : rows) {
     const auto job = jobs_.share(row.job);
@@ -66,11 +65,8 @@ void Hub::restore_waiting(const std::vector<store::TermsRow>& rows, const Lookup
     job->terms = std::make_shared<const Terms>(*terms);
     found.push_back({{job->created, job->key.job}, job});
   }
-  std::ranges::sort(found, [](const auto& a, const auto& b) {
-    const bool held_a = a.second->state != JobState::kAccepted;
-    const bool held_b = b.second->state != JobState::kAccepted;
-    return held_a != held_b ? held_a : b.first < a.first;
-  });
+  std::ranges::sort(found, [](const auto& a, const auto& b) { return b.first < a.first; });
+  std::vector<Dispatcher::Restored> jobs;
   for (const auto& [order, job] : found) {
     std::map<JobId, Ending> endings;
     for (const Dependency& one : job->terms->after) {
@@ -81,8 +77,9 @@ void Hub::restore_waiting(const std::vector<store::TermsRow>& rows, const Lookup
                          : one.when == After::kFail ? Ending::kFailed
                                                     : Ending::kOk;
     }
-    dispatcher_.restore(job, std::move(endings));
+    jobs.emplace_back(job, std::move(endings));
   }
+  dispatcher_.restore(jobs);
 }
 
 Result<void> Hub::check(const pki::Identity& identity) const {
@@ -316,11 +313,16 @@ void Hub::when_online(const NodeId& id, std::function<void()> action) {
   list.push_back(std::move(action));
 }
 
+Nanos Hub::away_for(const NodeId& id) {
+  const Node* node = registry_.find(id);
+  if (node == nullptr || node->link != nullptr) return Nanos::zero();
+  return BootClock::now() - std::max(node->lost_at, started_);
+}
+
 Nanos Hub::expected_for(const NodeId& id) {
   const Node* node = registry_.find(id);
   if (node == nullptr || node->link != nullptr) return Nanos::zero();
-  const BootTime since = std::max(node->lost_at, started_);
-  return std::max(Nanos::zero(), Nanos(since + kBackSoon - BootClock::now()));
+  return std::max(Nanos::zero(), kBackSoon - away_for(id));
 }
 
 void Hub::when_settled(const std::vector<NodeId>& nodes, std::function<void()> action) {

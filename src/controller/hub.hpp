@@ -155,6 +155,8 @@ class Hub {
   // all are when the controller has just started: each has kBackSoon to dial again before a new job
   // is told that it is offline. At once if there is nothing to wait for.
   void when_settled(const std::vector<NodeId>& nodes, std::function<void()> action);
+  // How long it has been away, as far as this run of the controller knows; zero when connected.
+  Nanos away_for(const NodeId& id);
 
   asio::io_context& context() { return context_; }
   const pki::Authority& authority() const { return parts_.authority; }

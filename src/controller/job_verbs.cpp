@@ -15,6 +15,8 @@ namespace rexec::controller {
 namespace {
 
 constexpr std::size_t kMostListed = 200;
+constexpr Millis kLookAgain{2'000};  // whether a node is still away
+constexpr std::uint64_t kMostAway = std::uint64_t{366} * 86'400'000;
 
 // The id behind a name; a name that was given anew is its last owner's.
 UserId user_named(Hub& hub, const std::string& name) {
@@ -156,9 +158,31 @@ void ClientSession::add_attempts(const JobId& job, wire::Map map, const Respond&
 }
 
 void ClientSession::job_wait(const wire::Map& args, const Respond& respond) {
-  with_job(args, respond, [this](const std::shared_ptr<Job>& job, const Respond& answer) {
-    hub_.when_final(*job, [answer](const Job& ended) { answer(job_to_map(ended)); });
+  const Millis most{
+      static_cast<std::int64_t>(std::min(wire::u64_or(args, "away_ms", 0), kMostAway))};
+  with_job(args, respond, [this, most](const std::shared_ptr<Job>& job, const Respond& answer) {
+    const auto open = std::make_shared<Respond>(answer);
+    hub_.when_final(*job, [open](const Job& ended) {
+      if (const auto tell = std::exchange(*open, {})) tell(job_to_map(ended));
+    });
+    if (most > Millis{0}) wait_for_node(job, most, open);
   });
+}
+
+// A job that no node has been told of waits for that, however long.
+void ClientSession::wait_for_node(const std::shared_ptr<Job>& job, Millis most,
+                                  const std::shared_ptr<Respond>& open) {
+  if (!*open || !open_) return;
+  const bool held = hub_.dispatcher().is_held(job->key.job);
+  const Nanos away = held ? Nanos::zero() : hub_.away_for(job->node);
+  if (away >= most)
+    return std::exchange(*open,
+                         {})(fail(Code::kNodeOffline, "node \"" + job->node_name + "\" is offline",
+                                  "the job may go on there: rexec wait " + job->key.job.text));
+  hub_.after(std::clamp(std::chrono::ceil<Millis>(most - away), Millis{1}, kLookAgain),
+             [weak = weak_from_this(), job, most, open] {
+               if (const auto self = weak.lock()) self->wait_for_node(job, most, open);
+             });
 }
 
 void ClientSession::job_stop(const wire::Map& args, const Respond& respond) {

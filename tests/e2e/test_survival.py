@@ -193,6 +193,38 @@ def test_a_controller_that_lost_its_last_writes_adopts_the_job_by_its_ticket(clu
             assert run.finish().code == 0
 
 
+def test_readers_of_a_job_on_an_offline_node_hear_of_it_and_keep_to_reconnect(cluster):
+    cli, node = cluster.cli, cluster.nodes["n1"]
+    ended = cli.submit("n1", "sh", "-c", "echo hi; exit 4")
+    runs = cli.submit("n1", "sh", "-c", "echo on; while :; do sleep 0.1; done")
+    assert cli("wait", ended).code == 4
+    node.kill()
+    for argv in (("attach", "--reconnect", "1s", runs), ("attach", "--reconnect", "1s", ended),
+                 ("wait", "--reconnect", "1s", runs)):
+        done = cli(*argv)
+        assert done.code == 121 and '"n1" is offline' in done.errors, done
+    done = cli("logs", ended)
+    assert done.code == 1 and '"n1" is offline' in done.errors, done
+    assert "see: rexec node show n1" in done.errors
+    assert cli("wait", "--reconnect", "1s", ended).code == 4  # the controller has its end
+    with Running(cli, ended, verb="attach") as late:
+        late.err.wait_for('"n1" is offline')
+        node.start()
+        done = late.finish()
+    assert (done.code, done.out) == (4, b"hi\n"), done
+    cli("stop", runs).ok()
+
+
+def test_waiting_through_a_controller_that_stays_away_is_an_unknown_outcome(cluster):
+    ended = cluster.cli.submit("n1", "sh", "-c", "exit 4")
+    runs = cluster.cli.submit("n1", "sh", "-c", "while :; do sleep 0.1; done")
+    with Running(cluster.cli, "--reconnect", "500ms", ended, runs, verb="wait") as waiting:
+        waiting.err.wait_for(f"{ended}: exit 4")  # it has asked for both
+        cluster.controller.kill()
+        done = waiting.finish()
+    assert done.code == 123 and "away for longer than --reconnect" in done.errors, done
+
+
 def test_output_that_nobody_reads_meanwhile_is_kept(cluster, tmp_path):
     """The client is away while the job writes; it comes back and has every byte."""
     gate = tmp_path / "gate"

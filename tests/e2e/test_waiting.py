@@ -1,6 +1,7 @@
 """Jobs that wait before they start: for their node, for a slot, for other jobs; and for how long."""
 import os
 import signal
+import time
 
 import pytest
 
@@ -74,6 +75,22 @@ def test_queue_timeout_ends_a_job_that_has_not_started_and_nothing_ran(cluster, 
     gate.write_text("x")
     assert cli("wait", holder).code == 0
     assert not (tmp_path / "ran").exists()
+
+
+def test_what_comes_after_a_job_that_expired_while_the_controller_was_down_hears_of_it(cluster):
+    cluster.add_node("n2").stop()
+    cli = cluster.cli
+    for kind in ("--queue-timeout", "--wait-online"):
+        first = cli.submit(f"{kind}=2s", *(["--wait-online=1h"] if "queue" in kind else []),
+                           "n2", "true")
+        expired = time.monotonic() + 2
+        any_end, ok_end = (cli.submit("--after", f"{first}:{when}", "n1", "true")
+                           for when in ("any", "ok"))
+        cluster.controller.kill()
+        processes.wait_until(lambda: time.monotonic() > expired, "the limit is over")
+        cluster.controller.start()
+        assert cli("wait", any_end).code == 0
+        assert cli("wait", ok_end).code == 125
 
 
 def test_a_lock_lets_one_job_run_at_a_time_in_the_order_of_arrival(cluster, gate):
