@@ -65,6 +65,7 @@ void LocalJob::use_finished(const link::Finished& finished, std::vector<os::Uniq
   if (again && next_ms_ != 0 && finished.next_ms == 0) {
     next_ms_ = 0;
     reported = false;
+    record_ = finished.record;  // of a job that was stopped in a pause it is another
     events_.on_ended(*this);
   }
   if (again && spool_ != Spool::kAsked) return;

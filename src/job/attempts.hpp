@@ -112,6 +112,7 @@ class Attempts {
   void follow(const AttemptKey& key);
   void start_next(const AttemptKey& key);
   void record_refusal(const AttemptKey& key, const Error& error);
+  void end_by_stop(const AttemptKey& key, int dir_fd);
   std::optional<AttemptKey> newest_of(const JobId& job) const;
 
   // ---- attempts_lost.cpp: without a record ----

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "src/base/log.hpp"
 #include "src/base/text.hpp"
@@ -122,20 +123,40 @@ std::optional<AttemptKey> Attempts::newest_of(const JobId& job) const {
   return newest;
 }
 
+// A job that was stopped in a pause was stopped, however its last attempt ended: who comes after it
+// must not take the end of an attempt for success.
+void Attempts::end_by_stop(const AttemptKey& key, int dir_fd) {
+  const auto json = os::read_file_at(dir_fd, "exit", kMaxRecord);
+  auto record = json ? record_from_json(*json) : std::unexpected(json.error());
+  if (!record) return;
+  record->message = "stopped before attempt " + std::to_string(key.attempt + 1) +
+                    "; the last one: " + std::string(outcome_name(record->outcome)) + " " +
+                    std::to_string(record->code);
+  record->outcome = Outcome::kStopped;
+  record->signal = SIGTERM;
+  record->code = 128 + SIGTERM;
+  record->reason = "stop";
+  if (auto done = os::replace_file_at(dir_fd, "exit", as_bytes(to_json(*record)), os::Sync::kYes);
+      !done)
+    log_error("the end of a stopped job could not be written",
+              {{"job", attempt_name(key)}, {"why", done.error().message}});
+}
+
 void Attempts::halt(const JobId& job) {
   const auto newest = newest_of(job);
   if (!newest) return;
   const os::UniqueFd dir = open_dir(*newest);
-  const bool waits = dir && next_of(dir.get()).has_value();
+  if (!dir) return;
+  const bool has_ended = read_state(dir.get()).state == AttemptState::kFinished;
+  // First of all: what was acknowledged was that another attempt follows.
+  if (has_ended) ::unlinkat(dir.get(), "reported", 0);
+  if (has_ended && next_of(dir.get())) end_by_stop(*newest, dir.get());
   lookups_.erase({job, newest->attempt + 1});
   const os::UniqueFd mark(::openat(dir.get(), "halt", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
   if (!mark || ::fsync(mark.get()) != 0 || ::fsync(dir.get()) != 0)
     log_error("a job's halt could not be written", {{"job", attempt_name(*newest)}});
   if (const auto timer = upcoming_.extract(*newest); !timer.empty()) loop_.cancel(timer.mapped());
-  if (!waits) return;  // it runs, and its end is the job's
-  // What was acknowledged was that another attempt follows.
-  ::unlinkat(dir.get(), "reported", 0);
-  post_finished(*newest, dir.get());
+  if (has_ended) post_finished(*newest, dir.get());  // else it runs, and its end is the job's
 }
 
 void Attempts::stand_still() {
