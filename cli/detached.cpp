@@ -22,9 +22,14 @@ Detached show_detached(const std::vector<client::JobInfo>& jobs, const std::stri
     if (is_dag) {
       cells.insert(cells.begin(), job.name);
       object["name"] = job.name;
-    } else if (!job.waiting.empty()) {
-      const std::string node = jobs.size() > 1 ? printable(job.node) + ": " : "";
-      shown.notes.push_back(node + "waiting: " + printable(job.waiting));
+    }
+    // That a job of a DAG waits for others of it is no news.
+    const auto is_why = [&job](const auto& other) { return job.waiting.ends_with(other.job); };
+    if (!job.waiting.empty() && !(is_dag && std::ranges::any_of(jobs, is_why))) {
+      const std::string about = is_dag            ? "[" + printable(job.name) + "] "
+                                : jobs.size() > 1 ? printable(job.node) + ": "
+                                                  : "";
+      shown.notes.push_back(about + "waiting: " + printable(job.waiting));
     }
     if (!job.refused.empty())
       shown.notes.push_back(printable(job.node) + ": not started (" + printable(job.refused) + ")");

@@ -26,8 +26,10 @@ bool is_definite(Code code) {
 
 }  // namespace
 
-// A refusal may come on the job's stream, before its record.
+// A refusal may come on the job's stream, before its record; one of a part names it.
 Error Follower::of_node(Error error) const {
+  if (!options_.plan.dag.empty() && error.message.starts_with('['))
+    error.message = printable(options_.plan.targets) + ": " + error.message;
   if (error.code != Code::kRefusedByNode || jobs_.size() != 1) return error;
   const std::string node = printable(jobs_[0].info.node);
   error.message = node + ": " + error.message;

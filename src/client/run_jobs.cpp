@@ -7,6 +7,9 @@
 namespace rexec::client {
 namespace {
 
+// After a restart of the controller nodes come back one by one.
+constexpr Millis kNodeMayBeBack{10'000};
+
 // The windows of all jobs.
 std::uint64_t together(const RunPlan& plan) {
   return plan.pace == Pace::kReader ? wire::kWatchedWindow : ~std::uint64_t{0};
@@ -205,12 +208,14 @@ void Run::Impl::on_away(Attachment& job, const Error& error) {
   last_error_ = error;
   if (job.away_since == BootTime{}) job.away_since = BootClock::now();
   if (down_since_ == BootTime{}) down_since_ = job.away_since;
-  // Who reads what is there does not wait for it to be there.
-  if (plan_.follow == Follow::kWhatIsThere)
-    give_up({error.code, error.message + ", and what the job wrote is on it",
-             "see: rexec node show " + job.info().node});
   link_is_down();
-  news_.notify();
+  // Who reads what is there does not wait long for it to be there.
+  if (plan_.follow == Follow::kWhatIsThere)
+    retry_.arm(kNodeMayBeBack, [this, error, node = job.info().node] {
+      if (last_error_.code == error.code && down_since_ != BootTime{})
+        give_up({error.code, error.message + ", and what the job wrote is on it",
+                 "see: rexec node show " + node});
+    });
 }
 
 void Run::Impl::schedule_retry() {

@@ -31,11 +31,18 @@ wire::Map job_to_map(const Job& job) {
   const auto time = [](WallTime at) {
     return at == WallTime{} ? wire::Map(nullptr) : wire::Map(to_iso8601(at));
   };
-  wire::Map map{
-      {"job", job.key.job.text},      {"attempt", job.key.attempt},  {"node", job.node_name},
-      {"owner", job.owner_name},      {"command", job.command},      {"state", job.shown_state()},
-      {"final", job.is_final()},      {"detached", job.is_detached}, {"created", time(job.created)},
-      {"started", time(job.started)}, {"ended", time(job.ended)},    {"request", job.request}};
+  wire::Map map{{"job", job.key.job.text},
+                {"attempt", job.key.attempt},
+                {"node", job.node_name},
+                {"owner", job.owner_name},
+                {"command", job.command},
+                {"state", job.waiting.empty() ? job.shown_state() : "waiting"},
+                {"final", job.is_final()},
+                {"detached", job.is_detached},
+                {"created", time(job.created)},
+                {"started", time(job.started)},
+                {"ended", time(job.ended)},
+                {"request", job.request}};
   if (!job.run.empty()) map["run"] = job.run.text;
   if (job.terms) map["terms"] = to_map(*job.terms);
   if (!job.waiting.empty()) map["waiting"] = job.waiting;

@@ -121,6 +121,16 @@ def test_the_same_key_is_the_same_dag(cli, tmp_path):
     assert done.code == 125 and "another DAG" in done.errors and "[c]" in done.errors, done
 
 
+def test_a_dag_that_waits_for_an_offline_node_says_so_and_a_refusal_names_the_file(cluster, tmp_path):
+    cluster.nodes["n1"].stop()
+    text = '[a]\ntarget = "n1"\ncmd = ["true"]\n[b]\ntarget = "n1"\ncmd = ["true"]\nafter = ["a"]\n'
+    done = submit(cluster.cli, tmp_path, text)
+    assert done.code == 0 and '[a] waiting: node "n1" is offline' in done.errors, done
+    assert "[b]" not in done.errors, done
+    done = submit(cluster.cli, tmp_path, text.replace('"n1"', '"zz"'))
+    assert done.code == 125 and f'{tmp_path}/jobs.toml: [a] node "zz"' in done.errors, done
+
+
 def test_a_dash_is_standard_input(cli):
     jobs = jobs_of(cli("submit", "--json", "--dag", "-",
                        input=b'[a]\ntarget = "n1"\ncmd = ["sh", "-c", "exit 3"]\n'))

@@ -30,6 +30,7 @@ def test_a_job_waits_for_its_offline_node_and_survives_the_controller(cluster):
     cluster.nodes["n1"].stop()
     job = cluster.cli.submit("--queue-timeout", "1h", "n1", "echo", "late")
     assert waiting(cluster.cli, job) == 'node "n1" is offline'
+    assert cluster.cli.job(job)["state"] == "waiting"
     assert "waiting" in cluster.cli("ps").text
     assert cluster.cli("ps", "--state", "waiting", "-o", "name").text.strip() == job
     assert cluster.cli("ps", "--state", "bogus").code == 2
@@ -99,7 +100,7 @@ def test_a_lock_lets_one_job_run_at_a_time_in_the_order_of_arrival(cluster, gate
     wait_for_reason(cli, jobs[1], f'lock "deploy" is held by job {jobs[0]}')
     for index, job in enumerate(jobs):
         processes.wait_until(lambda: cli.job(job)["state"] == "running", f"{job} runs")
-        assert all(cli.job(later)["state"] == "accepted" for later in jobs[index + 1:])
+        assert all(cli.job(later)["state"] == "waiting" for later in jobs[index + 1:])
         gate.write_text("x")
         assert cli("wait", job).code == 0
 
