@@ -109,6 +109,20 @@ bool is_utf8(std::string_view bytes) {
   return true;
 }
 
+// --memory for --mem: the longest that is the beginning of the word, or the word of it.
+static std::string_view one_that_begins(std::string_view word,
+                                        std::span<const std::string> candidates) {
+  constexpr std::size_t kLeast = 3;
+  std::string_view best;
+  for (const std::string_view candidate : candidates) {
+    const auto letters = std::min(word.size(), candidate.size());
+    const bool begins = word.starts_with(candidate) || candidate.starts_with(word);
+    const auto dashes = std::min(candidate.find_first_not_of('-'), candidate.size());
+    if (begins && letters >= kLeast + dashes && candidate.size() > best.size()) best = candidate;
+  }
+  return best;
+}
+
 std::string nearest(std::string_view word, std::span<const std::string> candidates) {
   if (word.empty() || word.size() > kMaxCompared) return {};
   std::string_view best;
@@ -124,7 +138,7 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
     best = candidate;
     best_edits = edits;
   }
-  return std::string(best);
+  return std::string(best.empty() ? one_that_begins(word, candidates) : best);
 }
 
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates) {

@@ -38,7 +38,9 @@ void Hub::find_job(const std::string& user_id, const std::string& typed, FoundJo
   if (const auto job = jobs_.share({prefix}); job && may_see(user_id, *job)) return found(job);
   if (prefix.size() < kLeastTyped + 2)
     return found(
-        fail(Code::kUsage, "job \"" + typed + "\" is shorter than 4 characters", "see: rexec ps"));
+        fail(Code::kUsage,
+             "job \"" + typed + "\" is too short: 4 characters of an id at least, without j-",
+             "see: rexec ps"));
   if (prefix.size() > kIdSize) return found(unknown_job(typed));
   const UserId owner{is_admin(user_id) ? "" : user_id};
   ask<Rows>(

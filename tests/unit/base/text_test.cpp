@@ -38,6 +38,10 @@ TEST_CASE("text: the nearest word is suggested, a far one is not") {
   CHECK(nearest("we1", words) == "web1");
   CHECK(nearest("printer", words).empty());
   CHECK(nearest("", words).empty());
+  const std::vector<std::string> flags{"--mem", "--cpu", "--children"};
+  CHECK(nearest("--memory", flags) == "--mem");
+  CHECK(nearest("--chi", flags) == "--children");
+  CHECK(nearest("--c", flags).empty());
   CHECK(did_you_mean("nod42", words) == "did you mean: node42?");
   CHECK(did_you_mean("zzz", words).empty());
 }
