@@ -19,11 +19,6 @@ namespace {
 
 constexpr std::size_t kSegmentsKept = 16;
 constexpr Millis kReaderDue{10'000};
-// How far a job runs ahead of a reader that paces it: the window that safe_offset() keeps back,
-// what a reader moves before it tells, and some room to work in.
-std::uint64_t ahead_of(const ReaderOptions& reader) {
-  return reader.window + std::max<std::uint64_t>(reader.window / 2, wire::kMaxData);
-}
 
 // For a shim that is not connected: what a person asks of a job within a few milliseconds.
 constexpr std::size_t kMostKept = 64;
@@ -202,6 +197,8 @@ void LocalJob::on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds) {
 }
 
 void LocalJob::handle(const link::Held& held) {
+  waits_for_readers_ = held.readers != 0;
+  if (waits_for_readers_) pump_readers();
   const char* words = ::strerrordesc_np(static_cast<int>(held.error));
   const std::string why = held.error == 0    ? ""
                           : words == nullptr ? "error " + std::to_string(held.error)
@@ -224,6 +221,7 @@ void LocalJob::handle(const link::State& state) {
   stdin_limit_ = state.in_limit;
   if (state.started && state.pid != 0) handle(link::Started{state.pid, state.started_ms});
   met_ = true;
+  waits_for_readers_ = false;  // if it does, Held follows
   for (auto& reader : readers_)
     if (reader->job().get() == this) reader->shim_is_back(stdin_offset_, stdin_limit_);
   // Otherwise once the output that there is has been told.
@@ -346,15 +344,17 @@ void LocalJob::tell_readers() {
 void LocalJob::reader_moved() {
   link::Read slowest{link::kNoReader, link::kNoReader};
   paced_ = false;
-  std::uint64_t ahead = 0;  // of the one with the largest window: its place counts that behind
+  std::uint64_t limit = ~std::uint64_t{0};  // of what the job may have written
   for (const auto& reader : readers_) {
     if (!reader->options().holds) continue;
-    paced_ = paced_ || reader->options().paces;
-    ahead = std::max(ahead, ahead_of(reader->options()));
+    if (reader->options().paces) {
+      paced_ = true;
+      limit = std::min(limit, reader->pace_limit());
+    }
     slowest.out = std::min(slowest.out, reader->safe_offset(job::Channel::kOut));
     slowest.err = std::min(slowest.err, reader->safe_offset(job::Channel::kErr));
   }
-  if (paced_) slowest.ahead = ahead;
+  if (paced_) slowest.ahead = limit - (slowest.out + slowest.err);
   if (slowest.out != link::kNoReader) send(slowest);
 }
 

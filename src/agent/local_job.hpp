@@ -53,6 +53,8 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   bool takes_stdin() const { return shim_ && met_; }
   // Some reader watches: all of them tell often where they are.
   bool paced() const { return paced_; }
+  // It is held back until a reader has read more.
+  bool waits_for_readers() const { return waits_for_readers_; }
   bool connected() const { return shim_ != nullptr; }
   // When the next attempt begins (wall clock), link::kNextIsThere once it has, 0 when none follows.
   std::uint64_t next_ms() const { return next_ms_; }
@@ -100,7 +102,8 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   std::unique_ptr<MessageSocket> shim_;
   std::uint8_t shim_version_ = 1;  // the shim may be of an older binary, or of a newer one
   std::string held_why_;           // the job waits because its spool cannot be written
-  bool met_ = false;               // its State came over this connection
+  bool waits_for_readers_ = false;
+  bool met_ = false;  // its State came over this connection
   std::optional<job::link::Stop> kept_stop_;
   std::vector<job::link::ToShim> kept_;
   std::vector<std::shared_ptr<const job::SpoolSegment>> segments_;

@@ -79,13 +79,47 @@ void Reader::pump() {
   bool any = false;
   while (!finished_ && step()) any = true;
   if (any || finished_) driver_->flush_soon();
-  if (finished_) return;
-  const std::uint64_t tell_every = job_->paced() ? options_.window / 4 : kTellEvery;
-  if (spool_.out_offset() + spool_.err_offset() >= told_out_ + told_err_ + tell_every) {
-    told_out_ = spool_.out_offset();
-    told_err_ = spool_.err_offset();
-    job_->reader_moved();
-  }
+  if (!finished_) tell_job();
+}
+
+void Reader::tell_job() {
+  const std::uint64_t safe = safe_offset(job::Channel::kOut) + safe_offset(job::Channel::kErr);
+  const std::uint64_t place = spool_.out_offset() + spool_.err_offset();
+  const bool waits = job_->waits_for_readers();
+  const bool due = safe >= told_safe_ + (waits ? 1 : kTellEvery) ||
+                   (job_->paced() && place >= told_place_ + (waits ? 1 : options_.window / 4));
+  if (!due) return;
+  told_safe_ = safe;
+  told_place_ = place;
+  job_->reader_moved();
+}
+
+std::uint64_t Reader::pace_limit() const {
+  const std::uint64_t room = std::max<std::uint64_t>(options_.window / 2, wire::kMaxData);
+  return spool_.out_offset() + spool_.err_offset() + room;
+}
+
+void Reader::on_credit(std::uint64_t limit) {
+  if (limit > wire::kInitialWindow) taken_ = std::max(taken_, limit - wire::kInitialWindow);
+  settle();
+  pump();
+}
+
+// The job is held back, and all there is was sent: now it must be known to the byte what the client
+// has. Counting a window as unread would hold a job for ever whose spool keeps less than a window,
+// or little more (a small quota, both streams at once, frames of a few bytes).
+void Reader::ask() {
+  const job::PerStream<std::uint64_t> at{spool_.out_offset(), spool_.err_offset()};
+  if (!job_->waits_for_readers() || !options_.holds || asked_.at == at) return;
+  asked_ = {sent_, at};
+  settle();
+  if (settled_ == at) return;
+  driver_->session().send_event(stream_, {{"t", "ask"}});
+  driver_->flush_soon();
+}
+
+void Reader::settle() {
+  if (taken_ >= asked_.sent) settled_ = asked_.at;
 }
 
 // Sends one piece. False when it has to wait for credit, room or output.
@@ -105,6 +139,7 @@ bool Reader::step() {
   auto item = spool_.next(staging, credit);
   if (auto* chunk = std::get_if<job::Chunk>(&item)) {
     const auto channel = static_cast<wire::Channel>(chunk->channel);
+    sent_ += chunk->data.size();
     session.send_data(stream_, channel,
                       wire::make_frame(wire::FrameType::kData, stream_, chunk->data));
     fail_point(FailPoint::kNetOutputSent);
@@ -126,7 +161,10 @@ bool Reader::step() {
     finished_ = true;
     return false;
   }
-  if (!options_.follows || (job_->ended() && spool_.drained())) finish();
+  if (!options_.follows || (job_->ended() && spool_.drained()))
+    finish();
+  else
+    ask();
   return false;
 }
 
@@ -144,7 +182,9 @@ void Reader::finish() {
 
 void Reader::move_to(std::shared_ptr<LocalJob> next) {
   driver_->session().send_event(stream_, {{"t", "attempt"}, {"attempt", next->key().attempt}});
-  options_.out = options_.err = told_out_ = told_err_ = 0;
+  options_.out = options_.err = told_safe_ = told_place_ = 0;
+  asked_ = {};
+  settled_ = {};
   options_.in.reset();
   spool_ = job::SpoolReader(0, 0);
   started_told_ = finished_ = moves_on_ = awaiting_ = false;
@@ -171,10 +211,11 @@ void Reader::end() {
 }
 
 std::uint64_t Reader::safe_offset(job::Channel channel) const {
-  const std::uint64_t at =
-      channel == job::Channel::kOut ? spool_.out_offset() : spool_.err_offset();
-  const std::uint64_t began = channel == job::Channel::kOut ? options_.out : options_.err;
-  return std::max(began, at > options_.window ? at - options_.window : 0);
+  const bool out = channel == job::Channel::kOut;
+  const std::uint64_t at = out ? spool_.out_offset() : spool_.err_offset();
+  const std::uint64_t known = std::max(out ? options_.out : options_.err,  // where it began
+                                       out ? settled_.out : settled_.err);
+  return std::max(known, at > options_.window ? at - options_.window : 0);
 }
 
 void Reader::held(const std::string& why) {

@@ -34,8 +34,10 @@ class Reader : public std::enable_shared_from_this<Reader> {
 
   // Called by the job once it can be read: sends `attached`.
   void attach(std::shared_ptr<LocalJob> job);
-  // More output, more credit, or room in the queue.
+  // More output, or room in the queue.
   void pump();
+  // More credit, which also says what the client has.
+  void on_credit(std::uint64_t limit);
   void started(std::uint32_t pid, std::uint64_t wall_ms);
 
   void on_stdin(ByteSpan bytes);
@@ -48,8 +50,11 @@ class Reader : public std::enable_shared_from_this<Reader> {
   void shim_is_back(std::uint64_t in_offset, std::uint64_t in_limit);
 
   // Bytes this reader will not ask for again, even after its link is cut: what was sent less one
-  // window.
+  // window, or all of it once the client was asked and has said so.
   std::uint64_t safe_offset(job::Channel channel) const;
+  // How many bytes of both streams a job may have written that is watched here: little more than
+  // was sent, which is at most a window more than the client took.
+  std::uint64_t pace_limit() const;
   const ReaderOptions& options() const { return options_; }
   wire::StreamId stream() const { return stream_; }
   job::SpoolReader& spool() { return spool_; }
@@ -64,7 +69,15 @@ class Reader : public std::enable_shared_from_this<Reader> {
   const std::shared_ptr<LocalJob>& job() const { return job_; }
 
  private:
+  // DATA bytes of this stream, and where in the job's output they end.
+  struct Place {
+    std::uint64_t sent = 0;
+    job::PerStream<std::uint64_t> at;
+  };
   bool step();
+  void ask();
+  void settle();
+  void tell_job();
   void send_stdin();
   void finish();
   void end();
@@ -74,8 +87,12 @@ class Reader : public std::enable_shared_from_this<Reader> {
   ReaderOptions options_;
   job::SpoolReader spool_;
   std::shared_ptr<LocalJob> job_;
-  std::uint64_t told_out_ = 0;
-  std::uint64_t told_err_ = 0;
+  std::uint64_t sent_ = 0;                 // DATA bytes on this stream
+  std::uint64_t taken_ = 0;                // of these, what the client's credit says it has
+  Place asked_;                            // where the client was asked for exactly that
+  job::PerStream<std::uint64_t> settled_;  // and what it had according to its last answer
+  std::uint64_t told_safe_ = 0;            // both safe offsets, as the shim last heard of them
+  std::uint64_t told_place_ = 0;           // and both places
   // stdin that came from the client and that the shim has no room for yet
   std::deque<std::string> stdin_queue_;
   std::uint64_t stdin_next_ = 0;   // offset of the first queued byte

@@ -37,7 +37,7 @@ void Session::on_event(wire::Event event) {
       reader->second->on_stdin(data->frame.payload());
   } else if (auto* credit = std::get_if<event::Credit>(&event)) {
     const auto reader = readers_.find(credit->stream);
-    if (reader != readers_.end()) reader->second->pump();
+    if (reader != readers_.end()) reader->second->on_credit(credit->limit);
     prune_readers();
   } else if (auto* signal = std::get_if<event::Signal>(&event)) {
     const auto reader = readers_.find(signal->stream);

@@ -49,6 +49,7 @@ void Attachment::bind(Remote& remote, wire::StreamId stream) {
   stream_ = stream;
   stream_received_ = 0;
   granted_ = wire::kInitialWindow;
+  asked_ = false;
   stdin_ended_ = false;
   // A stream that the controller opens with the submit begins at byte 0 everywhere; any other waits
   // to be told.
@@ -107,7 +108,8 @@ void Attachment::grant() {
   const std::size_t most = plan_.pace == Pace::kReader ? kMostWatchedBacklog : kMostBacklog;
   if (remote_ == nullptr || observer_.backlog_of(index_) > most) return;
   const std::uint64_t limit = stream_received_ + wire::kInitialWindow;
-  if (limit < granted_ + window_ / 4) return;
+  if (!asked_ && limit < granted_ + window_ / 4) return;
+  asked_ = false;
   granted_ = limit;
   remote_->session().grant(stream_, limit);
   remote_->flush();
@@ -128,6 +130,9 @@ void Attachment::on_event(const wire::Map& map) {
     observer_.waiting(index_, wire::text_or(map, "why"));
   } else if (type == "away") {
     hooks_.on_away(*this, {Code::kNodeOffline, wire::text_or(map, "why"), {}});
+  } else if (type == "ask") {
+    asked_ = true;
+    grant();
   } else if (type == "held") {
     observer_.held(index_, wire::text_or(map, "why"));
   } else if (type == "restarting") {

@@ -92,6 +92,7 @@ class Attachment final : public StreamHandler {
   std::uint64_t stream_received_ = 0;  // DATA bytes on this stream
   std::uint64_t granted_ = wire::kInitialWindow;
   std::uint64_t window_ = wire::kInitialWindow;
+  bool asked_ = false;  // the node waits to hear of the last byte that came
   Side out_;
   Side err_;
   std::uint64_t stdin_origin_ = 0;  // stdin offset of the source's first byte: 0 but for attach

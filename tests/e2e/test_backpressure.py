@@ -182,7 +182,29 @@ def test_a_flood_on_a_terminal_ends_soon_after_ctrl_c(cli):
 
 def test_a_flood_of_several_nodes_on_a_terminal_ends_soon_after_ctrl_c(cli):
     """They share what one would have; each line of two bytes is shown with its node's name."""
-    assert flood_on_a_terminal(cli, "n1,n2,n3")[1] < 10 * MIB
+    assert flood_on_a_terminal(cli, "n1,n2,n3")[1] < 16 * MIB
+
+
+def test_both_streams_on_a_terminal_end_together(cli):
+    """Neither stream alone is a window ahead of the terminal, both together are more than that."""
+    terminal, slave = pty.openpty()
+    tty.setraw(slave)
+    size = 8 * MIB
+    flood = f"head -c {size} /dev/zero | tr '\\0' x"
+    script = f"({flood} >&2) & {flood}; wait"
+    process = subprocess.Popen([BINARY, "run", "n1", "sh", "-c", script], env=cli.env,
+                               stdin=subprocess.DEVNULL, stdout=slave, stderr=slave)
+    os.close(slave)
+    seen = 0
+    try:
+        while select.select([terminal], [], [], 30)[0]:
+            seen += len(os.read(terminal, 65536))
+    except OSError:  # the last holder of the other side is gone
+        pass
+    os.close(terminal)
+    if process.poll() is None and seen < 2 * size:
+        process.kill()
+    assert (process.wait(20), seen) == (0, 2 * size)
 
 
 def test_output_beyond_the_quota_of_a_job_nobody_reads_is_dropped_and_counted(cluster):  # FAULTS J2

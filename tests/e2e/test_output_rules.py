@@ -71,6 +71,47 @@ def test_a_reader_that_stands_still(cli, tmp_path, policy):
         assert done.code == 0 and count == 32 * MIB
 
 
+# 3 MB on each stream that is named, as quickly as it goes, and a last word.
+FLOOD = "(head -c 3000000 /dev/zero | tr '\\0' x >&2) & head -c 3000000 /dev/zero | tr '\\0' x; " \
+        "wait; echo END"
+ONE_FLOOD = "head -c 3000000 /dev/zero | tr '\\0' x; echo END"
+
+
+@pytest.mark.parametrize("policy", ["spill", "block"])
+@pytest.mark.parametrize("quota", ["1M", "2M", "2500K", "4M"])
+@pytest.mark.parametrize("script, err_bytes", [(ONE_FLOOD, 0), (FLOOD, 3000000)],
+                         ids=["stdout", "both streams"])
+def test_a_quota_of_less_than_a_window_holds_nobody_for_ever(cli, policy, quota, script, err_bytes):
+    done = cli.run("--overflow", policy, "--output-quota", quota, "n1", "--", "sh", "-c", script)
+    assert (done.code, len(done.out), done.out[-4:]) == (0, 3000004, b"END\n")
+    assert len(done.err) == err_bytes
+
+
+def test_small_pieces_fill_a_quota_with_their_headers_and_hold_nobody_for_ever(cli):
+    # A frame of 20 bytes takes 36 in the spool: a quota of 1 MiB keeps half a window of them.
+    script = "for (1 .. 40000) { syswrite(STDOUT, 'x' x 20); select(undef, undef, undef, 0.00001) }"
+    done = cli.run("--output-quota", "1M", "n1", "--", "perl", "-e", script)
+    assert (done.code, len(done.out)) == (0, 800000)
+
+
+def test_a_second_reader_of_a_small_quota_is_waited_for_too(cli):
+    # Both get everything that comes once both are there, the slower one sets the pace.
+    with Running(cli, "-i", "--output-quota", "1M", "n1", "--", "sh", "-c",
+                 "echo $REXEC_JOB; read go; " + ONE_FLOOD, stdin=-1) as first:
+        job = first.line()
+        with Running(cli, job, verb="attach") as second:
+            assert second.line() == job
+            second.out.pause()
+            first.type(b"go\n")
+            first.out.wait_count(100000)
+            assert first.process.poll() is None
+            second.out.resume()
+            late = second.finish()
+        done = first.finish()
+    for one in (done, late):
+        assert (one.code, len(one.out), one.out[-4:]) == (0, 3000004, b"END\n"), one.errors
+
+
 def test_values_that_cannot_be_are_refused(cli):
     for flags in (("--output-quota", "4k"), ("--output-quota", "x"), ("--overflow", "explode"),
                   ("--idle-timeout", "x")):
