@@ -150,6 +150,9 @@ void Follower::tell_end(const Job& job) {
 
 void Follower::held(std::size_t job, const std::string& why) {
   const std::string node = printable(jobs_[job].info.node);
+  if (why == "unread")
+    return output_.say("the job waits: its quota is full and nobody reads its output; go on: " +
+                       ("rexec attach " + printable(jobs_[job].info.job)));
   output_.say(why.empty() ? node + " keeps output again, the job goes on"
                           : "the job waits: " + node + " cannot keep its output (" +
                                 printable(why) + "); it goes on when there is room");

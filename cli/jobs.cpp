@@ -16,7 +16,12 @@ std::string elapsed(const wire::Map& job) {
   return format_duration(Millis{static_cast<std::int64_t>(wall->get<double>() * 1000)});
 }
 
-// For a person a job that has not started because it must not is another thing than one on its way.
+// It runs, for a script; for a person a job that stands still until something is done is another
+// thing than one at work.
+std::string state_cell(const wire::Map& job) {
+  return wire::text_or(job, "held").empty() ? cell(job, "state") : "held";
+}
+
 std::string exit_cell(const wire::Map& job) {
   const wire::Map& record = wire::child_or_empty(job, "record");
   return record.contains("code") ? cell(record, "code") : "-";
@@ -75,7 +80,7 @@ int run_ls(const Invocation& invocation) {
                       {"COMMAND"}};
   listing.nothing = with_ended ? "no jobs" : "no jobs are running; ended ones: rexec ps -a";
   for (const wire::Map& job : *jobs) {
-    listing.add({cell(job, "job"), cell(job, "node"), cell(job, "state"), exit_cell(job),
+    listing.add({cell(job, "job"), cell(job, "node"), state_cell(job), exit_cell(job),
                  cell(job, "owner"), cell(job, "created"), elapsed(job), cell(job, "command")},
                 wire::text_or(job, "job"), job);
   }

@@ -113,6 +113,7 @@ std::shared_ptr<LocalJob> JobBook::obtain(const AttemptKey& key) {
   LocalJob::Events events;
   events.on_started = [this](LocalJob& job) { events_.on_started(job); };
   events.on_ended = [this](LocalJob& job) { events_.on_ended(job); };
+  events.on_held = [this](LocalJob& job) { events_.on_held(job); };
   // The shim is gone without a record: the spawner finds out what became of the job and says so by
   // a Finished.
   events.on_shim_lost = [this](LocalJob& job) { send(link::Open{job.key()}); };

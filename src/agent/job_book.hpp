@@ -17,8 +17,9 @@ class JobBook {
   struct Events {
     std::function<void(LocalJob&)> on_started;
     std::function<void(LocalJob&)> on_ended;
-    std::function<void()> on_synced;        // the spawner has told all there was
-    std::function<void()> on_spawner_gone;  // net has no reason to live on
+    std::function<void(LocalJob&)> on_held;  // or not any more
+    std::function<void()> on_synced;         // the spawner has told all there was
+    std::function<void()> on_spawner_gone;   // net has no reason to live on
   };
   // nullptr with the error when the attempt cannot be had.
   using OnJob = std::function<void(std::shared_ptr<LocalJob>, const Error&)>;

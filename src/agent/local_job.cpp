@@ -23,6 +23,13 @@ constexpr Millis kReaderDue{10'000};
 // For a shim that is not connected: what a person asks of a job within a few milliseconds.
 constexpr std::size_t kMostKept = 64;
 
+std::string words_of(const link::Held& held) {
+  if (held.readers == link::kUnread) return std::string(LocalJob::kUnread);
+  if (held.error == 0) return {};
+  const char* words = ::strerrordesc_np(static_cast<int>(held.error));
+  return words == nullptr ? "error " + std::to_string(held.error) : words;
+}
+
 // The spool has no more than what is there: a reader need not be told where that ends.
 constexpr std::uint64_t kWholeSpool = ~std::uint64_t{0} >> 1;
 
@@ -199,13 +206,11 @@ void LocalJob::on_message(ByteSpan bytes, std::vector<os::UniqueFd> fds) {
 void LocalJob::handle(const link::Held& held) {
   waits_for_readers_ = held.readers != 0;
   if (waits_for_readers_) pump_readers();
-  const char* words = ::strerrordesc_np(static_cast<int>(held.error));
-  const std::string why = held.error == 0    ? ""
-                          : words == nullptr ? "error " + std::to_string(held.error)
-                                             : words;
+  const std::string why = words_of(held);
   if (why == std::exchange(held_why_, why)) return;
   for (const auto& reader : readers_) reader->held(why);
-  if (!why.empty())
+  if (events_.on_held) events_.on_held(*this);
+  if (held.error != 0)
     log_warn("a job is held back: its output cannot be written",
              {{"job", key_.job.text}, {"why", why}});
 }
@@ -221,7 +226,7 @@ void LocalJob::handle(const link::State& state) {
   stdin_limit_ = state.in_limit;
   if (state.started && state.pid != 0) handle(link::Started{state.pid, state.started_ms});
   met_ = true;
-  waits_for_readers_ = false;  // if it does, Held follows
+  handle(link::Held{});  // if it is held, that follows
   for (auto& reader : readers_)
     if (reader->job().get() == this) reader->shim_is_back(stdin_offset_, stdin_limit_);
   // Otherwise once the output that there is has been told.
@@ -289,6 +294,7 @@ void LocalJob::become_readable() {
     if (reader->job().get() == this) continue;
     give_spool(*reader);
     reader->attach(shared_from_this());
+    reader->held(held_why_);
   }
 }
 
@@ -305,7 +311,7 @@ void LocalJob::add_reader(std::shared_ptr<Reader> reader) {
   } else if (spool_ == Spool::kHere) {
     give_spool(*reader);
     reader->attach(shared_from_this());
-    if (!held_why_.empty()) reader->held(held_why_);
+    reader->held(held_why_);
   }
   tell_readers();
 }

@@ -28,6 +28,7 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
     std::function<void(LocalJob&)> on_spool_wanted;
     // A person ends a job that might go on with another attempt.
     std::function<void(LocalJob&, const job::link::Stop&)> on_halt;
+    std::function<void(LocalJob&)> on_held;  // held_why() changed
   };
   LocalJob(const net::Executor& executor, AttemptKey key, Events events);
 
@@ -55,6 +56,9 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   bool paced() const { return paced_; }
   // It is held back until a reader has read more.
   bool waits_for_readers() const { return waits_for_readers_; }
+  // Why it is held back until a person does something: kUnread, or what is wrong with the disk.
+  static constexpr std::string_view kUnread = "unread";
+  const std::string& held_why() const { return held_why_; }
   bool connected() const { return shim_ != nullptr; }
   // When the next attempt begins (wall clock), link::kNextIsThere once it has, 0 when none follows.
   std::uint64_t next_ms() const { return next_ms_; }
@@ -101,7 +105,7 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   job::link::Meta meta_;
   std::unique_ptr<MessageSocket> shim_;
   std::uint8_t shim_version_ = 1;  // the shim may be of an older binary, or of a newer one
-  std::string held_why_;           // the job waits because its spool cannot be written
+  std::string held_why_;
   bool waits_for_readers_ = false;
   bool met_ = false;  // its State came over this connection
   std::optional<job::link::Stop> kept_stop_;

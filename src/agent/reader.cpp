@@ -220,7 +220,10 @@ std::uint64_t Reader::safe_offset(job::Channel channel) const {
 
 void Reader::held(const std::string& why) {
   if (!job_ || finished_) return;
-  driver_->session().send_event(stream_, {{"t", "held"}, {"why", why}});
+  // Who comes to read is what such a job waits for.
+  const std::string told = why == LocalJob::kUnread && options_.holds ? "" : why;
+  if (told == std::exchange(held_, told)) return;
+  driver_->session().send_event(stream_, {{"t", "held"}, {"why", told}});
   driver_->flush_soon();
 }
 

@@ -43,7 +43,8 @@ class Reader : public std::enable_shared_from_this<Reader> {
   void on_stdin(ByteSpan bytes);
   void on_stdin_end();
   void on_signal(const wire::Map& map);
-  // The job waits because its output cannot be kept; empty: it goes on.
+  // The job waits because its output cannot be kept, or nobody reads it (LocalJob::kUnread); empty:
+  // it goes on.
   void held(const std::string& why);
   void stdin_acknowledged(std::uint64_t offset, std::uint64_t limit);
   // Over a new connection, with where the job's stdin is by now.
@@ -87,6 +88,7 @@ class Reader : public std::enable_shared_from_this<Reader> {
   ReaderOptions options_;
   job::SpoolReader spool_;
   std::shared_ptr<LocalJob> job_;
+  std::string held_;                       // what the client was told of why the job waits
   std::uint64_t sent_ = 0;                 // DATA bytes on this stream
   std::uint64_t taken_ = 0;                // of these, what the client's credit says it has
   Place asked_;                            // where the client was asked for exactly that

@@ -145,7 +145,8 @@ int run_net(const NetOptions& options) {
   Session session(context, options.data_dir, *config, session_events);
   std::optional<Schedules> schedules;  // the book comes first
   JobBook::Events book_events;
-  book_events.on_started = [&](LocalJob& job) { session.job_started(job); };
+  book_events.on_started = [&](LocalJob& job) { session.job_changed(job); };
+  book_events.on_held = [&](LocalJob& job) { session.job_changed(job); };
   book_events.on_ended = [&](LocalJob& job) {
     session.job_ended(job);
     schedules->job_ended(job.key().job);

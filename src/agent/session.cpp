@@ -31,6 +31,7 @@ wire::Map news_of(const LocalJob& job) {
                                                 : "restarting"},
                  {"ticket", job.meta().ticket},
                  {"started_ms", job.started_ms()}};
+  if (!job.ended() && !job.held_why().empty()) news["held"] = job.held_why();
   if (job.next_ms() != 0) news["next_attempt_ms"] = job.next_ms();
   if (job.ended()) news["record"] = wire::Map::parse(job.record(), nullptr, false);
   return news;
@@ -151,7 +152,7 @@ void Session::reconcile() {
   std::vector<wire::Map> jobs;
   told_.clear();
   for (const auto& job : book_->unreported()) {
-    told_[job->key()] = job->started_ms();
+    told_[job->key()] = {job->started_ms(), job->held_why()};
     jobs.push_back(news_of(*job));
   }
   reconcile_page(std::move(jobs), 0);
@@ -214,7 +215,8 @@ void Session::report_changes() {
   const auto told = std::exchange(told_, {});
   for (const auto& job : book_->unreported()) {
     const auto at = told.find(job->key());
-    if ((job->ended() && !job->reported) || at == told.end() || at->second != job->started_ms())
+    if ((job->ended() && !job->reported) || at == told.end() ||
+        at->second != std::pair(job->started_ms(), job->held_why()))
       report(*job);
   }
 }
@@ -236,7 +238,7 @@ void Session::rest_soon() {
   });
 }
 
-void Session::job_started(const LocalJob& job) {
+void Session::job_changed(const LocalJob& job) {
   if (online_) report(job);
 }
 

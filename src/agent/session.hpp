@@ -30,7 +30,7 @@ class Session final : public net::SessionHandler {
   // The book reports through these; set once before run().
   void use(JobBook& book) { book_ = &book; }
   void use(Schedules& schedules) { schedules_ = &schedules; }
-  void job_started(const LocalJob& job);
+  void job_changed(const LocalJob& job);  // it started, or is held, or goes on
   void job_ended(const LocalJob& job);
   void schedules_changed();
   // Dials and serves until stop().
@@ -97,8 +97,9 @@ class Session final : public net::SessionHandler {
   std::unordered_map<wire::StreamId, Starting> starting_;
   std::unordered_map<wire::StreamId, std::shared_ptr<Reader>> readers_;
   std::map<AttemptKey, std::vector<std::shared_ptr<Reader>>>
-      early_;                                 // attached before their start was complete
-  std::map<AttemptKey, std::uint64_t> told_;  // by the reconcile under way: when each started
+      early_;  // attached before their start was complete
+  // By the reconcile under way: when each started, and why it is held.
+  std::map<AttemptKey, std::pair<std::uint64_t, std::string>> told_;
   Error last_error_;
   bool online_ = false;
   bool schedule_news_waits_ = false;

@@ -4,6 +4,7 @@
 
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
+#include "src/base/text.hpp"
 #include "src/base/version.hpp"
 #include "src/controller/renewal.hpp"
 #include "src/job/record.hpp"
@@ -16,6 +17,15 @@ namespace {
 
 // A node keeps what it ran for a week; its clock and ours may differ.
 constexpr Millis kNodeRemembers = std::chrono::hours(6 * 24);
+
+constexpr std::size_t kMostReason = 200;
+
+std::string held_words(const std::string& why, const JobId& job) {
+  if (why.empty()) return {};
+  if (why == "unread")
+    return "its quota is full and nobody reads its output; go on: rexec attach " + job.text;
+  return "its output cannot be kept on the node: " + printable(why.substr(0, kMostReason));
+}
 
 }  // namespace
 
@@ -166,6 +176,8 @@ bool AgentSession::apply(const wire::Map& entry, std::move_only_function<void(Re
     hub_.running(*job, WallTime{Millis{started}});
     if (job->started == WallTime{}) job->started = WallTime{Millis{started}};
   }
+  if (attempt == job->key.attempt)
+    job->held = held_words(wire::text_or(entry, "held"), job->key.job);
   if (state != "final" && state != "restarting") {
     if (done) done({});
     return true;

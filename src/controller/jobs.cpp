@@ -46,6 +46,7 @@ wire::Map job_to_map(const Job& job) {
   if (!job.run.empty()) map["run"] = job.run.text;
   if (job.terms) map["terms"] = to_map(*job.terms);
   if (!job.waiting.empty()) map["waiting"] = job.waiting;
+  if (!job.held.empty() && job.state == JobState::kRunning) map["held"] = job.held;
   if (job.next_attempt) map["next_attempt"] = time(*job.next_attempt);
   if (job.record) map["record"] = *job.record;
   return map;

@@ -49,6 +49,7 @@ struct Job {
   std::shared_ptr<const std::string> spec;  // kept until the node says it started
   std::shared_ptr<const Terms> terms;       // null: it starts at once
   std::string waiting;                      // what for, in words; empty: it does not
+  std::string held;                         // the running job is held back: why, in words
 
   bool is_final() const { return state == JobState::kFinal; }
   // Final by the controller's word: no node has a record or output of it (record_without_run).

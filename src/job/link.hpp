@@ -130,8 +130,10 @@ struct End {
 };
 struct Held {                 // why the job is being held back now; both 0: it goes on
   std::uint32_t error = 0;    // errno of the spool (ENOSPC, EDQUOT …)
-  std::uint32_t readers = 0;  // 1: a reader is more than the quota behind
+  std::uint32_t readers = 0;  // 1: a reader is more than the quota behind; kUnread
 };
+// Nobody reads at all, and the job is to be held for whoever will (--overflow block).
+inline constexpr std::uint32_t kUnread = 2;
 using FromShim = std::variant<State, Segment, Output, StdinAck, Started, Exited, End, Held, Newer>;
 
 // ---- net → shim ----

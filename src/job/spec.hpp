@@ -34,7 +34,8 @@ struct RestartPolicy {
   std::uint64_t most = 0;  // restarts; 0: any number
   bool operator==(const RestartPolicy&) const = default;
 };
-// When a reader is further behind than the quota, or with kBlock than 2.5 MiB.
+// When a reader is further behind than the quota, or with kBlock than 2.5 MiB; or nobody reads,
+// which is a reader at its last place for kBlock and no reader for the others.
 enum class Overflow : std::uint8_t {
   kSpill,  // the spool keeps the quota for it, then the job is held back
   kBlock,  // the job is held back at once

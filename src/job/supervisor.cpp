@@ -55,6 +55,8 @@ void Supervisor::run() {
   if (plan_.attach) {
     watched_ = true, readers_ = 1;
     hold_for({0, 0}, kAheadOfFirst);
+  } else if (plan_.overflow == Overflow::kBlock) {
+    spool_.set_reader({0, 0});
   }
   if (plan_.timeout_ms > 0)
     timeout_ = loop_.after(Millis(plan_.timeout_ms),
@@ -84,8 +86,13 @@ void Supervisor::watch_idleness() {
 
 void Supervisor::on_output() {
   active_ = BootClock::now();
-  link_.picture.held = output_.held();
   if (output_.held().error == ENOENT && directory_gone()) return abandon();
+  tell_held();
+}
+
+void Supervisor::tell_held() {
+  link_.picture.held = output_.held();
+  if (link_.picture.held.readers != 0 && !watched_) link_.picture.held.readers = link::kUnread;
   link_.flush();
 }
 
@@ -223,6 +230,7 @@ void Supervisor::readers_back() {
   if (!segments.empty()) oldest = {segments.front().out_base, segments.front().err_base};
   spool_.set_reader(oldest);
   if (plan_.overflow == Overflow::kDrop) spool_.release_readers();
+  if (!finished_) tell_held();
 }
 
 // While the reader may come back in time, its place is kept and the job held back for it: nothing
@@ -242,7 +250,12 @@ void Supervisor::readers_gone(Nanos extra) {
 
 void Supervisor::disconnect_expired() {
   watched_ = false;
-  spool_.release_readers();
+  // With block what nobody has read is kept for the reader who will come: up to the quota, for
+  // there is no pace to keep.
+  if (plan_.overflow == Overflow::kBlock)
+    spool_.set_ahead(0);
+  else
+    spool_.release_readers();
   if (!leave_running_ && plan_.on_disconnect != OnDisconnect::kKeep)
     stop(Outcome::kStopped, "disconnect", Millis(plan_.grace_ms));
   output_.retry();

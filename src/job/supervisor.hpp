@@ -50,6 +50,7 @@ class Supervisor {
   void look_at_memory(int looks);
   void readers_gone(Nanos extra);
   void readers_back();
+  void tell_held();
   void disconnect_expired();
 
   // ---- the way to the end ----

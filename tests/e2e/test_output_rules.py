@@ -112,6 +112,52 @@ def test_a_second_reader_of_a_small_quota_is_waited_for_too(cli):
         assert (one.code, len(one.out), one.out[-4:]) == (0, 3000004, b"END\n"), one.errors
 
 
+def submit_held(cli, script=ONE_FLOOD):
+    job = cli.submit("--output-quota", "1M", "--overflow", "block", "n1", "--", "sh", "-c", script)
+    processes.wait_until(lambda: "held" in cli.job(job), "it stands still at its quota")
+    return job
+
+
+def test_block_holds_a_job_that_nobody_reads_until_somebody_attaches(cli):  # FAULTS J2
+    job = submit_held(cli)
+    shown = cli.job(job)
+    assert shown["state"] == "running" and f"rexec attach {job}" in shown["held"]
+    listed = next(line for line in cli("ps").ok().text.splitlines() if job in line)
+    assert " held " in listed
+    # Logs look, and change nothing.
+    assert 0 < len(cli("logs", job).ok().out) <= MIB
+    with Running(cli, "-f", job, verb="logs") as logs:
+        assert f"go on: rexec attach {job}" in logs.err.wait_for(b"attach " + job.encode()).decode()
+        assert "held" in cli.job(job)
+        done = cli.run(job, verb="attach")
+        assert logs.finish().code == 0
+    assert (done.code, len(done.out), done.out[-4:]) == (0, 3000004, b"END\n")
+    ended = cli.job(job)
+    assert "held" not in ended and ended["record"]["complete"]
+    assert ended["record"]["dropped"] == {"out": 0, "err": 0}
+
+
+def test_block_holds_a_job_again_when_its_reader_is_gone(cli):
+    job = submit_held(cli, "head -c 30000000 /dev/zero")
+    with Running(cli, job, verb="attach") as reader:
+        reader.out.wait_count(1)
+        reader.out.pause()
+        processes.wait_until(lambda: "held" not in cli.job(job), "somebody is there")
+        reader.process.kill()
+    processes.wait_until(lambda: "held" in cli.job(job), "nobody is there")
+    assert cli("stop", job).code == 0
+    assert cli.job(job)["record"]["dropped"] == {"out": 0, "err": 0}
+
+
+def test_a_held_job_is_shown_as_held_after_restarts(make_cluster):
+    cluster = make_cluster(nodes=1)
+    job = submit_held(cluster.cli)
+    for daemon in (cluster.controller, cluster.nodes["n1"]):
+        daemon.restart()
+        processes.wait_until(lambda: "held" in cluster.cli.job(job), "it is reported again")
+    assert len(cluster.cli.run(job, verb="attach").out) == 3000004
+
+
 def test_values_that_cannot_be_are_refused(cli):
     for flags in (("--output-quota", "4k"), ("--output-quota", "x"), ("--overflow", "explode"),
                   ("--idle-timeout", "x")):

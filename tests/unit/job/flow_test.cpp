@@ -214,6 +214,37 @@ TEST_CASE("output: without readers the oldest is dropped, counted and declared")
   CHECK(late.out.ends_with("\n2000000\n"));
 }
 
+TEST_CASE("output: with block a job that nobody reads is held at its quota and loses nothing") {
+  Rig rig;
+  rig.boot();
+  JobSpec spec = shell("seq 1 2000000");
+  spec.output_quota = 1 << 20;
+  spec.overflow = Overflow::kBlock;
+  const AttemptKey key = rig.new_key();
+  rig.send_start(key, spec, false);
+  JobView nobody = rig.expect_channel(key);
+  nobody.reading = false;
+  while (nobody.held.readers != link::kUnread) REQUIRE(nobody.step());
+  CHECK(nobody.output.out_total <= 1u << 20);
+  CHECK(!nobody.step(200));  // and it stays there
+  rig.send(link::Open{key});
+  JobView first = rig.expect_channel(key);
+  first.send(link::Readers{1});
+  while (first.out.size() < 4u << 20) REQUIRE(first.step());
+  first.reading = false;
+  first.send(link::Readers{0});  // leaves, and the job is held again
+  while (first.held.readers != link::kUnread) REQUIRE(first.step());
+  CHECK(first.output.out_total <= first.out.size() + (1u << 20));
+  rig.send(link::Open{key});
+  JobView second = rig.expect_channel(key, first.out.size());
+  second.send(link::Readers{1});
+  const EndRecord end = second.wait_end();
+  CHECK(end.dropped == PerStream<std::uint64_t>{});
+  CHECK(end.complete);
+  CHECK(first.out.size() + second.out.size() == end.bytes.out);
+  CHECK(second.gaps.empty());
+}
+
 TEST_CASE("output: frames' times never fall and both streams keep their order") {
   Rig rig;
   rig.boot();
