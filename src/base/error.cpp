@@ -163,7 +163,8 @@ broken, or a connection failed. The message names the path or address and the sy
 The controller's state database is damaged, locked, or was written by a newer rexec. It was left as
 it is. Nothing is repaired silently.
 
-Next: the message says what is wrong. Damaged: put back a copy of the controller's directory.
+Next: the message says what is wrong. Damaged: put back a copy of the controller's directory, or a
+backup: rexec controller restore FILE. A damaged backup is not used: take another one.
 Written by a newer rexec: run that version again; there is no downgrade.)"},
     {Code::kBusy, "busy", R"(
 Another rexec process holds this data directory. Two of them would destroy each other's state.

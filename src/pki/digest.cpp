@@ -40,6 +40,26 @@ Digest sha256(std::initializer_list<ByteSpan> parts) {
   return digest;
 }
 
+struct Sha256::State {
+  std::unique_ptr<EVP_MD_CTX, FreeContext> context{EVP_MD_CTX_new()};
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  check(EVP_DigestInit_ex(state_->context.get(), sha256_algorithm(), nullptr) == 1,
+        "SHA-256 begins");
+}
+Sha256::~Sha256() = default;
+
+void Sha256::add(ByteSpan bytes) {
+  check(EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1, "SHA-256 works");
+}
+
+Digest Sha256::finish() {
+  Digest digest;
+  check(EVP_DigestFinal_ex(state_->context.get(), digest.data(), nullptr) == 1, "SHA-256 ends");
+  return digest;
+}
+
 Digest hmac_sha256(ByteSpan key, std::initializer_list<ByteSpan> parts) {
   std::string message;
   for (const ByteSpan part : parts) message.append(as_text(part));

@@ -17,7 +17,9 @@
 #include "src/store/connection.hpp"
 #include "src/store/damage.hpp"
 #include "src/store/data_lock.hpp"
+#include "src/store/row_check.hpp"
 #include "src/store/schema.hpp"
+#include "src/store/seal.hpp"
 
 namespace rexec::store {
 namespace {
@@ -67,15 +69,21 @@ void add_files(SQLite::Database& to, const std::vector<BackupFile>& files) {
 Result<void> check_open_backup(Database& db) {
   try {
     const auto version = check_schema(db, all_migrations());
-    if (!version) return std::unexpected(version.error());
+    if (!version)
+      return fail(Code::kStore, version.error().message,
+                  "nothing was changed; restore it with the rexec that wrote it");
     if (*version == 0) return fail(Code::kStore, db.path() + " holds no rexec state");
-    if (auto whole = check_integrity(db, Depth::kFull); !whole) return whole;
+    if (auto whole = check_integrity(db, Depth::kFull); !whole)
+      return fail(whole.error().code, whole.error().message, kAnotherBackup);
+    check_rows(db);
     const AuditReport report = verify_audit(db);
     if (report.why.empty()) return {};
-    return std::unexpected(
-        damaged(db.path(), "audit row " + std::to_string(report.bad_seq) + ": " + report.why));
+    return std::unexpected(damaged_backup(
+        db.path(), "audit row " + std::to_string(report.bad_seq) + ": " + report.why));
+  } catch (const OperationError& error) {
+    return fail(error.error().code, error.error().message, kAnotherBackup);
   } catch (const SQLite::Exception& error) {
-    return std::unexpected(damaged(db.path(), error.what()));
+    return std::unexpected(damaged_backup(db.path(), error.what()));
   }
 }
 
@@ -109,6 +117,7 @@ struct BackupRun::State {
   std::vector<BackupFile> files;
   std::unique_ptr<SQLite::Database> copy;
   std::unique_ptr<SQLite::Backup> backup;
+  std::unique_ptr<Sealing> sealing;  // the copy is complete
 };
 
 BackupRun::BackupRun(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -138,20 +147,35 @@ Result<std::unique_ptr<BackupRun>> BackupRun::begin(Database& db, std::string pa
 }
 
 Result<bool> BackupRun::step(int pages) {
+  constexpr std::size_t kSealedAtOnce = 1 << 20;
   try {
+    if (state_->sealing) {
+      const auto sealed = state_->sealing->step(kSealedAtOnce);
+      if (!sealed || !*sealed) return sealed;
+      return name_it();
+    }
     if (state_->backup->executeStep(pages) != SQLITE_DONE) return false;
-    return finish();
+    if (auto complete = complete_copy(); !complete) return std::unexpected(complete.error());
+    return false;
   } catch (const SQLite::Exception& error) {
     return cannot_copy(state_->path, error);
   }
 }
 
 // A single file: no -wal beside it that somebody could forget to copy.
-Result<bool> BackupRun::finish() {
+Result<void> BackupRun::complete_copy() {
   state_->backup.reset();
   state_->copy->exec("PRAGMA journal_mode = DELETE");
   if (!state_->files.empty()) add_files(*state_->copy, state_->files);
   state_->copy.reset();
+  auto sealing = Sealing::begin(state_->temporary);
+  if (!sealing) return std::unexpected(sealing.error());
+  state_->sealing = std::move(*sealing);
+  return {};
+}
+
+Result<bool> BackupRun::name_it() {
+  state_->sealing.reset();
   if (auto synced = sync_path(state_->temporary); !synced) return std::unexpected(synced.error());
   auto named = rename_durably(state_->temporary, state_->path);
   if (!named) return std::unexpected(named.error());
@@ -161,19 +185,24 @@ Result<bool> BackupRun::finish() {
 Result<void> backup_to(Database& db, const std::string& path) {
   auto run = BackupRun::begin(db, path, {});
   if (!run) return std::unexpected(run.error());
-  const auto done = (*run)->step(-1);
-  if (!done) return std::unexpected(done.error());
-  return {};
+  while (true) {
+    const auto done = (*run)->step(-1);
+    if (!done) return std::unexpected(done.error());
+    if (*done) return {};
+  }
 }
 
 Result<void> check_backup(const std::string& path) {
-  auto db = open_plain(path);
+  if (auto whole = check_seal(path); !whole) return whole;
+  auto db = open_unchanging(path);
   if (!db) return std::unexpected(db.error());
   return check_open_backup(**db);
 }
 
+bool is_backup(const std::string& path) { return has_seal(path); }
+
 Result<std::vector<BackupFile>> files_of_backup(const std::string& path) {
-  auto db = open_plain(path);
+  auto db = open_unchanging(path);
   if (!db) return std::unexpected(db.error());
   std::vector<BackupFile> files;
   try {
@@ -183,7 +212,7 @@ Result<std::vector<BackupFile>> files_of_backup(const std::string& path) {
       files.push_back({rows.getColumn(0).getString(), rows.getColumn(1).getString()});
     return files;
   } catch (const SQLite::Exception& error) {
-    return std::unexpected(damaged(path, error.what()));
+    return std::unexpected(damaged_backup(path, error.what()));
   }
 }
 
@@ -191,12 +220,9 @@ Result<void> restore_from(const std::string& backup, const std::string& data_dir
   if (auto fit = check_data_directory(data_directory); !fit) return fit;
   const auto lock = DataLock::acquire(data_directory);
   if (!lock) return std::unexpected(lock.error());
-  auto source = open_plain(backup);
-  if (!source) return std::unexpected(source.error());
-  if (auto good = check_open_backup(**source); !good) return good;
   const std::string path = data_directory + "/" + kDatabaseName;
   const std::string copy = path + ".restoring";
-  if (auto copied = backup_to(**source, copy); !copied) return copied;
+  if (auto copied = copy_unsealed(backup, copy); !copied) return copied;
   // The keys in it have their own place, and nobody copies the database alone for a key.
   if (auto tidied = drop_files(copy); !tidied) return tidied;
   return swap_in(copy, path);

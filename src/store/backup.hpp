@@ -31,18 +31,22 @@ class BackupRun {
  private:
   struct State;
   explicit BackupRun(std::unique_ptr<State> state);
-  Result<bool> finish();
+  Result<void> complete_copy();
+  Result<bool> name_it();
   std::unique_ptr<State> state_;
 };
 // The same in one go.
 Result<void> backup_to(Database& db, const std::string& path);
-// kStore unless the file is a rexec database of a schema this binary knows, whole (integrity_check)
-// and with a chain that verifies.
+// kStore unless the file's seal fits (seal.hpp), and in it is a rexec database of a schema this
+// binary knows, whole (integrity_check), each row with its checksum and a chain that verifies.
 Result<void> check_backup(const std::string& path);
+// Ends as a backup does: one may be replaced by a newer one, another file may not.
+bool is_backup(const std::string& path);
 // After check_backup: what was put beside the database.
 Result<std::vector<BackupFile>> files_of_backup(const std::string& path);
-// Puts the copy in place of the data directory's database, which is kept as
-// `controller.db.before-restore`. kBusy while a controller runs there.
+// After check_backup: puts the copy in place of the data directory's database, which is kept as
+// `controller.db.before-restore`. kBusy while a controller runs there, kStore when the seal does
+// not fit any more.
 Result<void> restore_from(const std::string& backup, const std::string& data_directory);
 
 }  // namespace rexec::store

@@ -69,7 +69,21 @@ std::unique_ptr<Database> connect(const std::string& path) {
   auto connection = std::make_unique<SQLite::Database>(
       path, SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX, kBusyMs);
   sqlite3_extended_result_codes(connection->getHandle(), 1);
-  return std::make_unique<Database>(std::move(connection));
+  return std::make_unique<Database>(std::move(connection), path);
+}
+
+// As a `file:` address, in which some characters mean something.
+std::string address_of(const std::string& path) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out = "file:";
+  for (const char byte : path) {
+    const auto value = static_cast<unsigned char>(byte);
+    if (byte != '%' && byte != '?' && byte != '#')
+      out += byte;
+    else
+      out.append({'%', kDigits[value >> 4], kDigits[value & 15]});
+  }
+  return out + "?immutable=1";
 }
 
 }  // namespace
@@ -100,6 +114,18 @@ Result<std::unique_ptr<Database>> open_plain(const std::string& path) {
   if (size_of(path) <= 0) return fail(Code::kStore, path + " is missing or empty");
   try {
     return connect(path);
+  } catch (const SQLite::Exception& error) {
+    return std::unexpected(of_exception(path, error));
+  }
+}
+
+Result<std::unique_ptr<Database>> open_unchanging(const std::string& path) {
+  if (size_of(path) <= 0) return fail(Code::kStore, path + " is missing or empty");
+  try {
+    auto connection = std::make_unique<SQLite::Database>(
+        address_of(path), SQLite::OPEN_READONLY | SQLite::OPEN_URI | SQLite::OPEN_NOMUTEX);
+    sqlite3_extended_result_codes(connection->getHandle(), 1);
+    return std::make_unique<Database>(std::move(connection), path);
   } catch (const SQLite::Exception& error) {
     return std::unexpected(of_exception(path, error));
   }

@@ -28,8 +28,10 @@ struct Database::State {
   std::optional<AuditHead> head;
 };
 
-Database::Database(std::unique_ptr<SQLite::Database> connection)
-    : connection_(std::move(connection)), state_(std::make_unique<State>()) {}
+Database::Database(std::unique_ptr<SQLite::Database> connection, std::string path)
+    : connection_(std::move(connection)),
+      path_(std::move(path)),
+      state_(std::make_unique<State>()) {}
 // Statements first: a connection with open statements does not close.
 Database::~Database() { state_.reset(); }
 
@@ -41,8 +43,6 @@ SQLite::Statement& Database::statement(const char* sql) {
   found->second.tryReset();
   return found->second;
 }
-
-const std::string& Database::path() const { return connection_->getFilename(); }
 
 const AuditHead& Database::audit_head() {
   if (!state_->head) {

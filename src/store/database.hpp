@@ -37,7 +37,8 @@ struct AuditHead {
 
 class Database {
  public:
-  explicit Database(std::unique_ptr<SQLite::Database> connection);
+  // `path` is what it is called in messages.
+  Database(std::unique_ptr<SQLite::Database> connection, std::string path);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -46,7 +47,7 @@ class Database {
   // literal.
   SQLite::Statement& statement(const char* sql);
   SQLite::Database& connection() { return *connection_; }
-  const std::string& path() const;
+  const std::string& path() const { return path_; }
   // The newest audit row, cached: appending needs no read. forget_audit_head() after any rollback.
   const AuditHead& audit_head();
   void set_audit_head(AuditHead head);
@@ -55,6 +56,7 @@ class Database {
  private:
   struct State;
   std::unique_ptr<SQLite::Database> connection_;
+  std::string path_;
   std::unique_ptr<State> state_;
 };
 

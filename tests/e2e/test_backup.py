@@ -139,3 +139,28 @@ def test_a_stranger_of_this_machine_gets_no_backup(make_cluster):
                           capture_output=True, text=True, timeout=20)
     assert done.returncode == 0 and "ok" not in done.stdout, done
     assert not file.exists()
+
+
+def state_of(directory):
+    return {path.name: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_a_backup_with_one_byte_changed_is_refused_whatever_the_byte(make_cluster):  # FAULTS S17
+    cluster = make_cluster(nodes=1)
+    cluster.cli("schedule", "add", "nightly", "--every", "1h", "n1", "--", "echo", "harmless").ok()
+    file = backup(cluster)
+    whole = file.read_bytes()
+    cluster.controller.stop()
+    before = state_of(cluster.controller.data)
+    evil = whole.replace(b"harmless", b"harmful!")
+    assert evil != whole and len(evil) == len(whole)
+    spread = [whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1:]
+              for at in range(7, len(whole), len(whole) // 20)]
+    for damaged in [evil, whole[:-1], whole + b"\n", b"", b"root:x:0:0\n" * 50, *spread]:
+        file.write_bytes(damaged)
+        done = restore(cluster, file)
+        assert done.code == 1 and f"{file} cannot be restored: " in done.errors, done
+        assert "take another backup: rexec controller restore FILE" in done.errors, done
+    assert state_of(cluster.controller.data) == before, "nothing was changed"
+    file.write_bytes(whole)
+    restore(cluster, file).ok()
