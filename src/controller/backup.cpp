@@ -28,6 +28,42 @@ constexpr std::array<Kept, 4> kKept = {
 
 bool is_there(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
+// Said before anything is asked of it: else a missing key would be all there is to read.
+Result<void> check_is_controllers(const std::string& data_dir) {
+  if (is_there(data_dir + "/controller.toml")) return {};
+  const int error = errno;
+  const std::string hint =
+      "name the controller's data directory: rexec controller backup --data DIR FILE";
+  if (error == ENOENT || error == ENOTDIR)
+    return fail(Code::kConfig, printable(data_dir) + " is no controller's data directory", hint);
+  auto failed = fail_errno("cannot look into " + printable(data_dir), error);
+  failed.error().hint = hint;
+  return failed;
+}
+
+// The copy takes the place of what is there in one step; that must not be somebody's other file.
+Result<void> check_may_replace(const std::string& path) {
+  struct stat there{};
+  if (::stat(path.c_str(), &there) != 0 || store::is_backup(path)) return {};
+  return fail(Code::kConflict, printable(path) + " is there and is no backup: it was left alone",
+              "name another file: rexec controller backup FILE");
+}
+
+Result<void> check_no_agents(const std::string& data_dir) {
+  if (!is_there(data_dir + "/agent.toml")) return {};
+  return fail(Code::kConflict, printable(data_dir) + " is an agent's data directory",
+              "name another one: rexec controller restore --data DIR FILE");
+}
+
+Error lacking(const std::string& data_dir, const Kept& kept, Error error) {
+  error.message = "a backup needs it: " + error.message;
+  error.hint = kept.name == "ticket.key"
+                   ? "a controller makes it at its first start: rexec controller run --data " +
+                         shell_quoted(data_dir)
+                   : "put it back from an earlier backup or copy, then back up again";
+  return error;
+}
+
 Result<wire::Map> ask_controller(const std::string& data_dir, const wire::Map& question) {
   const os::UniqueFd directory(::open(data_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return fail_errno("cannot open " + data_dir, errno);
@@ -107,13 +143,15 @@ Result<std::vector<store::BackupFile>> files_to_keep(const std::string& data_dir
   std::vector<store::BackupFile> files;
   for (const Kept& kept : kKept) {
     auto content = read_file(data_dir + "/" + std::string(kept.name));
-    if (!content) return std::unexpected(content.error());
+    if (!content) return std::unexpected(lacking(data_dir, kept, std::move(content.error())));
     files.push_back({std::string(kept.name), std::move(*content)});
   }
   return files;
 }
 
 Result<wire::Map> backup(const std::string& data_dir, const std::string& path) {
+  if (auto fit = check_is_controllers(data_dir); !fit) return std::unexpected(fit.error());
+  if (auto fit = check_may_replace(path); !fit) return std::unexpected(fit.error());
   const Result<pid_t> holder = store::DataLock::holder(data_dir);
   if (!holder) return std::unexpected(holder.error());
   if (*holder != 0) {
@@ -128,6 +166,7 @@ Result<wire::Map> backup(const std::string& data_dir, const std::string& path) {
 }
 
 Result<wire::Map> restore(const std::string& data_dir, const std::string& path) {
+  if (auto fit = check_no_agents(data_dir); !fit) return std::unexpected(fit.error());
   if (auto good = store::check_backup(path); !good) return std::unexpected(good.error());
   if (auto made = make_directories(data_dir, 0700); !made) return std::unexpected(made.error());
   const Result<pid_t> holder = store::DataLock::holder(data_dir);

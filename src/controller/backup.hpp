@@ -16,10 +16,12 @@ namespace rexec::controller {
 // What stands beside the database and cannot be made anew. The controller's own certificate can.
 Result<std::vector<store::BackupFile>> files_to_keep(const std::string& data_dir);
 
-// Asks the controller that runs on the directory, else copies by itself. `path` is absolute.
-// {backup, bytes}
+// Asks the controller that runs on the directory, else copies by itself. `path` is absolute; an
+// older backup there is replaced once the new one is whole. kConfig when the directory is no
+// controller's, kConflict when another file is at `path`. {backup, bytes}
 Result<wire::Map> backup(const std::string& data_dir, const std::string& path);
-// kBusy while a controller runs there; kConflict when the directory is another cluster's. An own
+// kBusy while a controller runs there; kConflict when the directory is another cluster's or an
+// agent's; kStore when the file is not what backup() wrote. An own
 // controller.toml stays. {data, cluster, jobs_unfinished, former?}
 Result<wire::Map> restore(const std::string& data_dir, const std::string& path);
 

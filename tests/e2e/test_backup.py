@@ -164,3 +164,53 @@ def test_a_backup_with_one_byte_changed_is_refused_whatever_the_byte(make_cluste
     assert state_of(cluster.controller.data) == before, "nothing was changed"
     file.write_bytes(whole)
     restore(cluster, file).ok()
+
+
+def test_an_older_backup_of_the_name_is_replaced_and_another_file_is_not(make_cluster):
+    cluster = make_cluster(nodes=1)
+    file = backup(cluster)
+    cluster.cli("wait", cluster.cli.submit("n1", "true")).ok()
+    first = file.read_bytes()
+    backup(cluster)
+    assert file.read_bytes() != first
+    other = cluster.root / "letter"
+    other.write_text("Dear Ann,\n")
+    done = cluster.cli("controller", "backup", "--data", str(cluster.controller.data), str(other))
+    assert done.code == 6 and "is no backup" in done.errors, done
+    assert other.read_text() == "Dear Ann,\n"
+
+
+def test_a_dash_is_no_file_to_back_up_to_or_restore_from(make_cluster):
+    cluster = make_cluster(nodes=0)
+    for verb in ("backup", "restore"):
+        done = cluster.cli("controller", verb, "--data", str(cluster.controller.data), "-")
+        assert done.code == 2 and "pipe" in done.errors and f"{verb} FILE" in done.errors, done
+    assert not os.path.exists("-")
+
+
+def test_a_directory_that_is_no_controllers_is_named(make_cluster):
+    cluster = make_cluster(nodes=0)
+    nowhere = cluster.root / "nosuch"
+    done = cluster.cli("controller", "backup", "--data", str(nowhere), str(cluster.root / "file"))
+    assert done.code != 0 and f"{nowhere} is no controller's data directory" in done.errors, done
+    assert "--data DIR" in done.errors and not nowhere.exists(), done
+
+
+def test_a_controller_that_never_ran_has_no_ticket_key_to_back_up(make_cluster):
+    cluster = make_cluster(nodes=0, start=False)
+    file = cluster.root / "file"
+    done = cluster.cli("controller", "backup", "--data", str(cluster.controller.data), str(file))
+    assert done.code == 1 and "ticket.key" in done.errors, done
+    assert "first start: rexec controller run --data" in done.errors and not file.exists(), done
+
+
+def test_an_agents_directory_is_not_made_a_controllers_too(make_cluster):
+    cluster = make_cluster(nodes=1)
+    file = backup(cluster)
+    cluster.controller.stop()
+    data = cluster.root / "agent"
+    data.mkdir(mode=0o700)
+    (data / "agent.toml").write_text("")
+    done = cluster.cli("controller", "restore", "--data", str(data), str(file))
+    assert done.code == 6 and "an agent's data directory" in done.errors, done
+    assert [path.name for path in data.iterdir()] == ["agent.toml"]
