@@ -132,7 +132,10 @@ constinit const Verb kRm{.name = "rm",
                          .least = 1,
                          .most = SIZE_MAX,
                          .run = run_rm,
-                         .completes = "@job"};
+                         .completes = "@job",
+                         .details =
+                             "The --idempotency-key of a removed job is kept a week: a submit "
+                             "with it is a\nconflict, never a second run."};
 constexpr const Verb* kSubs[] = {&kLs, &kShow, &kRm};
 
 }  // namespace

@@ -11,7 +11,8 @@ constexpr Millis kEvery = std::chrono::hours(1);
 constexpr Millis kAtLeast = std::chrono::seconds(1);
 // In one transaction: a long one would hold up the jobs of the moment.
 constexpr std::size_t kJobsAtOnce = 500;
-// A script that comes back with its key within this time finds its job, however short keep_jobs is.
+// A script that comes back with its key within this time finds its job, however short keep_jobs is,
+// or hears that it was removed.
 constexpr Millis kKeepKeys = std::chrono::hours(7 * 24);
 
 }  // namespace
@@ -30,7 +31,11 @@ void Housekeeping::sweep() {
       [now, which](store::Database& db) -> Result<store::Pruned> {
         store::prune_tokens(db, now);
         store::prune_certificates(db, now);
-        return store::prune_jobs(db, which);
+        const store::Pruned old = store::prune_removed_keys(db, which.keyed_before, which.limit);
+        store::Pruned gone = store::prune_jobs(db, which);
+        gone.keys.insert(gone.keys.end(), old.keys.begin(), old.keys.end());
+        gone.more = gone.more || old.more;
+        return gone;
       },
       [this](Result<store::Pruned> gone) {
         if (!gone) {

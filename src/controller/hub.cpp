@@ -39,8 +39,9 @@ void Hub::load(store::Snapshot snapshot, const Lookups& lookups) {
   for (const auto& row : snapshot.certificates)
     if (row.revoked) revoked_serials_.insert(row.serial);
   job_count_ = snapshot.request_keys.size();
-  requests_.reserve(job_count_);
+  requests_.reserve(job_count_ + snapshot.removed_keys.size());
   for (const std::uint64_t key : snapshot.request_keys) requests_.insert(key);
+  for (const std::uint64_t key : snapshot.removed_keys) requests_.insert(key);
   std::unordered_map<std::string, std::shared_ptr<const std::string>> specs;  // one per fan-out
   std::unordered_set<std::string> with_terms;
   for (const auto& row : snapshot.terms) with_terms.insert(row.job.text);

@@ -106,7 +106,7 @@ class Hub {
   void find_job(const std::string& user_id, const std::string& prefix, FoundJob found);
   // Brings back into memory what the store has of them, then goes on: while `ready` runs,
   // jobs().find() and jobs().of_request() know all there is. At once when there is nothing to
-  // bring.
+  // bring. recall_requests: kConflict when a job of one of them was removed and its key is kept.
   using Ready = std::move_only_function<void(Result<void>)>;
   void recall(std::vector<JobId> ids, Ready ready);
   void recall_requests(const UserId& owner, std::vector<std::string> requests, Ready ready);
@@ -186,7 +186,7 @@ class Hub {
   Dispatcher dispatcher_;
   Schedules schedules_;
   wire::Map old_history_ = nullptr;
-  KeySet requests_;  // of every job there is
+  KeySet requests_;  // of every job there is, and of those whose key outlived them
   std::size_t job_count_ = 0;
   std::map<std::string, store::UserRow> users_;  // by id, revoked ones too
   std::unordered_set<std::string> revoked_serials_;

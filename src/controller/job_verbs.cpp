@@ -291,8 +291,9 @@ void ClientSession::remove(const Job& job, const Respond& respond) {
   const NodeId node_id = job.node;
   hub_.post(
       [key, who = actor()](store::Database& db) {
-        store::remove_job(db, key.job);
-        store::append_audit(db, wall_now(), {who, "job.rm", "job/" + key.job.text, ""});
+        const WallTime now = wall_now();
+        store::remove_job_but_key(db, key.job, now);
+        store::append_audit(db, now, {who, "job.rm", "job/" + key.job.text, ""});
       },
       [this, self = shared_from_this(), key, node_id, respond](const Result<void>& saved) {
         if (!saved) return respond(std::unexpected(saved.error()));

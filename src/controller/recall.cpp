@@ -15,6 +15,12 @@ std::unexpected<Error> unknown_job(const std::string& typed) {
   return fail(Code::kUnknownJob, "no job \"" + typed + "\"", "see: rexec ps --all");
 }
 
+// Its node forgot it too: nothing would keep the job from running a second time.
+std::unexpected<Error> was_removed(const JobId& job) {
+  return fail(Code::kConflict, "the job of this key, " + job.text + ", was removed",
+              "use another --idempotency-key");
+}
+
 }  // namespace
 
 bool Hub::may_see(const std::string& user_id, const Job& job) const {
@@ -92,9 +98,12 @@ void Hub::recall_requests(const UserId& owner, std::vector<std::string> requests
   ask<Rows>(
       [owner, requests = std::move(requests)](store::Database& db) -> Result<Rows> {
         Rows all;
-        for (const std::string& request : requests)
+        for (const std::string& request : requests) {
+          if (const auto gone = store::find_removed_key(db, owner, request))
+            return was_removed(gone->job);
           for (auto& row : store::find_jobs_of_request(db, owner, request))
             all.push_back(std::move(row));
+        }
         return all;
       },
       [this, ready = std::move(ready)](Result<Rows> rows) mutable {

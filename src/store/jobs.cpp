@@ -155,10 +155,8 @@ Pruned prune_jobs(Database& db, const PruneJobs& which) {
   for (const Old& job : old) {
     remove_job(db, job.id);
     gone.ids.push_back(job.id);
-    const auto other = query_one(
-        db, [](Run& row) { return row.integer(0); },
-        "SELECT 1 FROM jobs WHERE request = ? AND owner = ? LIMIT 1", job.request, job.owner.text);
-    if (!other) gone.keys.push_back(request_key(job.owner, job.request));
+    if (!is_request_known(db, job.owner, job.request))
+      gone.keys.push_back(request_key(job.owner, job.request));
   }
   return gone;
 }
@@ -174,6 +172,15 @@ std::optional<std::string> find_spec(Database& db, const std::string& spec_hash)
   std::string spec = row.text(0);
   if (row_sum(spec_hash, Blob{spec}) != row.integer(1)) reject_damaged_row(db, "specs", spec_hash);
   return spec;
+}
+
+bool is_request_known(Database& db, const UserId& owner, const std::string& request) {
+  return query_one(
+             db, [](Run& row) { return row.integer(0); },
+             "SELECT 1 FROM jobs WHERE request = ?1 AND owner = ?2 UNION ALL "
+             "SELECT 1 FROM removed_keys WHERE request = ?1 AND owner = ?2 LIMIT 1",
+             request, owner.text)
+      .has_value();
 }
 
 std::uint64_t request_key(const UserId& owner, const std::string& request) {

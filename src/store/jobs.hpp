@@ -52,6 +52,8 @@ std::vector<JobRow> find_jobs_by_prefix(Database& db, const std::string& prefix,
 // What a request is known by in memory: 64 bits of (owner, request). Two requests that share one
 // cost a look into this table, nothing else.
 std::uint64_t request_key(const UserId& owner, const std::string& request);
+// A job of it is there, or one was removed and its key is kept (removed_keys.hpp).
+bool is_request_known(Database& db, const UserId& owner, const std::string& request);
 // One for each row.
 std::vector<std::uint64_t> load_request_keys(Database& db);
 
@@ -67,7 +69,7 @@ void put_job(Database& db, const JobRow& job);
 void remove_job(Database& db, const JobId& id);
 struct Pruned {
   std::vector<JobId> ids;
-  std::vector<std::uint64_t> keys;  // of requests that have no job any more
+  std::vector<std::uint64_t> keys;  // of requests that are not known any more
   bool more = false;                // the limit was reached
 };
 // Drops jobs that ended before `before`, oldest first, at most `limit`; those with a key of their

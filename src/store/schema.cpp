@@ -90,7 +90,15 @@ CREATE TABLE runs (id TEXT PRIMARY KEY, started INTEGER NOT NULL, commits INTEGE
   sum INTEGER NOT NULL) WITHOUT ROWID;
 )sql";
 
-constexpr std::array kMigrations = {kFirst, kFinishedJobs, kTerms, kSchedules, kAttempts, kRuns};
+// What is left of a job with an idempotency key that was removed.
+constexpr const char* kRemovedKeys = R"sql(
+CREATE TABLE removed_keys (owner TEXT NOT NULL, request TEXT NOT NULL, job TEXT NOT NULL,
+  removed INTEGER NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (owner, request)) WITHOUT ROWID;
+CREATE INDEX removed_keys_by_time ON removed_keys (removed);
+)sql";
+
+constexpr std::array kMigrations = {kFirst,    kFinishedJobs, kTerms,      kSchedules,
+                                    kAttempts, kRuns,         kRemovedKeys};
 
 int pragma(Database& db, const char* sql) { return db.connection().execAndGet(sql).getInt(); }
 

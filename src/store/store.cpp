@@ -195,9 +195,10 @@ Result<Snapshot> Store::load_all() {
   check(!thread_->started(), "load_all comes before start");
   Database& db = thread_->engine().database();
   try {
-    return Snapshot{load_nodes(db),  load_users(db),           load_certificates(db),
-                    load_tokens(db), load_unfinished_jobs(db), load_request_keys(db),
-                    load_terms(db),  load_schedules(db),       db.audit_head()};
+    return Snapshot{load_nodes(db),        load_users(db),           load_certificates(db),
+                    load_tokens(db),       load_unfinished_jobs(db), load_request_keys(db),
+                    load_removed_keys(db), load_terms(db),           load_schedules(db),
+                    db.audit_head()};
   } catch (const OperationError& error) {
     return std::unexpected(error.error());
   } catch (const SQLite::Exception& error) {

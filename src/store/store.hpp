@@ -20,6 +20,7 @@
 #include "src/store/database.hpp"
 #include "src/store/jobs.hpp"
 #include "src/store/nodes.hpp"
+#include "src/store/removed_keys.hpp"
 #include "src/store/schedules.hpp"
 #include "src/store/terms.hpp"
 #include "src/store/tokens.hpp"
@@ -57,6 +58,7 @@ struct Snapshot {
   std::vector<TokenRow> tokens;
   std::vector<JobRow> unfinished;           // oldest first
   std::vector<std::uint64_t> request_keys;  // one for each job there is
+  std::vector<std::uint64_t> removed_keys;  // of jobs that there were
   std::vector<TermsRow> terms;              // of unfinished jobs
   std::vector<ScheduleRow> schedules;
   AuditHead audit;

@@ -106,6 +106,17 @@ def test_a_wrong_file_is_refused_whole_and_names_the_place(cli, tmp_path, text, 
     assert len(cli("ps", "-a", "--json").ok().json()) == before
 
 
+def test_the_key_of_a_dag_with_a_removed_job_starts_nothing_again(cli, tmp_path):
+    log = tmp_path / "log"
+    text = f'[a]\ntarget = "n1"\nsh = "echo a >>{log}"\n[b]\ntarget = "n2"\nsh = "echo b >>{log}"\n'
+    first = jobs_of(submit(cli, tmp_path, text, "--json", "--idempotency-key", "removed-1"))
+    assert cli("wait", *first.values()).code == 0
+    cli("job", "rm", first["b"]).ok()
+    again = submit(cli, tmp_path, text, "--idempotency-key", "removed-1")
+    assert again.code == 125 and f"{first['b']}, was removed" in again.errors, again
+    assert sorted(log.read_text().split()) == ["a", "b"]
+
+
 def test_the_same_key_is_the_same_dag(cli, tmp_path):
     log = tmp_path / "log"
     text = f'[a]\ntarget = "n1"\nsh = "echo a >>{log}"\n[b]\ntarget = "n2"\nsh = "echo b >>{log}"\n'

@@ -173,6 +173,40 @@ def test_an_idempotency_key_starts_once(cli, tmp_path):
     assert other.code == 125 and "key" in other.errors, other
 
 
+def test_the_key_of_a_removed_job_starts_no_second_one(make_cluster, tmp_path):
+    cluster = make_cluster(nodes=2)
+    cli, file = cluster.cli, tmp_path / "starts"
+
+    def run(verb, target, key="IK9"):
+        return cli(verb, "--idempotency-key", key, target, "--", "sh", "-c", f"echo once >> {file}")
+
+    def refused(done, jobs):
+        assert done.code == 125 and "was removed" in done.errors, done
+        assert any(job in done.errors for job in jobs), done
+        assert "use another --idempotency-key" in done.errors, done
+
+    run("run", "n1").ok()
+    [job] = [job["job"] for job in cli("ps", "-a", "--json").ok().json()]
+    cli("job", "rm", job).ok()
+    for verb in ("run", "submit"):
+        refused(run(verb, "n1"), [job])
+    several = run("submit", "n1,n2", "several").ok().text.split()
+    several = [word for word in several if word.startswith("j-")]
+    cli("wait", *several).ok()
+    cli("job", "rm", several[0]).ok()
+    refused(run("run", "n1,n2", "several"), several)
+    file_of_backup = cluster.root / "backup"
+    data = str(cluster.controller.data)
+    cli("controller", "backup", "--data", data, str(file_of_backup)).ok()
+    cluster.controller.stop()
+    cli("controller", "restore", "--data", data, str(file_of_backup)).ok()
+    cluster.controller.start()
+    cluster.wait_online("n1")
+    refused(run("run", "n1"), [job])
+    assert file.read_text() == "once\n" * 3
+    run("run", "n1", "another").ok()
+
+
 def test_an_idempotency_key_is_not_used_on_another_node(cli, tmp_path):
     def start(key, target):
         return cli("submit", "--idempotency-key", f"{key} {tmp_path}", target, "true")

@@ -1,0 +1,34 @@
+// The idempotency keys of jobs that somebody removed. The promise of a key, never two jobs, is also
+// for those whose first one was removed: without its row nothing else would stand against a second.
+// Of several jobs with one key (a fan-out) the one that was removed last is named. Used by `job
+// rm`, by the recall of a submit's jobs and by housekeeping.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/base/clock.hpp"
+#include "src/base/ids.hpp"
+#include "src/store/database.hpp"
+#include "src/store/jobs.hpp"
+
+namespace rexec::store {
+
+struct RemovedKey {
+  UserId owner;
+  std::string request;  // the submit's request id, which the key is the origin of
+  JobId job;
+  WallTime removed;
+};
+
+// remove_job, and its key stays behind if it has one.
+void remove_job_but_key(Database& db, const JobId& id, WallTime now);
+std::optional<RemovedKey> find_removed_key(Database& db, const UserId& owner,
+                                           const std::string& request);
+// Drops those of jobs removed before `before`, at most `limit`. Its `ids` are empty.
+Pruned prune_removed_keys(Database& db, WallTime before, std::size_t limit = 2000);
+std::vector<std::uint64_t> load_removed_keys(Database& db);
+
+}  // namespace rexec::store
