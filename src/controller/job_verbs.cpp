@@ -85,6 +85,14 @@ Result<Part> once_more(const JobId& id, const Kept& kept) {
   return part;
 }
 
+// The flags of `run` are not those of `rerun`.
+Error of_rerun(Error error, const JobId& id, const std::string& node) {
+  if (error.code == Code::kNodeOffline)
+    error.hint = "see: rexec node ls\nrun it when the node is back: rexec node wait " + node +
+                 " && rexec rerun " + id.text;
+  return error;
+}
+
 }  // namespace
 
 Result<JobQuery> ClientSession::read_query(const wire::Map& args) const {
@@ -275,8 +283,8 @@ void ClientSession::rerun(const Job& job, const Respond& respond) {
         submit.request = to_hex(random_request());
         submit.is_detached = true;
         submit.parts.push_back(std::move(*part));
-        fan_out(hub_, std::move(submit), [respond](const Result<Accepted>& accepted) {
-          if (!accepted) return respond(std::unexpected(accepted.error()));
+        fan_out(hub_, std::move(submit), [respond, id, node](const Result<Accepted>& accepted) {
+          if (!accepted) return respond(std::unexpected(of_rerun(accepted.error(), id, node)));
           respond(job_to_map(*accepted->jobs.front()));
         });
       });

@@ -199,3 +199,16 @@ def test_rerun_of_a_run_with_stdin_and_a_terminal_has_neither(cli):
     again = cli("rerun", done.status["job"]).ok().text.strip()
     assert cli("wait", again).code == 0
     assert cli("logs", again).text.split() == ["0", "none"]
+
+
+def test_rerun_on_an_offline_node_says_what_waits_for_it(make_cluster):
+    cluster = make_cluster(nodes=1)
+    job = cluster.cli.run("n1", "echo", "again").status["job"]
+    cluster.nodes["n1"].stop()
+    done = cluster.cli("rerun", job)
+    assert "offline" in done.errors and "--wait-online" not in done.errors, done
+    hint = f"rexec node wait n1 && rexec rerun {job}"
+    assert hint in done.errors, done
+    cluster.nodes["n1"].start()
+    cluster.cli("node", "wait", "n1").ok()
+    assert cluster.cli("wait", cluster.cli("rerun", job).ok().text.strip()).code == 0
