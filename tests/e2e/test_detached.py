@@ -227,6 +227,8 @@ def test_a_detached_job_survives_everything(make_cluster, tmp_path):
     path = tmp_path / "gate"
     os.mkfifo(path)
     job = cli.submit("n1", "sh", "-c", f"echo begin; cat {path}; echo done; exit 21")
+    # Else nobody may ever read the pipe that is written to below.
+    processes.wait_until(lambda: cli.job(job)["state"] == "running", "it runs")
     cluster.controller.kill()
     os.kill(node.net_pid(), 9)
     node.kill()
