@@ -21,7 +21,8 @@ void HeldSchedule::forget_decided() {
                 [this](const HeldFiring& one) { return one.nominal <= progress_.cursor; });
 }
 
-Steps HeldSchedule::restore() {
+Steps HeldSchedule::restore(WallTime up_since) {
+  up_since_ = up_since;
   std::set<WallTime> running;
   std::deque<WallTime> waiting;
   for (const auto& [nominal, begun] : progress_.begun) running.insert(nominal);
@@ -53,7 +54,7 @@ Steps HeldSchedule::tick(WallTime now) {
     if (due_of(firing) > now) break;  // strictly in order, whatever the jitter of the next
     due.push_back(due_of(firing));
   }
-  const auto verdicts = schedule::judge_due(due, now, definition_.catch_up);
+  const auto verdicts = schedule::judge_due(due, {now, up_since_}, definition_.catch_up);
   Steps steps;
   for (const Verdict verdict : verdicts) {
     const HeldFiring firing = definition_.firings.front();

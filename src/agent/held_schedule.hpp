@@ -69,8 +69,8 @@ class HeldSchedule {
  public:
   // `progress` is that of an earlier run, or new with a cursor.
   HeldSchedule(NodeId node, ScheduleDefinition definition, ScheduleProgress progress);
-  // The first steps: what an earlier run left waiting.
-  Steps restore();
+  // After a start of the node at `up_since`: what an earlier run left waiting.
+  Steps restore(WallTime up_since);
   Steps replace(ScheduleDefinition definition);
   Steps tick(WallTime now);
   void started(const JobId& job);
@@ -95,6 +95,7 @@ class HeldSchedule {
   ScheduleDefinition definition_;
   ScheduleProgress progress_;
   schedule::OverlapGate gate_;
+  WallTime up_since_{};  // what was due by then was missed
 };
 
 // {id, revision, cursor_ms, …}: also of a schedule that is held no more.

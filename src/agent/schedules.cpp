@@ -68,7 +68,7 @@ void Schedules::begin() {
 void Schedules::resume(HeldSchedule& held) {
   const std::string id = held.definition().id;
   const auto begun = held.progress().begun;
-  const Steps steps = held.restore();
+  const Steps steps = held.restore(wall_now());
   for (const auto& [nominal, one] : begun) {
     const JobId job = one.firing.job;
     if (!one.is_started && wall_now() - nominal < kStartAgain) {

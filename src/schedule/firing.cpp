@@ -88,12 +88,14 @@ Millis jitter_of(std::string_view schedule, WallTime nominal, const NodeId& node
   return Millis{static_cast<std::int64_t>(hash.result() % choices)};
 }
 
-std::vector<Verdict> judge_due(std::span<const WallTime> due, WallTime now, CatchUp kind) {
+std::vector<Verdict> judge_due(std::span<const WallTime> due, Now now, CatchUp kind) {
   std::vector<Verdict> out(due.size(), kind == CatchUp::kAll ? Verdict::kLate : Verdict::kMissed);
   if (due.empty()) return out;
-  if (now - due.back() <= kOnTime)
+  const bool is_caught_up =
+      kind != CatchUp::kNone && (due.size() > 1 || due.back() <= now.up_since);
+  if (now.time - due.back() <= kOnTime && !is_caught_up)
     out.back() = Verdict::kOnTime;
-  else if (kind == CatchUp::kLast)
+  else if (kind != CatchUp::kNone)
     out.back() = Verdict::kLate;
   if (kind == CatchUp::kAll && out.size() > kMaxCaughtUp)
     std::fill(out.begin(), out.end() - kMaxCaughtUp, Verdict::kMissed);

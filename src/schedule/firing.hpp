@@ -44,8 +44,13 @@ enum class Verdict {
   kLate,    // missed, and caught up
   kMissed,  // missed, and not caught up: skipped
 };
+struct Now {
+  WallTime time;
+  WallTime up_since{};  // the node was not up before; what was due by then it has missed
+};
 // One verdict for each of the times at which firings were due, all <= now, in order. Only the
-// newest can be on time; a later one being due makes an earlier one a missed one.
-std::vector<Verdict> judge_due(std::span<const WallTime> due, WallTime now, CatchUp kind);
+// newest can be on time; a later one being due makes an earlier one a missed one. What is caught up
+// is never on time, however young: on time it would be skipped for meeting the ones before it.
+std::vector<Verdict> judge_due(std::span<const WallTime> due, Now now, CatchUp kind);
 
 }  // namespace rexec::schedule

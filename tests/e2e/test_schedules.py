@@ -36,6 +36,10 @@ class Beats:
         assert steps <= {1.0}, times
 
 
+def now():
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
 @pytest.fixture
 def beats(tmp_path):
     return Beats(tmp_path / "beats")
@@ -111,6 +115,28 @@ def test_a_killed_agent_catches_up_and_fires_nothing_twice(make_cluster, beats, 
     beats.assert_each_second_once()
 
 
+def seconds_pass(count):
+    """Those in which something would fire."""
+    start = now()
+    processes.wait_until(lambda: now() > start + datetime.timedelta(seconds=count), "time", 60)
+
+
+def test_all_that_was_missed_runs_in_order_with_skip_too(make_cluster, beats):
+    cluster = make_cluster()
+    node = cluster.nodes["n1"]
+    add(cluster.cli, "beat", "--every", "1s", "--catch-up", "all", "n1", "--", *beats.command)
+    beats.wait_for(2)
+    node.kill()
+    killed = now()
+    seconds_pass(4)
+    away = {at for at in map(lambda n: killed.replace(microsecond=0) + datetime.timedelta(seconds=n),
+                             range(1, 60)) if at < now()}
+    node.start()
+    processes.wait_until(lambda: away <= set(beats.times), "each missed one ran")
+    times = beats.times
+    assert times == sorted(set(times))
+
+
 def test_last_catches_up_one(make_cluster, beats):
     cluster = make_cluster()
     node = cluster.nodes["n1"]
@@ -131,7 +157,7 @@ def test_last_catches_up_one(make_cluster, beats):
 
 def test_at_fires_once_and_is_done(make_cluster, beats):
     cluster = make_cluster()
-    at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
+    at = now() + datetime.timedelta(seconds=3)
     add(cluster.cli, "once", "--at", at.strftime("%Y-%m-%dT%H:%M:%SZ"), "n1", "--", *beats.command)
     beats.wait_for(1)
     assert beats.times == [at.replace(microsecond=0)]

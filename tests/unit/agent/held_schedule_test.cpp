@@ -94,13 +94,37 @@ TEST_CASE("held schedule: what was begun before a crash is begun still, and ends
   const auto kept = decode_progress(packed(encode_progress(before.progress())));
   REQUIRE(kept);
   HeldSchedule after(kNode, definition(Overlap::kQueue, CatchUp::kAll), *kept);
-  CHECK(after.restore().empty());
+  CHECK(after.restore(kStart + 3min).empty());
   CHECK(after.progress().begun.size() == 1);
   CHECK_FALSE(after.progress().begun.begin()->second.is_started);
   CHECK(after.tick(kStart + 3min).empty());
   CHECK(jobs(after.ended(job_of(1))) == Names{job_of(2).text});
   CHECK(after.ended(job_of(1)).empty());
   CHECK(jobs(after.ended(job_of(2))) == Names{job_of(3).text});
+}
+
+TEST_CASE("held schedule: all that a node missed runs in order, whatever the overlap is") {
+  for (const Overlap kind : {Overlap::kSkip, Overlap::kReplace, Overlap::kQueue}) {
+    auto one = held(kind, CatchUp::kAll);
+    CHECK(one.restore(kStart + 3min + 1s).empty());
+    CHECK(jobs(one.tick(kStart + 3min + 2s)) == Names{job_of(1).text});
+    CHECK(jobs(one.ended(job_of(1))) == Names{job_of(2).text});
+    CHECK(jobs(one.ended(job_of(2))) == Names{job_of(3).text});
+    CHECK(one.progress().skipped == 0);
+  }
+}
+
+TEST_CASE("held schedule: the one that was missed waits for the job from before the outage") {
+  for (const CatchUp kind : {CatchUp::kLast, CatchUp::kAll}) {
+    auto before = held(Overlap::kSkip, kind);
+    CHECK(jobs(before.tick(kStart + 1min)) == Names{job_of(1).text});
+    HeldSchedule after(kNode, definition(Overlap::kSkip, kind), before.progress());
+    CHECK(after.restore(kStart + 2min + 1s).empty());
+    CHECK(after.tick(kStart + 2min + 1s).empty());
+    CHECK(after.tick(kStart + 3min).empty());
+    CHECK(after.progress().skipped == 1);  // the third met a running job
+    CHECK(jobs(after.ended(job_of(1))) == Names{job_of(2).text});
+  }
 }
 
 TEST_CASE("held schedule: a new copy does not bring back what was decided") {

@@ -68,18 +68,30 @@ TEST_CASE("firing: of several that are due at once the catch-up rule says which 
   const std::vector<WallTime> three{kStart, kStart + 1h, kStart + 2h};
   const WallTime soon = kStart + 2h + 1s;
   const WallTime later = kStart + 2h + 61s;
-  CHECK(judge_due(three, soon, CatchUp::kNone) == std::vector{kMissed, kMissed, kOnTime});
-  CHECK(judge_due(three, soon, CatchUp::kLast) == std::vector{kMissed, kMissed, kOnTime});
-  CHECK(judge_due(three, soon, CatchUp::kAll) == std::vector{kLate, kLate, kOnTime});
-  CHECK(judge_due(three, later, CatchUp::kNone) == std::vector{kMissed, kMissed, kMissed});
-  CHECK(judge_due(three, later, CatchUp::kLast) == std::vector{kMissed, kMissed, kLate});
-  CHECK(judge_due(three, later, CatchUp::kAll) == std::vector{kLate, kLate, kLate});
-  CHECK(judge_due({}, later, CatchUp::kAll).empty());
+  CHECK(judge_due(three, {soon}, CatchUp::kNone) == std::vector{kMissed, kMissed, kOnTime});
+  CHECK(judge_due(three, {soon}, CatchUp::kLast) == std::vector{kMissed, kMissed, kLate});
+  CHECK(judge_due(three, {soon}, CatchUp::kAll) == std::vector{kLate, kLate, kLate});
+  CHECK(judge_due(three, {later}, CatchUp::kNone) == std::vector{kMissed, kMissed, kMissed});
+  CHECK(judge_due(three, {later}, CatchUp::kLast) == std::vector{kMissed, kMissed, kLate});
+  CHECK(judge_due(three, {later}, CatchUp::kAll) == std::vector{kLate, kLate, kLate});
+  CHECK(judge_due({}, {later}, CatchUp::kAll).empty());
+}
+
+TEST_CASE("firing: a single one is on time for a minute, unless the node was not up when it came") {
+  using enum Verdict;
+  const std::vector<WallTime> one{kStart};
+  const Now before{kStart + 1s, kStart - 1ms};
+  const Now after{kStart + 1s, kStart};
+  for (const CatchUp kind : {CatchUp::kNone, CatchUp::kLast, CatchUp::kAll})
+    CHECK(judge_due(one, before, kind) == std::vector{kOnTime});
+  CHECK(judge_due(one, after, CatchUp::kNone) == std::vector{kOnTime});
+  CHECK(judge_due(one, after, CatchUp::kLast) == std::vector{kLate});
+  CHECK(judge_due(one, after, CatchUp::kAll) == std::vector{kLate});
 }
 
 TEST_CASE("firing: at most 32 are caught up, the newest of them") {
   const std::vector<WallTime> due = upcoming(every("1s"), kStart, 40);
-  const auto verdicts = judge_due(due, kStart + 1h, CatchUp::kAll);
+  const auto verdicts = judge_due(due, {kStart + 1h}, CatchUp::kAll);
   for (std::size_t i = 0; i < due.size(); ++i)
     CHECK(verdicts[i] == (i < 8 ? Verdict::kMissed : Verdict::kLate));
 }
