@@ -21,20 +21,45 @@ void HeldSchedule::forget_decided() {
                 [this](const HeldFiring& one) { return one.nominal <= progress_.cursor; });
 }
 
-Steps HeldSchedule::restore(WallTime up_since) {
+void HeldSchedule::restore(WallTime up_since) {
   up_since_ = up_since;
+  is_heard_ = false;
   std::set<WallTime> running;
-  std::deque<WallTime> waiting;
   for (const auto& [nominal, begun] : progress_.begun) running.insert(nominal);
-  for (const auto& [nominal, firing] : progress_.waiting) waiting.push_back(nominal);
-  return act(gate_.restore(std::move(running), std::move(waiting)));
+  gate_.restore(std::move(running), {});
 }
 
-Steps HeldSchedule::replace(ScheduleDefinition definition) {
+Steps HeldSchedule::heard() {
+  if (std::exchange(is_heard_, true)) return {};
+  std::deque<WallTime> waiting;
+  for (const auto& [nominal, firing] : progress_.waiting) waiting.push_back(nominal);
+  return act(gate_.restore(gate_.running(), std::move(waiting)));
+}
+
+void HeldSchedule::replace(ScheduleDefinition definition) {
   definition_ = std::move(definition);
   gate_.use(definition_.overlap);
   forget_decided();
-  return definition_.is_paused ? act(gate_.drop_waiting()) : Steps{};
+  if (definition_.is_paused) skip_waiting();
+}
+
+// Also those that are held back, of which the gate does not know yet.
+void HeldSchedule::skip_waiting() {
+  gate_.drop_waiting();
+  progress_.skipped += progress_.waiting.size();
+  progress_.waiting.clear();
+}
+
+bool HeldSchedule::holds_back() const {
+  if (is_heard_) return false;
+  const auto& firings = definition_.firings;
+  return !progress_.waiting.empty() || (!firings.empty() && due_of(firings.front()) <= up_since_);
+}
+
+// Whether a firing that was not missed need not wait behind those that were: when they are left out
+// because of it anyway. Otherwise firings keep their order.
+bool HeldSchedule::may_pass() const {
+  return definition_.catch_up != schedule::CatchUp::kAll && progress_.waiting.empty();
 }
 
 WallTime HeldSchedule::due_of(const HeldFiring& firing) const {
@@ -43,19 +68,29 @@ WallTime HeldSchedule::due_of(const HeldFiring& firing) const {
 }
 
 std::optional<WallTime> HeldSchedule::next_due() const {
-  if (definition_.firings.empty() || definition_.is_paused) return std::nullopt;
-  return due_of(definition_.firings.front());
+  if (definition_.is_paused) return std::nullopt;
+  const auto& firings = definition_.firings;
+  if (!holds_back()) return firings.empty() ? std::nullopt : std::optional(due_of(firings.front()));
+  const WallTime until = up_since_ + kHearFirst;
+  if (!may_pass()) return until;
+  for (const HeldFiring& firing : firings)
+    if (due_of(firing) > up_since_) return std::min(due_of(firing), until);
+  return until;
 }
 
 Steps HeldSchedule::tick(WallTime now) {
   if (definition_.is_paused) return {};
+  // A clock that is put back makes the wait no longer.
+  if (!is_heard_) up_since_ = std::min(up_since_, now);
+  Steps steps = now < up_since_ + kHearFirst ? Steps{} : heard();
   std::vector<WallTime> due;
   for (const HeldFiring& firing : definition_.firings) {
     if (due_of(firing) > now) break;  // strictly in order, whatever the jitter of the next
     due.push_back(due_of(firing));
   }
+  const bool is_missed_only = due.empty() || due.back() <= up_since_;
+  if (holds_back() && (is_missed_only || !may_pass())) return steps;
   const auto verdicts = schedule::judge_due(due, {now, up_since_}, definition_.catch_up);
-  Steps steps;
   for (const Verdict verdict : verdicts) {
     const HeldFiring firing = definition_.firings.front();
     definition_.firings.erase(definition_.firings.begin());
@@ -118,7 +153,7 @@ Steps HeldSchedule::failed(const JobId& job, const std::string& why) {
 }
 
 ScheduleProgress HeldSchedule::give_up() {
-  act(gate_.drop_waiting());
+  skip_waiting();
   progress_.begun.clear();
   return std::move(progress_);
 }

@@ -5,6 +5,9 @@
 // A firing at or before the cursor is never decided on again, so a clock that is put back fires
 // nothing twice; and what was begun is in `begun` before it is started, so that a crash in between
 // starts the same job again, which its directory allows once.
+//
+// After a start it holds back what it missed until the controller was heard, which may have paused
+// or dropped it meanwhile, or until kHearFirst has passed without a controller.
 #pragma once
 
 #include <map>
@@ -18,6 +21,9 @@
 #include "src/wire/maps.hpp"
 
 namespace rexec::agent {
+
+// Enough to connect and to hear of all schedules; short for a node that is on its own.
+inline constexpr Millis kHearFirst = std::chrono::seconds(10);
 
 struct HeldFiring {
   WallTime nominal;
@@ -69,9 +75,12 @@ class HeldSchedule {
  public:
   // `progress` is that of an earlier run, or new with a cursor.
   HeldSchedule(NodeId node, ScheduleDefinition definition, ScheduleProgress progress);
-  // After a start of the node at `up_since`: what an earlier run left waiting.
-  Steps restore(WallTime up_since);
-  Steps replace(ScheduleDefinition definition);
+  // After a start of the node at `up_since`. Starts nothing: what an earlier run left waiting is
+  // held back as what was missed is.
+  void restore(WallTime up_since);
+  // The controller has said all it had to say: nothing is held back any more. tick() is next.
+  Steps heard();
+  void replace(ScheduleDefinition definition);
   Steps tick(WallTime now);
   void started(const JobId& job);
   Steps ended(const JobId& job);
@@ -90,12 +99,16 @@ class HeldSchedule {
   WallTime due_of(const HeldFiring& firing) const;
   Steps act(const std::vector<schedule::Action>& actions);
   void forget_decided();
+  void skip_waiting();
+  bool holds_back() const;
+  bool may_pass() const;
 
   NodeId node_;
   ScheduleDefinition definition_;
   ScheduleProgress progress_;
   schedule::OverlapGate gate_;
-  WallTime up_since_{};  // what was due by then was missed
+  WallTime up_since_{};   // what was due by then was missed
+  bool is_heard_ = true;  // the controller, since then
 };
 
 // {id, revision, cursor_ms, …}: also of a schedule that is held no more.

@@ -68,7 +68,7 @@ void Schedules::begin() {
 void Schedules::resume(HeldSchedule& held) {
   const std::string id = held.definition().id;
   const auto begun = held.progress().begun;
-  const Steps steps = held.restore(wall_now());
+  held.restore(wall_now());
   for (const auto& [nominal, one] : begun) {
     const JobId job = one.firing.job;
     if (!one.is_started && wall_now() - nominal < kStartAgain) {
@@ -79,7 +79,6 @@ void Schedules::resume(HeldSchedule& held) {
       if (found != Found::kRuns) job_ended(job);
     });
   }
-  perform(id, steps);
 }
 
 void Schedules::wake() {
@@ -174,9 +173,8 @@ Result<wire::Map> Schedules::put(const wire::Map& args) {
   const auto at = held_.find(id);
   if (at == held_.end() && (held_.size() >= kMaxHeld || specs > kMaxSpecs))
     return fail(Code::kLimit, "this node holds as many schedules as it can");
-  Steps steps;
   if (at != held_.end()) {
-    steps = at->second.replace(std::move(*definition));
+    at->second.replace(std::move(*definition));
   } else {
     ScheduleProgress progress;
     progress.cursor = WallTime{Millis{wire::i64_or(args, "after_ms", 0)}};
@@ -185,7 +183,6 @@ Result<wire::Map> Schedules::put(const wire::Map& args) {
   }
   fail_point(FailPoint::kNetScheduleTaken);
   save_all();
-  perform(id, steps);
   wake();
   return held_.at(id).state();
 }
@@ -198,10 +195,10 @@ Result<wire::Map> Schedules::keep(const wire::Map& args) {
   for (const auto& [id, held] : held_)
     if (!named.contains(id)) dropped.push_back(id);
   for (const std::string& id : dropped) forget(id);
-  if (!dropped.empty()) {
-    save_all();
-    arm();
-  }
+  if (!dropped.empty()) save_all();
+  // It is the last word of an exchange: what is held now is what the controller wants.
+  for (auto& [id, held] : held_) perform(id, held.heard());
+  wake();
   return wire::Map{{"dropped", dropped}};
 }
 

@@ -94,7 +94,8 @@ TEST_CASE("held schedule: what was begun before a crash is begun still, and ends
   const auto kept = decode_progress(packed(encode_progress(before.progress())));
   REQUIRE(kept);
   HeldSchedule after(kNode, definition(Overlap::kQueue, CatchUp::kAll), *kept);
-  CHECK(after.restore(kStart + 3min).empty());
+  after.restore(kStart + 3min);
+  CHECK(after.heard().empty());
   CHECK(after.progress().begun.size() == 1);
   CHECK_FALSE(after.progress().begun.begin()->second.is_started);
   CHECK(after.tick(kStart + 3min).empty());
@@ -106,7 +107,8 @@ TEST_CASE("held schedule: what was begun before a crash is begun still, and ends
 TEST_CASE("held schedule: all that a node missed runs in order, whatever the overlap is") {
   for (const Overlap kind : {Overlap::kSkip, Overlap::kReplace, Overlap::kQueue}) {
     auto one = held(kind, CatchUp::kAll);
-    CHECK(one.restore(kStart + 3min + 1s).empty());
+    one.restore(kStart + 3min + 1s);
+    CHECK(one.heard().empty());
     CHECK(jobs(one.tick(kStart + 3min + 2s)) == Names{job_of(1).text});
     CHECK(jobs(one.ended(job_of(1))) == Names{job_of(2).text});
     CHECK(jobs(one.ended(job_of(2))) == Names{job_of(3).text});
@@ -119,7 +121,8 @@ TEST_CASE("held schedule: the one that was missed waits for the job from before 
     auto before = held(Overlap::kSkip, kind);
     CHECK(jobs(before.tick(kStart + 1min)) == Names{job_of(1).text});
     HeldSchedule after(kNode, definition(Overlap::kSkip, kind), before.progress());
-    CHECK(after.restore(kStart + 2min + 1s).empty());
+    after.restore(kStart + 2min + 1s);
+    CHECK(after.heard().empty());
     CHECK(after.tick(kStart + 2min + 1s).empty());
     CHECK(after.tick(kStart + 3min).empty());
     CHECK(after.progress().skipped == 1);  // the third met a running job
@@ -127,10 +130,82 @@ TEST_CASE("held schedule: the one that was missed waits for the job from before 
   }
 }
 
+TEST_CASE("held schedule: what was missed waits until the controller was heard, or for a while") {
+  const WallTime up = kStart + 2min + 1s;
+  for (const CatchUp kind : {CatchUp::kNone, CatchUp::kLast, CatchUp::kAll}) {
+    const Names first{job_of(kind == CatchUp::kAll ? 1 : 2).text};
+    auto with = held(Overlap::kSkip, kind);
+    with.restore(up);
+    CHECK(with.next_due() == up + kHearFirst);
+    CHECK(with.tick(up + kHearFirst - 1ms).empty());
+    CHECK(with.heard().empty());
+    CHECK(with.next_due() == kStart + 1min);
+    CHECK(jobs(with.tick(up + 1s)) == first);
+    auto without = held(Overlap::kSkip, kind);
+    without.restore(up);
+    CHECK(without.tick(up).empty());
+    CHECK(jobs(without.tick(up + kHearFirst)) == first);
+  }
+}
+
+TEST_CASE("held schedule: what was paused while the node was down does not fire after its start") {
+  auto one = held(Overlap::kQueue, CatchUp::kAll);
+  one.tick(kStart + 2min);
+  HeldSchedule after(kNode, definition(Overlap::kQueue, CatchUp::kAll), one.progress());
+  after.restore(kStart + 4min);
+  CHECK(after.tick(kStart + 4min).empty());
+  CHECK(after.ended(job_of(1)).empty());  // 2 has been waiting since before
+  auto paused = definition(Overlap::kQueue, CatchUp::kAll);
+  paused.is_paused = true;
+  after.replace(paused);
+  CHECK(after.heard().empty());
+  CHECK(after.tick(kStart + 5min).empty());
+  CHECK(after.progress().waiting.empty());
+  CHECK(after.progress().fired == 1);
+}
+
+TEST_CASE("held schedule: what waited before a restart goes on when the controller was heard") {
+  auto one = held(Overlap::kQueue, CatchUp::kAll);
+  one.tick(kStart + 3min);
+  HeldSchedule after(kNode, definition(Overlap::kQueue, CatchUp::kAll), one.progress());
+  after.restore(kStart + 3min + 1s);
+  CHECK(after.ended(job_of(1)).empty());
+  CHECK(after.next_due() == kStart + 3min + 1s + kHearFirst);
+  CHECK(jobs(after.heard()) == Names{job_of(2).text});
+  CHECK(jobs(after.ended(job_of(2))) == Names{job_of(3).text});
+}
+
+TEST_CASE("held schedule: what comes due after the start is on time, heard or not") {
+  auto fresh = held(Overlap::kSkip, CatchUp::kAll);
+  fresh.restore(kStart + 55s);
+  CHECK(fresh.next_due() == kStart + 1min);
+  CHECK(jobs(fresh.tick(kStart + 1min)) == Names{job_of(1).text});
+  for (const CatchUp kind : {CatchUp::kNone, CatchUp::kLast}) {
+    auto one = held(Overlap::kSkip, kind);
+    one.restore(kStart + 2min + 55s);
+    CHECK(one.next_due() == kStart + 3min);
+    CHECK(jobs(one.tick(kStart + 3min)) == Names{job_of(3).text});
+    CHECK(one.progress().skipped == 2);
+  }
+  // Behind what is to be caught up it keeps its place.
+  auto all = held(Overlap::kAllow, CatchUp::kAll);
+  all.restore(kStart + 2min + 55s);
+  CHECK(all.tick(kStart + 3min).empty());
+  all.heard();
+  CHECK(jobs(all.tick(kStart + 3min)) == Names{job_of(1).text, job_of(2).text, job_of(3).text});
+}
+
+TEST_CASE("held schedule: a clock that is put back after the start does not make it wait") {
+  auto one = held(Overlap::kSkip, CatchUp::kAll);
+  one.restore(kStart + 3min);
+  CHECK(one.tick(kStart).empty());
+  CHECK(jobs(one.tick(kStart + 1min)) == Names{job_of(1).text});
+}
+
 TEST_CASE("held schedule: a new copy does not bring back what was decided") {
   auto one = held(Overlap::kAllow, CatchUp::kAll);
   one.tick(kStart + 4min);
-  CHECK(one.replace(definition(Overlap::kAllow, CatchUp::kAll, 2)).empty());
+  one.replace(definition(Overlap::kAllow, CatchUp::kAll, 2));
   CHECK(one.next_due() == kStart + 5min);
   CHECK(jobs(one.tick(kStart + 9min)) ==
         Names{job_of(5).text, job_of(6).text, job_of(7).text, job_of(8).text, job_of(9).text});
