@@ -1,24 +1,49 @@
 // `rexec schedule`: the noun and its table. When a rule fires is src/schedule.
 #include "cli/schedule.hpp"
 
+#include <algorithm>
+
 #include "cli/call.hpp"
+#include "cli/errors.hpp"
+#include "src/base/text.hpp"
 
 namespace rexec::cli {
 namespace {
 
+constexpr std::size_t kMostNamed = 10;
+
+// Whoever changes a schedule has to know where the change has not arrived.
+void say_unheard(const Globals& globals, const std::string& schedule, const wire::Map& answer) {
+  const wire::Map& unheard = wire::child_or_empty(answer, "unheard");
+  if (unheard.empty()) return;
+  std::string names;
+  for (std::size_t i = 0; i < std::min(unheard.size(), kMostNamed); ++i)
+    if (unheard[i].is_string()) names += " " + printable(unheard[i].get<std::string>());
+  if (unheard.size() > kMostNamed)
+    names += " and " + std::to_string(unheard.size() - kMostNamed) + " more";
+  print_notice(globals, "schedule " + printable(schedule) +
+                            ": offline and as before until they hear of it:" + names);
+}
+
+int change_each(const Invocation& invocation, const std::string& verb, const std::string& done) {
+  const Globals& globals = invocation.globals;
+  const auto describe = [&](const std::string& name, const wire::Map& answer) {
+    say_unheard(globals, name, answer);
+    return done + " " + printable(name) + "\n";
+  };
+  return call_for_each(globals, verb, "name", invocation.args.words(), Describe(describe));
+}
+
 int run_pause(const Invocation& invocation) {
-  return call_for_each(invocation.globals, "schedule.pause", "name", invocation.args.words(),
-                       "paused");
+  return change_each(invocation, "schedule.pause", "paused");
 }
 
 int run_resume(const Invocation& invocation) {
-  return call_for_each(invocation.globals, "schedule.resume", "name", invocation.args.words(),
-                       "resumed");
+  return change_each(invocation, "schedule.resume", "resumed");
 }
 
 int run_rm(const Invocation& invocation) {
-  return call_for_each(invocation.globals, "schedule.rm", "name", invocation.args.words(),
-                       "removed");
+  return change_each(invocation, "schedule.rm", "removed");
 }
 
 constexpr Verb of_names(std::string_view name, std::string_view summary,

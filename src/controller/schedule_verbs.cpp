@@ -180,11 +180,18 @@ void next(Hub& hub, const Caller& caller, const wire::Map& args, const Answer& r
   respond(wire::Map{{"firings", std::move(list)}});
 }
 
+// The answer to a change: the schedule, and which nodes do not know of the change yet.
+wire::Map changed_map(Hub& hub, const Schedule& schedule) {
+  wire::Map map = to_map(hub, schedule);
+  map["unheard"] = hub.schedules().unheard_by(schedule, schedule.row.revision);
+  return map;
+}
+
 void set(Hub& hub, const Caller& caller, const wire::Map& args, store::ScheduleState state,
          const Answer& respond) {
   auto found = hub.schedules().find(caller.user.text, wire::text_or(args, "name"));
   if (!found) return respond(std::unexpected(found.error()));
-  if ((*found)->row.state == state) return respond(to_map(hub, **found));
+  if ((*found)->row.state == state) return respond(changed_map(hub, **found));
   store::ScheduleRow row = (*found)->row;
   const bool is_paused = state == store::ScheduleState::kPaused;
   row.state = state;
@@ -202,7 +209,7 @@ void set(Hub& hub, const Caller& caller, const wire::Map& args, store::ScheduleS
         hub.schedules().put(row);
         auto changed = hub.schedules().find(caller.user.text, row.id);
         if (!changed) return respond(std::unexpected(changed.error()));
-        respond(to_map(hub, **changed));
+        respond(changed_map(hub, **changed));
       });
 }
 
@@ -225,8 +232,11 @@ void rm(Hub& hub, const Caller& caller, const wire::Map& args, const Answer& res
       [&hub, caller, id = (*found)->row.id, name = (*found)->row.name,
        respond](const Result<void>& saved) {
         if (!saved) return respond(std::unexpected(saved.error()));
+        wire::Map answer{{"removed", name}};
+        if (auto gone = hub.schedules().find(caller.user.text, id))
+          answer["unheard"] = hub.schedules().unheard_by(**gone, (*gone)->row.revision + 1);
         hub.schedules().remove(id);
-        respond(wire::Map{{"removed", name}});
+        respond(answer);
       });
 }
 

@@ -59,6 +59,19 @@ std::vector<Node*> Schedules::nodes_of(const Schedule& schedule) {
   return out;
 }
 
+std::vector<std::string> Schedules::unheard_by(const Schedule& schedule,
+                                               std::int64_t revision) const {
+  std::vector<std::string> out;
+  for (const Node* node : hub_.registry().all()) {
+    if (node->link != nullptr) continue;
+    const auto known = schedule.nodes.find(node->id);
+    const std::int64_t has = known == schedule.nodes.end() ? 0 : known->second.revision;
+    const bool is_concerned = has != 0 || Registry::selects(schedule.selector, *node);
+    if (is_concerned && has != revision) out.push_back(node->name);
+  }
+  return out;
+}
+
 void Schedules::put(const store::ScheduleRow& row) {
   Schedule& slot = all_[row.id];
   slot.row = row;

@@ -58,6 +58,8 @@ class Schedules {
   // False once its user was revoked: nothing fires for him.
   bool has_owner(const Schedule& schedule) const;
   std::vector<Node*> nodes_of(const Schedule& schedule);
+  // The names of offline nodes that have, or may have, another revision than this of its row.
+  std::vector<std::string> unheard_by(const Schedule& schedule, std::int64_t revision) const;
 
   // After the commit: the memory and the nodes follow.
   void put(const store::ScheduleRow& row);

@@ -256,6 +256,26 @@ def test_what_was_paused_or_dropped_while_a_node_was_down_is_not_caught_up(make_
     beats["kept"].assert_each_second_once()
 
 
+def test_a_change_says_which_nodes_have_not_heard_of_it(make_cluster):
+    cluster = make_cluster(nodes=2)
+    add(cluster.cli, "beat", "--every", "1h", "@all", "--", "true")
+    for node in ("n1", "n2"):
+        processes.wait_until(lambda: show(cluster.cli, "beat", node)["held"] > 0, "it is held")
+    assert cluster.cli("schedule", "pause", "beat").ok().errors == ""
+    for node in ("n1", "n2"):
+        processes.wait_until(lambda: show(cluster.cli, "beat", node)["held"] == 0, "it is paused")
+    cluster.nodes["n2"].kill()
+    processes.wait_until(lambda: cluster.node_states()["n2"]["state"] != "online", "n2 is away")
+    again = cluster.cli("schedule", "pause", "beat").ok()
+    assert again.errors == "", "n2 heard of it before it went"
+    resumed = cluster.cli("schedule", "resume", "beat").ok()
+    assert resumed.text == "resumed beat\n"
+    assert "n2" in resumed.errors and "n1" not in resumed.errors
+    assert cluster.cli("schedule", "pause", "beat", "--json").ok().json()["unheard"] == ["n2"]
+    removed = cluster.cli("schedule", "rm", "beat").ok()
+    assert "n2" in removed.errors and "n1" not in removed.errors
+
+
 def test_a_node_without_a_controller_catches_up_after_a_while(make_cluster, beats):
     cluster = make_cluster()
     node = cluster.nodes["n1"]
