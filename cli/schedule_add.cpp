@@ -104,6 +104,8 @@ constinit const Verb schedule_add_verb{
         "is away. A firing is a detached job; it finds its schedule's name in REXEC_SCHEDULE and\n"
         "the time it was meant for, in UTC, in REXEC_NOMINAL. Nodes that join TARGET later take\n"
         "part.\n\n"
+        "A firing up to one minute late is still on time: it runs with --catch-up none too, when\n"
+        "the node was away for so short a time, unless the next one is due as well.\n\n"
         "example:\n"
         "  rexec schedule add nightly --cron '30 2 * * *' --tz Europe/Rome --catch-up last \\\n"
         "    @all -- /usr/local/bin/backup"};

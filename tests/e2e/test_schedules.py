@@ -4,6 +4,7 @@ import datetime
 import pytest
 
 from support import processes
+from support.cli import REPOSITORY
 
 
 class Beats:
@@ -291,6 +292,22 @@ def test_a_node_without_a_controller_catches_up_after_a_while(make_cluster, beat
     cluster.controller.start()
     cluster.wait_online(timeout="60s")
     node.wait_ready()
+
+
+def test_with_none_the_newest_still_runs_within_a_minute_as_help_and_manual_say(make_cluster, beats):
+    cluster = make_cluster()
+    node = cluster.nodes["n1"]
+    at = (now() + datetime.timedelta(seconds=4)).replace(microsecond=0)
+    add(cluster.cli, "once", "--at", at.strftime("%Y-%m-%dT%H:%M:%SZ"), "n1", "--", *beats.command)
+    processes.wait_until(lambda: show(cluster.cli, "once")["held"] == 1, "the node has it")
+    node.kill()
+    processes.wait_until(lambda: now() > at, "the time", 60)
+    node.start()
+    beats.wait_for(1)
+    assert beats.times == [at]
+    said = "up to one minute late is still on time"
+    assert said in cluster.cli("schedule", "add", "--help").ok().text
+    assert said in (REPOSITORY / "man" / "rexec-schedule.1").read_text(encoding="utf-8")
 
 
 def test_a_node_that_joins_the_target_later_takes_part(make_cluster, beats):
