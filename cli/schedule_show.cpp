@@ -4,6 +4,7 @@
 #include "cli/exit_status.hpp"
 #include "cli/listing.hpp"
 #include "cli/schedule.hpp"
+#include "src/base/text.hpp"
 
 namespace rexec::cli {
 namespace {
@@ -33,6 +34,18 @@ int run_ls(const Invocation& invocation) {
   return print_listing(invocation.globals, listing);
 }
 
+// Whole, below the table: a cell would be cut.
+int print_failures(const wire::Map& schedule) {
+  std::string text;
+  for (const wire::Map& node : wire::child_or_empty(schedule, "nodes")) {
+    const std::string why = wire::text_or(node, "error");
+    if (why.empty()) continue;
+    text +=
+        "last failure on " + printable(wire::text_or(node, "node")) + ": " + printable(why) + "\n";
+  }
+  return text.empty() ? 0 : print_out("\n" + text);
+}
+
 int run_show(const Invocation& invocation) {
   const Globals& globals = invocation.globals;
   const Result<wire::Map> answer =
@@ -55,7 +68,8 @@ int run_show(const Invocation& invocation) {
          cell(node, "fired"), cell(node, "skipped"), cell(node, "failed"), cell(node, "running"),
          cell(node, "waiting"), cell(node, "held")},
         wire::text_or(node, "node"), node);
-  return print_listing(globals, listing);
+  const int status = print_listing(globals, listing);
+  return status == 0 ? print_failures(*answer) : status;
 }
 
 }  // namespace
@@ -70,7 +84,9 @@ constinit const Verb schedule_show_verb{
     .most = 1,
     .run = run_show,
     .details =
-        "SKIPPED counts firings that met a running job or were missed and not caught up, FAILED\n"
-        "those that a node refused to start."};
+        "SKIPPED counts firings that met a running job or were missed and not caught up. FAILED\n"
+        "counts those that a node refused, such as for a user that it does not have: they have no\n"
+        "job, and why the last one failed is said below the table. A command that is not there\n"
+        "leaves a job all the same, not_started: see rexec ps -a."};
 
 }  // namespace rexec::cli

@@ -149,6 +149,7 @@ Steps HeldSchedule::ended(const JobId& job) {
 Steps HeldSchedule::failed(const JobId& job, const std::string& why) {
   ++progress_.failed;
   progress_.error = why.substr(0, 500);
+  if (progress_.last_job == job.text) progress_.last_job.clear();  // there is no such job
   return ended(job);
 }
 

@@ -58,7 +58,7 @@ struct ScheduleProgress {
   std::uint64_t skipped = 0;
   std::uint64_t failed = 0;
   WallTime last{};
-  std::string last_job;
+  std::string last_job;                   // of the last firing; none when that failed
   std::string error;                      // why the last failed start failed
   std::map<WallTime, BegunFiring> begun;  // not ended yet
   std::map<WallTime, HeldFiring> waiting;

@@ -167,6 +167,22 @@ def test_at_fires_once_and_is_done(make_cluster, beats):
     assert cluster.cli("schedule", "next", "once", "-o", "json").ok().json() == []
 
 
+def test_show_says_why_a_firing_failed_and_names_no_job_that_is_not_there(make_cluster):
+    cluster = make_cluster()
+    add(cluster.cli, "bad", "--every", "1s", "-u", "nosuchuser", "n1", "--", "true")
+    processes.wait_until(
+        lambda: show(cluster.cli, "bad")["failed"] >= 1 and not show(cluster.cli, "bad")["last_job"],
+        "one was refused, and its job is not named")
+    shown = cluster.cli("schedule", "show", "bad").ok().text
+    assert "last failure on n1: " in shown and "nosuchuser" in shown
+    # A command that is not there is a job that ended, and no refusal.
+    add(cluster.cli, "none", "--every", "1s", "n1", "--", "/nonexistent/command")
+    processes.wait_until(lambda: show(cluster.cli, "none")["fired"] >= 2, "it fires")
+    assert show(cluster.cli, "none")["failed"] == 0
+    states = lambda: {row["state"] for row in cluster.cli("ps", "-a", "--json").ok().json()}
+    processes.wait_until(lambda: states() == {"not_started"}, "its jobs are there")
+
+
 # ---- overlap
 
 WAITS = ("perl", "-e", "sleep 1000")

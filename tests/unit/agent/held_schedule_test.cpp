@@ -227,6 +227,7 @@ TEST_CASE("held schedule: a pause skips what waits, and a failed start makes roo
   CHECK(jobs(one.failed(job_of(1), "no such user")) == Names{job_of(2).text});
   CHECK(one.progress().failed == 1);
   CHECK(one.progress().error == "no such user");
+  CHECK(one.progress().last_job == job_of(2).text);
   auto paused = definition(Overlap::kQueue, CatchUp::kAll);
   paused.is_paused = true;
   one.replace(paused);
@@ -234,6 +235,14 @@ TEST_CASE("held schedule: a pause skips what waits, and a failed start makes roo
   CHECK(one.tick(kStart + 1h).empty());
   CHECK_FALSE(one.next_due());
   CHECK(one.ended(job_of(2)).empty());
+}
+
+TEST_CASE("held schedule: a firing that a node refused has no job to be named") {
+  auto one = held(Overlap::kSkip, CatchUp::kNone);
+  one.tick(kStart + 1min);
+  CHECK(one.progress().last_job == job_of(1).text);
+  one.failed(job_of(1), "no such user");
+  CHECK(one.progress().last_job.empty());
 }
 
 TEST_CASE("held schedule: jitter delays a firing and keeps the order") {
