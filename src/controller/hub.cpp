@@ -54,7 +54,7 @@ void Hub::load(store::Snapshot snapshot, const Lookups& lookups) {
     if (!spec->empty()) job.spec = spec;
   }
   restore_waiting(snapshot.terms, lookups);
-  schedules_.load(snapshot.schedules);
+  schedules_.load(snapshot.schedules, lookups.job);
 }
 
 void Hub::restore_waiting(const std::vector<store::TermsRow>& rows, const Lookups& lookups) {

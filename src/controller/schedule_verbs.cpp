@@ -23,7 +23,8 @@ wire::Map next_of(const Schedule& schedule) {
 std::string state_of(Hub& hub, const Schedule& schedule) {
   if (!schedule.error.empty() || !hub.schedules().has_owner(schedule)) return "broken";
   if (!schedule.is_active()) return "paused";
-  return next_of(schedule).is_null() ? "done" : "active";
+  if (!next_of(schedule).is_null()) return "active";
+  return hub.schedules().is_decided(schedule, wall_now()) ? "done" : "pending";
 }
 
 wire::Map to_map(Hub& hub, const Schedule& schedule) {

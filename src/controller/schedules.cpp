@@ -33,8 +33,28 @@ std::string schedule_of_request(const std::string& request) {
 
 Schedules::Schedules(Hub& hub) : hub_(hub) {}
 
-void Schedules::load(const std::vector<store::ScheduleRow>& rows) {
-  for (const auto& row : rows) put(row);
+void Schedules::load(const std::vector<store::ScheduleRow>& rows, const FindJob& find_job) {
+  for (const auto& row : rows) {
+    put(row);
+    recall(all_.at(row.id), find_job);
+  }
+}
+
+// What nodes told the last run of this process is forgotten. Of a schedule that is over its jobs
+// say who has decided on its last firing.
+void Schedules::recall(Schedule& schedule, const FindJob& find_job) {
+  const WallTime now = wall_now();
+  if (!schedule.rule || schedule.rule->next(now)) return;
+  const store::ScheduleRow& row = schedule.row;
+  for (const WallTime last : schedule::missed(*schedule.rule, row.since, now, 1)) {
+    for (const Node* node : nodes_of(schedule)) {
+      const JobId job = derive_job_id(row.owner, firing_request(row.id, last), node->id);
+      if (!find_job(job)) continue;
+      NodeProgress& progress = schedule.nodes[node->id];
+      progress.cursor = last;
+      progress.told = {{"fired", 1U}, {"last_ms", to_ms(last)}, {"last_job", job.text}};
+    }
+  }
 }
 
 Result<const Schedule*> Schedules::find(const std::string& user, const std::string& name) {
@@ -57,6 +77,18 @@ std::vector<Node*> Schedules::nodes_of(const Schedule& schedule) {
   for (Node* node : hub_.registry().all())
     if (Registry::selects(schedule.selector, *node)) out.push_back(node);
   return out;
+}
+
+bool Schedules::is_decided(const Schedule& schedule, WallTime now) {
+  const store::ScheduleRow& row = schedule.row;
+  const auto came = schedule::missed(*schedule.rule, row.since, now, 1);
+  if (came.empty()) return true;
+  const WallTime last = came.back();
+  return std::ranges::all_of(nodes_of(schedule), [&](const Node* node) {
+    const auto known = schedule.nodes.find(node->id);
+    const bool has_told = known != schedule.nodes.end() && known->second.cursor >= last;
+    return has_told || node->enrolled > last;
+  });
 }
 
 std::vector<std::string> Schedules::unheard_by(const Schedule& schedule,

@@ -6,6 +6,7 @@
 // time and node: whoever hands it out again hands out the same job, which starts at most once.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -17,6 +18,7 @@
 #include "src/schedule/firing.hpp"
 #include "src/schedule/overlap.hpp"
 #include "src/select/selector.hpp"
+#include "src/store/jobs.hpp"
 #include "src/store/schedules.hpp"
 
 namespace rexec::controller {
@@ -48,7 +50,8 @@ struct Schedule {
 class Schedules {
  public:
   explicit Schedules(Hub& hub);
-  void load(const std::vector<store::ScheduleRow>& rows);
+  using FindJob = std::function<std::optional<store::JobRow>(const JobId&)>;
+  void load(const std::vector<store::ScheduleRow>& rows, const FindJob& find_job);
 
   // By name or id, if that user may see it.
   Result<const Schedule*> find(const std::string& user, const std::string& name);
@@ -58,6 +61,8 @@ class Schedules {
   // False once its user was revoked: nothing fires for him.
   bool has_owner(const Schedule& schedule) const;
   std::vector<Node*> nodes_of(const Schedule& schedule);
+  // Whether every node of it is known to have decided on the last firing that has come.
+  bool is_decided(const Schedule& schedule, WallTime now);
   // The names of offline nodes that have, or may have, another revision than this of its row.
   std::vector<std::string> unheard_by(const Schedule& schedule, std::int64_t revision) const;
 
@@ -83,6 +88,7 @@ class Schedules {
     WallTime after;
     std::vector<WallTime> firings;
   };
+  void recall(Schedule& schedule, const FindJob& find_job);
   std::vector<Schedule*> wanted_on(const Node& node);
   void take_states(const NodeId& node, const wire::Map& states);
   // What the node should be sent; none: it has all there is to have.

@@ -183,6 +183,29 @@ def test_show_says_why_a_firing_failed_and_names_no_job_that_is_not_there(make_c
     processes.wait_until(lambda: states() == {"not_started"}, "its jobs are there")
 
 
+def test_at_is_pending_while_a_node_of_its_target_has_not_told(make_cluster, beats):
+    cluster = make_cluster(nodes=2)
+    away = cluster.nodes["n2"]
+    at = now() + datetime.timedelta(seconds=4)
+    add(cluster.cli, "once", "--at", at.strftime("%Y-%m-%dT%H:%M:%SZ"), "@all", "--", *beats.command)
+    for node in ("n1", "n2"):
+        processes.wait_until(lambda: show(cluster.cli, "once", node)["held"] == 1, "it is held")
+    away.kill()
+    state = lambda: cluster.cli("schedule", "show", "once", "--json").ok().json()["state"]
+    assert state() == "active"
+    processes.wait_until(lambda: show(cluster.cli, "once")["fired"] == 1, "n1 has told")
+    assert state() == "pending"
+    away.start()
+    processes.wait_until(lambda: show(cluster.cli, "once", "n2")["fired"] == 1, "n2 has told too")
+    assert state() == "done"
+    # Its job says so to a controller that nobody has told.
+    processes.wait_until(lambda: len(cluster.cli("ps", "-a", "--json").ok().json()) == 2, "jobs")
+    away.kill()
+    cluster.controller.restart()
+    cluster.wait_online("n1")
+    processes.wait_until(lambda: state() == "done", "known by its job")
+
+
 # ---- overlap
 
 WAITS = ("perl", "-e", "sleep 1000")
