@@ -21,6 +21,7 @@ namespace {
 constexpr Millis kRestAfter{5'000};
 constexpr Millis kReportAgain{5'000};
 constexpr Millis kScheduleNews{200};
+constexpr Millis kNoteAfter{500};
 
 // What the controller is told of a job, as it is now.
 wire::Map news_of(const LocalJob& job) {
@@ -57,10 +58,12 @@ Session::Session(asio::io_context& context, std::string data_dir, AgentConfig co
       rest_(context.get_executor()),
       outbox_(context.get_executor()),
       schedule_news_(context.get_executor()),
+      note_(context.get_executor()),
       random_(std::random_device{}()),
       backoff_(random_()) {}
 
 Session::~Session() {
+  if (note_waits_) write_note();
   if (driver_) driver_->detach({Code::kLinkLost, "the agent is stopping", {}});
 }
 
@@ -133,10 +136,18 @@ void Session::request(std::string_view verb, wire::Map args, Answer answer) {
 // ---- what this node has, told once after HELLO
 
 // What this node knows of the controller's history, for the day an older copy of it comes back.
-// Not synced: an older note notices less, and nothing else.
+// Not synced, and written once for many answers: an older note notices less, and nothing else.
 void Session::saw(const wire::Map& answer) {
   if (!answer.contains("commits")) return;
   for (const auto& [key, value] : answer.items()) seen_[key] = value;
+  if (std::exchange(note_waits_, true)) return;
+  note_.arm(kNoteAfter, [this] {
+    note_waits_ = false;
+    write_note();
+  });
+}
+
+void Session::write_note() const {
   const os::UniqueFd directory(::open(data_dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory)
     static_cast<void>(

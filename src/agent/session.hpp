@@ -54,6 +54,7 @@ class Session final : public net::SessionHandler {
   void reconcile();
   void reconcile_all();
   void saw(const wire::Map& answer);
+  void write_note() const;
   void reconcile_page(std::vector<wire::Map> jobs, std::size_t from);
   void became_online();
   void report_changes();
@@ -91,6 +92,7 @@ class Session final : public net::SessionHandler {
   net::Timer rest_;
   net::Timer outbox_;
   net::Timer schedule_news_;
+  net::Timer note_;
   std::mt19937_64 random_;
   net::Backoff backoff_;
   std::unordered_map<wire::RequestId, Answer> answers_;
@@ -103,6 +105,7 @@ class Session final : public net::SessionHandler {
   Error last_error_;
   bool online_ = false;
   bool schedule_news_waits_ = false;
+  bool note_waits_ = false;
   bool stopping_ = false;
   bool pumping_ = false;
 };
