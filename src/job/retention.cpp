@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 
 namespace rexec::job {
 
@@ -27,14 +28,12 @@ std::vector<AttemptKey> choose_expired(std::vector<Kept> kept, const RetentionLi
 
 std::vector<AttemptKey> with_predecessors(const std::vector<AttemptKey>& expired,
                                           const std::vector<AttemptKey>& all) {
+  std::set<AttemptKey> left(all.begin(), all.end());
   std::vector<AttemptKey> going;
   for (const AttemptKey& key : expired) {
-    const std::size_t first = going.size();
-    for (const AttemptKey& other : all)
-      if (other.job == key.job && other.attempt <= key.attempt &&
-          std::find(going.begin(), going.end(), other) == going.end())
-        going.push_back(other);
-    std::sort(going.begin() + static_cast<std::ptrdiff_t>(first), going.end());
+    const auto first = left.lower_bound({key.job, 0}), last = left.upper_bound(key);
+    going.insert(going.end(), first, last);
+    left.erase(first, last);
   }
   return going;
 }
