@@ -124,8 +124,6 @@ void Attachment::on_event(const wire::Map& map) {
   } else if (type == "started") {
     if (!std::exchange(started_, true)) observer_.started(index_);
   } else if (type == "waiting") {
-    tries = 0;
-    away_since = {};
     hooks_.on_attached(*this);  // somebody answers for it: nothing is amiss
     observer_.waiting(index_, wire::text_or(map, "why"));
   } else if (type == "away") {
@@ -151,8 +149,6 @@ void Attachment::handle_attached(const wire::Map& map) {
   stdin_sent_ = std::max(stdin_base_, stdin_ready_ ? stdin_sent_ : stdin_base_);
   stdin_acknowledged_ = std::max(stdin_acknowledged_, stdin_base_);
   stdin_ready_ = true;
-  tries = 0;
-  away_since = {};
   hooks_.on_attached(*this);
   fail_point(FailPoint::kClientAttached);
   pump_stdin();

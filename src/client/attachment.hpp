@@ -56,9 +56,6 @@ class Attachment final : public StreamHandler {
     return stdin_acknowledged_ - std::min(stdin_acknowledged_, stdin_origin_);
   }
 
-  BootTime away_since{};  // set by run.* when the stream broke
-  int tries = 0;
-
   void on_data(wire::Channel channel, ByteSpan bytes) override;
   void on_event(const wire::Map& map) override;
   void on_end() override;

@@ -79,6 +79,7 @@ class Run::Impl {
   void lost_session(const Error& error);
   void on_broken(Attachment& job, const Error& error);
   void on_away(Attachment& job, const Error& error);
+  void begin_count(const Error& error);
   void attach_missing();
   void schedule_retry();
   void pump_all();

@@ -190,10 +190,14 @@ void Run::Impl::refused_for_now(const Error& error) {
   schedule_retry();
 }
 
-void Run::Impl::on_broken(Attachment& job, const Error& error) {
+// Of --reconnect, unless it runs.
+void Run::Impl::begin_count(const Error& error) {
   last_error_ = error;
-  if (job.away_since == BootTime{}) job.away_since = BootClock::now();
   if (down_since_ == BootTime{}) down_since_ = BootClock::now();
+}
+
+void Run::Impl::on_broken(Attachment& job, const Error& error) {
+  begin_count(error);
   if (!remote_.alive()) return;
   if (error.code == Code::kUnknownJob && !job.was_started() && !plan_.spec.empty()) {
     resubmit_ = true;  // neither controller nor node has it: the same request cannot start it twice
@@ -205,9 +209,7 @@ void Run::Impl::on_broken(Attachment& job, const Error& error) {
 }
 
 void Run::Impl::on_away(Attachment& job, const Error& error) {
-  last_error_ = error;
-  if (job.away_since == BootTime{}) job.away_since = BootClock::now();
-  if (down_since_ == BootTime{}) down_since_ = job.away_since;
+  begin_count(error);
   link_is_down();
   // Who reads what is there does not wait long for it to be there.
   if (plan_.follow == Follow::kWhatIsThere)
