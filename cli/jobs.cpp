@@ -110,8 +110,7 @@ constexpr Flag kLsFlags[] = {
     {.name = "state",
      .value = "STATE",
      .help = "only in that state, ended or not",
-     .choices = "accepted|dispatched|running|exited|signaled|timeout|stopped|lost|unreachable|"
-                "denied|not_started"},
+     .choices = kStates},
     {.name = "owner", .value = "USER", .help = "only of that user"},
 };
 constinit const Verb kLs{.name = "ls",
