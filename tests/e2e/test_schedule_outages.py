@@ -53,12 +53,17 @@ def test_a_killed_agent_catches_up_and_fires_nothing_twice(make_cluster, beats, 
     beats.assert_each_second_once()
 
 
-def test_all_that_was_missed_runs_in_order_with_skip_too(make_cluster, beats):
+def killed_while_it_beats(make_cluster, beats, catch_up):
     cluster = make_cluster()
     node = cluster.nodes["n1"]
-    add(cluster.cli, "beat", "--every", "1s", "--catch-up", "all", "n1", "--", *beats.command)
+    add(cluster.cli, "beat", "--every", "1s", "--catch-up", catch_up, "n1", "--", *beats.command)
     beats.wait_for(2)
     node.kill()
+    return cluster, node
+
+
+def test_all_that_was_missed_runs_in_order_with_skip_too(make_cluster, beats):
+    _, node = killed_while_it_beats(make_cluster, beats, "all")
     killed = now()
     seconds_pass(4)
     away = {at for at in map(lambda n: killed.replace(microsecond=0) + datetime.timedelta(seconds=n),
@@ -70,11 +75,7 @@ def test_all_that_was_missed_runs_in_order_with_skip_too(make_cluster, beats):
 
 
 def test_last_catches_up_one(make_cluster, beats):
-    cluster = make_cluster()
-    node = cluster.nodes["n1"]
-    add(cluster.cli, "beat", "--every", "1s", "--catch-up", "last", "n1", "--", *beats.command)
-    beats.wait_for(2)
-    node.kill()
+    cluster, node = killed_while_it_beats(make_cluster, beats, "last")
     away = len(beats.times)
     clock = cluster.add_node("n2")
     other = Beats(beats.path.with_name("other"))
