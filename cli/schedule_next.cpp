@@ -71,7 +71,7 @@ constinit const Verb schedule_next_verb{
     .details =
         "With a rule in place of a name nothing is stored and no controller is asked. A time that\n"
         "a change to summer time skips fires once, at the end of the gap; one that comes twice\n"
-        "fires the first time only.\n\n"
+        "fires the first time only, and both times when the rule's hour contains *.\n\n"
         "example:\n"
         "  rexec schedule next --cron '30 2 * * *' --tz Europe/Rome"};
 

@@ -54,21 +54,24 @@ class Parser {
   Result<Cron> whole() {
     std::array<std::uint64_t, 5> sets{};
     std::array<bool, 5> stars{};
+    bool any_hour = false;
     for (std::size_t i = 0; i < kFields.size(); ++i) {
       skip_blanks();
       if (at_ == text_.size())
         return wrong(at_, std::string("expected a ") + kFields[i].name +
                               ": five fields are minute, hour, day of month, month, day of week");
       stars[i] = text_[at_] == '*';
+      const std::size_t start = at_;
       auto set = list(kFields[i]);
       if (!set) return std::unexpected(set.error());
       sets[i] = *set;
+      if (i == 1) any_hour = text_.substr(start, at_ - start).contains('*');
     }
     skip_blanks();
     if (at_ != text_.size()) return wrong(at_, "expected the end after five fields" + found(at_));
     const auto narrow = [&](std::size_t i) { return static_cast<std::uint32_t>(sets[i]); };
     const std::uint32_t weekdays = (narrow(4) | narrow(4) >> 7) & 0x7f;  // 7 is Sunday as 0 is
-    return Cron{sets[0], narrow(1), narrow(2), narrow(3), weekdays, stars[2], stars[4]};
+    return Cron{sets[0], narrow(1), narrow(2), narrow(3), weekdays, stars[2], stars[4], any_hour};
   }
 
  private:

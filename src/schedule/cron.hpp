@@ -27,6 +27,8 @@ struct Cron {
   // otherwise by both.
   bool any_day = false;
   bool any_weekday = false;
+  // The hour contains "*": the rule is for an interval of time and not for hours of the clock.
+  bool any_hour = false;
   bool operator==(const Cron&) const = default;
 };
 

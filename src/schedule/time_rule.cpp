@@ -118,6 +118,20 @@ std::optional<WallTime> TimeRule::next_of(const Cron& cron, WallTime after) cons
   return std::nullopt;
 }
 
+// Goes from one offset of the zone to the next, so that an hour which comes twice is walked twice.
+std::optional<WallTime> TimeRule::next_of_interval(const Cron& cron, WallTime after) const {
+  const sys_seconds now = floor<seconds>(after);
+  Piece piece = zone_->at(now);
+  LocalTime from = local_of(piece, now) + seconds{1};
+  while (const auto local = next_local(cron, from)) {
+    const sys_seconds at{local->time_since_epoch() - piece.offset};
+    if (at < piece.end) return std::max(at, piece.begin);  // the begin: a gap jumps over `local`
+    piece = zone_->at(piece.end);
+    from = LocalTime{piece.begin.time_since_epoch() + std::min(piece.before, piece.offset)};
+  }
+  return std::nullopt;
+}
+
 std::optional<WallTime> TimeRule::next(WallTime after) const {
   if (after >= kEndOfTime) return std::nullopt;
   const auto found = next_in_calendar(std::max(after, WallTime{}));
@@ -125,7 +139,8 @@ std::optional<WallTime> TimeRule::next(WallTime after) const {
 }
 
 std::optional<WallTime> TimeRule::next_in_calendar(WallTime after) const {
-  if (const auto* cron = std::get_if<Cron>(&rule_)) return next_of(*cron, after);
+  if (const auto* cron = std::get_if<Cron>(&rule_))
+    return cron->any_hour ? next_of_interval(*cron, after) : next_of(*cron, after);
   if (const auto* at = std::get_if<At>(&rule_))
     return at->time > after ? std::optional(at->time) : std::nullopt;
   const Millis period = std::get<Every>(rule_).period;

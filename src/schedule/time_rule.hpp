@@ -2,7 +2,8 @@
 // one. Catch-up, jitter and overlap are firing.* and overlap.*.
 //
 // A local time that a change to summer time skips fires once, at the end of the gap, together with
-// whatever is due there anyway; one that a change back shows twice fires the first time only.
+// whatever is due there anyway. One that a change back shows twice fires the first time only,
+// unless the rule's hour contains "*": that one is for an interval of time, and has no silent hour.
 #pragma once
 
 #include <memory>
@@ -51,6 +52,7 @@ class TimeRule {
       : text_(std::move(text)), zone_(std::move(zone)), rule_(rule) {}
   std::optional<WallTime> next_in_calendar(WallTime after) const;
   std::optional<WallTime> next_of(const Cron& cron, WallTime after) const;
+  std::optional<WallTime> next_of_interval(const Cron& cron, WallTime after) const;
   static Result<Every> parse_every(const std::string& text);
 
   RuleText text_;

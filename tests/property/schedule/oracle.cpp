@@ -33,6 +33,7 @@ std::string listed(const std::vector<int>& values) {
 bool Fields::match(const Shown& shown) const {
   if (!has(minutes, shown.minute) || !has(hours, shown.hour) || !has(months, shown.month))
     return false;
+  if (hours.empty() && shown.hour % hour_step != 0) return false;
   const bool by_day = has(days, shown.day);
   const bool by_weekday = has(weekdays, shown.weekday);
   if (!days.empty() && !weekdays.empty()) return by_day || by_weekday;
@@ -40,8 +41,9 @@ bool Fields::match(const Shown& shown) const {
 }
 
 std::string Fields::text() const {
-  return listed(minutes) + " " + listed(hours) + " " + listed(days) + " " + listed(months) + " " +
-         listed(weekdays);
+  const std::string step = hours.empty() && hour_step > 1 ? "/" + std::to_string(hour_step) : "";
+  return listed(minutes) + " " + listed(hours) + step + " " + listed(days) + " " + listed(months) +
+         " " + listed(weekdays);
 }
 
 Clock::Clock(const std::string& zone) {
@@ -61,12 +63,15 @@ std::vector<std::int64_t> Clock::firings(const Fields& fields, std::int64_t from
   const auto local = [this](std::int64_t minute) {
     return minute + offsets_[static_cast<std::size_t>(minute - kBegin / 60)];
   };
-  // The latest time the clock has shown; what it shows again does not count, and what it jumps over
-  // counts when it lands. Begins two days early, because the clock may have been put back.
+  // The latest time the clock has shown; what it shows again counts for "*" in the hour alone, and
+  // what it jumps over counts when it lands. Begins two days early, because the clock may have been
+  // put back.
   std::int64_t first = std::max(kBegin / 60, from / 60 - 2 * 24 * 60);
   std::int64_t seen = local(first) - 1;
   for (std::int64_t minute = first; minute < until / 60; ++minute) {
-    bool fires = false;
+    const bool is_again = seen >= local(minute);
+    bool fires = is_again && fields.hours.empty() && minute * 60 >= from &&
+                 fields.match(shown_at(local(minute)));
     for (; seen < local(minute); ++seen)
       fires = (minute * 60 >= from && fields.match(shown_at(seen + 1))) || fires;
     if (fires) out.push_back(minute * 60);

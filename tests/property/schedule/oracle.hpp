@@ -20,6 +20,7 @@ struct Shown {
 // A cron expression as plain lists of values; empty means "*".
 struct Fields {
   std::vector<int> minutes, hours, days, months, weekdays;
+  int hour_step = 1;  // of "*" in the hour, when `hours` is empty
   bool match(const Shown& shown) const;
   std::string text() const;
 };

@@ -43,6 +43,7 @@ TEST_CASE("rules: every firing of 2000 to 2040 is where a walk over all minutes 
   const Fields kinds[] = {{{30}, {2}, {}, {}, {}},
                           {{0, 15, 30, 45}, {1, 2}, {}, {}, {}},
                           {{0}, {}, {}, {}, {0}},
+                          {{5, 35}, {}, {}, {}, {}, 2},
                           {{59, 0}, {1, 3}, {1, 29, 31}, {2, 3, 10, 11}, {}},
                           {{10}, {2}, {13}, {}, {5}}};
   for (const char* zone : kZones) {
@@ -72,7 +73,7 @@ TEST_CASE("rules: any expression, over any 40 days, fires where the walk says") 
     const std::string zone =
         *rc::gen::elementOf(std::vector<std::string>(std::begin(kZones), std::end(kZones)));
     const Fields fields{*any_values(0, 59), hours_of_changes(), *any_values(1, 28),
-                        *any_values(1, 12), *any_values(0, 6)};
+                        *any_values(1, 12), *any_values(0, 6),  *rc::gen::inRange(1, 6)};
     const std::int64_t day = *rc::gen::inRange<std::int64_t>(3, 14'900);
     const std::int64_t from = oracle::kBegin + day * 86'400;
     const std::int64_t until = from + 40 * 86'400;
@@ -84,7 +85,8 @@ TEST_CASE("rules: from any second the next firing is the first one later") {
   rc::check([] {
     const std::string zone =
         *rc::gen::elementOf(std::vector<std::string>(std::begin(kZones), std::end(kZones)));
-    const Fields fields{{0, 10, 20, 30, 40, 50}, hours_of_changes(), {}, {}, {}};
+    const Fields fields{{0, 10, 20, 30, 40, 50}, hours_of_changes(), {}, {}, {},
+                        *rc::gen::inRange(1, 4)};
     const std::int64_t at =
         oracle::kBegin + *rc::gen::inRange<std::int64_t>(5 * 86'400, 1'290'000'000);
     const std::int64_t from = at / 60 * 60 + 60;  // the first whole minute after `at`

@@ -37,9 +37,41 @@ TEST_CASE("rule: a time that comes twice fires the first time only") {
   const auto nightly = rule(RuleKind::kCron, "30 2 * * *", "Europe/Rome");
   CHECK(nightly.next(utc(2026, 10, 24, 12)) == utc(2026, 10, 25, 0, 30));
   CHECK(nightly.next(utc(2026, 10, 25, 0, 30)) == utc(2026, 10, 26, 1, 30));
+  // A list and a range of hours are fixed times too, all of them as well.
+  for (const char* text : {"*/20 0-23 * * *", "*/20 1,2,3 * * *", "* 2 * * *"}) {
+    CAPTURE(text);
+    const auto fixed = rule(RuleKind::kCron, text, "Europe/Rome");
+    CHECK(fixed.next(utc(2026, 10, 25, 0, 59)) > utc(2026, 10, 25, 1, 59));
+    CHECK(fixed.next(utc(2026, 10, 25, 1, 30)) > utc(2026, 10, 25, 1, 59));
+  }
+}
+
+TEST_CASE("rule: a rule with a star in the hour runs through the hour that comes twice") {
+  // Rome, 2026-10-25: 03:00 becomes 02:00 at 01:00 UTC.
   const auto often = rule(RuleKind::kCron, "*/20 * * * *", "Europe/Rome");
-  CHECK(often.next(utc(2026, 10, 25, 0, 40)) == utc(2026, 10, 25, 2));
-  CHECK(often.next(utc(2026, 10, 25, 1, 30)) == utc(2026, 10, 25, 2));
+  WallTime at = utc(2026, 10, 24, 23, 40);
+  for (int count = 0; count < 12; ++count) {
+    CHECK(often.next(at) == at + 20min);
+    at += 20min;
+  }
+  CHECK(often.shown(utc(2026, 10, 25, 0, 20)) == "2026-10-25 02:20:00 +0200");
+  CHECK(often.shown(utc(2026, 10, 25, 1, 20)) == "2026-10-25 02:20:00 +0100");
+  for (const char* text : {"30 */2 * * *", "30 1,*/2 * * *", "@hourly"}) {
+    CAPTURE(text);
+    const auto hourly = rule(RuleKind::kCron, text, "Europe/Rome");
+    const auto minutes = std::string(text) == "@hourly" ? 0min : 30min;
+    CHECK(hourly.next(utc(2026, 10, 24, 23, 59)) == utc(2026, 10, 25, 0) + minutes);
+    CHECK(hourly.next(utc(2026, 10, 25, 0, 30)) == utc(2026, 10, 25, 1) + minutes);
+  }
+  const auto rare = rule(RuleKind::kCron, "0 * 29 2 *", "Europe/Rome");
+  CHECK(rare.next(utc(2026, 10, 25)) == utc(2028, 2, 28, 23));
+}
+
+TEST_CASE("rule: a rule with a star in the hour fires at the end of a gap what the gap skipped") {
+  // Rome, 2026-03-29: 02:00 becomes 03:00 at 01:00 UTC.
+  const auto halves = rule(RuleKind::kCron, "30 * * * *", "Europe/Rome");
+  CHECK(halves.next(utc(2026, 3, 29, 0, 30)) == utc(2026, 3, 29, 1));
+  CHECK(halves.next(utc(2026, 3, 29, 1)) == utc(2026, 3, 29, 1, 30));
 }
 
 TEST_CASE("rule: Lord Howe's gap and fold are half an hour") {
