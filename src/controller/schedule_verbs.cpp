@@ -188,10 +188,33 @@ wire::Map changed_map(Hub& hub, const Schedule& schedule) {
   return map;
 }
 
+// A schedule that fires no more is neither paused nor resumed: who was told so would wait for it.
+Result<void> check_may_set(Hub& hub, const Schedule& schedule, store::ScheduleState state) {
+  const std::string name = "schedule \"" + schedule.row.name + "\"";
+  const std::string shown = state_of(hub, schedule);
+  if (state == store::ScheduleState::kPaused && shown == "done")
+    return fail(Code::kConflict, name + " has fired for the last time, there is nothing to pause",
+                "drop it: rexec schedule rm " + schedule.row.name);
+  if (state == store::ScheduleState::kPaused) return {};
+  if (shown == "broken")
+    return fail(Code::kConflict,
+                name + " cannot fire: " +
+                    (schedule.error.empty() ? "its owner was revoked" : schedule.error),
+                "drop it: rexec schedule rm " + schedule.row.name);
+  if (schedule.rule->next(wall_now())) return {};
+  return fail(
+      Code::kConflict,
+      name + (schedule.is_active() ? " has fired for the last time, it cannot be resumed"
+                                   : " was paused when its last time came, it fires no more"),
+      "make another: rexec schedule add\nrun its command now: rexec submit");
+}
+
 void set(Hub& hub, const Caller& caller, const wire::Map& args, store::ScheduleState state,
          const Answer& respond) {
   auto found = hub.schedules().find(caller.user.text, wire::text_or(args, "name"));
   if (!found) return respond(std::unexpected(found.error()));
+  if (auto may = check_may_set(hub, **found, state); !may)
+    return respond(std::unexpected(may.error()));
   if ((*found)->row.state == state) return respond(changed_map(hub, **found));
   store::ScheduleRow row = (*found)->row;
   const bool is_paused = state == store::ScheduleState::kPaused;
