@@ -110,7 +110,7 @@ class Chaos:
         from crash.stories import Teller
         from support import history
         teller = Teller(self.cluster, self.record, self.cluster.root / "told", {})
-        self.cluster.wait_online(timeout="60s")
+        self.cluster.wait_online(timeout=60)
         jobs = {line["job"] for line in self.record.lines if line["t"] == "ack"}
         unknown = teller.until_answered("ps", "-n", "200", "--json").json()
         for row in unknown:

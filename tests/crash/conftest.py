@@ -9,8 +9,9 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 from support import faults  # noqa: E402
 
-SHIPPED = pathlib.Path(os.environ.get("REXEC_BIN", TESTS.parent / "build" / "rexec")).resolve()
-os.environ["REXEC_SHIPPED"] = str(SHIPPED)
+# A worker of pytest-xdist inherits what its parent wrote here.
+SHIPPED = os.environ.setdefault("REXEC_SHIPPED", os.environ.get(
+    "REXEC_BIN", str(TESTS.parent / "build" / "rexec")))
 os.environ["REXEC_BIN"] = str(faults.find_binary())  # support.cli reads it once
 
 _spec = importlib.util.spec_from_file_location("e2e_conftest", TESTS / "e2e" / "conftest.py")

@@ -1,8 +1,10 @@
 """Fixtures: one shared cluster a file for tests that leave it as it was, private ones for the rest.
 
-A test ends after its limit (default 120 s, `@pytest.mark.limit(seconds)`) with a traceback, and a
-failed one shows the ends of its daemons' logs.
+A test that hangs ends after its limit (`@pytest.mark.limit(seconds)`, 120 unless it says so, times
+the patience of support/patience.py) with a traceback. A failed test shows the ends of its daemons'
+logs.
 """
+import math
 import os
 import pathlib
 import signal
@@ -13,6 +15,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.cli import BINARY  # noqa: E402
 from support.cluster import Cluster  # noqa: E402
+from support.patience import patient  # noqa: E402
 
 LIMIT_S = 120
 QUICK = os.environ.get("REXEC_QUICK") == "1"
@@ -28,7 +31,7 @@ def pytest_configure(config):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
     marker = item.get_closest_marker("limit")
-    seconds = marker.args[0] if marker else LIMIT_S
+    seconds = math.ceil(patient(marker.args[0] if marker else LIMIT_S))
 
     def on_alarm(*_):
         raise TimeoutError(f"the test took longer than {seconds} s")
@@ -60,7 +63,7 @@ def _close(cluster):
     cluster.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared():
     """Three nodes n1 n2 n3. Only for tests that stop no daemon and revoke nobody."""
     cluster = _open(nodes=3)

@@ -84,7 +84,7 @@ def test_acknowledged_jobs_run_once_and_end_once_whatever_dies(make_cluster, tmp
         storm.join(120)
     assert storm.trouble is None, storm.trouble
     print(f"{storm.count} kills while {JOBS} jobs were submitted")
-    cluster.wait_online("n1", "n2", timeout="60s")
+    cluster.wait_online("n1", "n2", timeout=60)
     for number, job in jobs.items():
         assert until_answered(cluster.cli, "wait", job).code == 40 + number % 7, (seed, number, job)
         shown = cluster.cli.job(job)

@@ -14,8 +14,9 @@ import pexpect
 import pytest
 
 from support.cli import BINARY, REPOSITORY
+from support.patience import patient
 
-PATIENCE_S = 10
+PATIENCE_S = patient(10)
 SHELLS = ("bash", "zsh", "fish")
 
 

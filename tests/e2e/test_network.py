@@ -86,7 +86,7 @@ def test_a_node_that_is_cut_off_is_offline_and_comes_back_by_itself(far):
     assert cluster.cli.run("n1", "true").code == 125
     assert cluster.job_processes(job), "the job does not mind"
     proxy.allow()
-    cluster.wait_online("n1", timeout="60s")
+    cluster.wait_online("n1", timeout=60)
     assert cluster.cli.job(job)["state"] == "running"
     cluster.cli("stop", job).ok()
 

@@ -186,7 +186,7 @@ def test_a_node_without_a_controller_catches_up_after_a_while(make_cluster, beat
     beats.wait_for(known + 3)
     beats.assert_each_second_once()
     cluster.controller.start()
-    cluster.wait_online(timeout="60s")
+    cluster.wait_online(timeout=60)
     node.wait_ready()
 
 

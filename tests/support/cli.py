@@ -9,6 +9,8 @@ import pathlib
 import subprocess
 import tempfile
 
+from support.patience import patient
+
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("REXEC_BIN", REPOSITORY / "build" / "rexec")).resolve()
 # Timing and memory mean nothing under AddressSanitizer.
@@ -90,11 +92,11 @@ class Cli:
             options["stdin"] = subprocess.PIPE
         process = self.popen(*argv, **options)
         try:
-            out, err = process.communicate(input, timeout=timeout)
+            out, err = process.communicate(input, timeout=patient(timeout))
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()
-            raise AssertionError(f"still running after {timeout} s: "
+            raise AssertionError(f"still running after {patient(timeout):g} s: "
                                  f"{Done(argv, None, out or b'', err or b'')!r}") from None
         return Done(argv, process.returncode, out or b"", err or b"")
 

@@ -13,6 +13,7 @@ import uuid
 from support import processes
 from support.cli import Cli, replace_addresses
 from support.daemons import Controller, Node
+from support.patience import patient
 from support.proxy import Proxy
 
 MARK = "REXEC_TEST_CLUSTER"
@@ -89,8 +90,8 @@ class Cluster:
     def node_states(self):
         return {row["name"]: row for row in self.cli("node", "ls", "--json").ok().json()}
 
-    def wait_online(self, *names, timeout="20s"):
-        self.cli("node", "wait", "--timeout", timeout, *(names or self.nodes)).ok()
+    def wait_online(self, *names, timeout=20):
+        self.cli("node", "wait", "--timeout", f"{patient(timeout):g}s", *(names or self.nodes)).ok()
 
     def processes(self):
         """Every live process of this cluster: those with its mark, and what is below them."""

@@ -9,9 +9,10 @@ import time
 
 from support import processes
 from support.cli import BINARY
+from support.patience import patient
 
-READY_S = 20
-END_S = 10
+READY_S = patient(20)
+END_S = patient(10)
 
 
 def _read_ready(process, fd, log):
@@ -21,7 +22,7 @@ def _read_ready(process, fd, log):
         readable, _, _ = select.select([fd], [], [], max(0, deadline - time.monotonic()))
         chunk = os.read(fd, 4096) if readable else b""
         if not chunk:
-            why = "closed without a line" if readable else f"no line in {READY_S} s"
+            why = "closed without a line" if readable else f"no line in {READY_S:g} s"
             raise AssertionError(f"ready-fd of {process.args[1:3]} (pid {process.pid}): {why}\n"
                                  + log.read_text(errors="replace")[-3000:])
         text += chunk
@@ -89,7 +90,7 @@ class Daemon:
             return self.process.wait(END_S)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"{self.argv[:2]} did not end within {END_S} s of TERM") from None
+            raise AssertionError(f"{self.argv[:2]} did not end within {END_S:g} s of TERM") from None
 
     def restart(self):
         self.kill()

@@ -7,6 +7,8 @@ import pathlib
 import signal
 import time
 
+from support.patience import patient
+
 POLL_S = 0.01  # how often wait_until looks; nothing depends on the figure
 
 
@@ -16,13 +18,13 @@ class Timeout(AssertionError):
 
 def wait_until(condition, what, seconds=20):
     """The condition's first true value. The only place in the suite that looks again and again."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patient(seconds)
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise Timeout(f"after {seconds} s still not: {what}")
+            raise Timeout(f"after {patient(seconds):g} s still not: {what}")
         time.sleep(POLL_S)
 
 

@@ -8,6 +8,8 @@ import select
 import socket
 import threading
 
+from support.patience import patient
+
 CHUNK = 65536
 CUT = "cut"          # end the connections with RST; the dialler must come back
 END = "end"          # the same with FIN, as a process that is killed ends them
@@ -64,18 +66,18 @@ class Proxy:
 
     def wait_down(self, count, seconds=30):
         with self._lock:
-            assert self._lock.wait_for(lambda: self.down >= count, seconds), \
-                f"{self.down} of {count} bytes passed in {seconds} s"
+            assert self._lock.wait_for(lambda: self.down >= count, patient(seconds)), \
+                f"{self.down} of {count} bytes passed in {patient(seconds):g} s"
 
     def wait_accepted(self, count, seconds=30):
         with self._lock:
-            assert self._lock.wait_for(lambda: self.accepted >= count, seconds), \
-                f"{self.accepted} of {count} connections in {seconds} s"
+            assert self._lock.wait_for(lambda: self.accepted >= count, patient(seconds)), \
+                f"{self.accepted} of {count} connections in {patient(seconds):g} s"
 
     def wait_idle(self, seconds=60):
         """Until no action is under way; those that were not reached yet do not count."""
         with self._lock:
-            assert self._lock.wait_for(lambda: not self._acting, seconds), "an action does not end"
+            assert self._lock.wait_for(lambda: not self._acting, patient(seconds)), "an action does not end"
 
     @property
     def pending(self):

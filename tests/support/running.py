@@ -11,6 +11,7 @@ import tempfile
 import threading
 
 from support.cli import Done
+from support.patience import patient
 
 LINE_S = 30
 
@@ -45,9 +46,9 @@ class Pipe:
         """Everything up to and with the wanted bytes, taken out."""
         wanted = wanted.encode() if isinstance(wanted, str) else wanted
         with self._changed:
-            self._changed.wait_for(lambda: wanted in self.data or self.ended, seconds)
+            self._changed.wait_for(lambda: wanted in self.data or self.ended, patient(seconds))
             end = self.data.find(wanted)
-            assert end >= 0, f"{wanted!r} did not come in {seconds} s: {bytes(self.data[-500:])!r}"
+            assert end >= 0, f"{wanted!r} did not come in {patient(seconds):g} s: {bytes(self.data[-500:])!r}"
             taken = bytes(self.data[:end + len(wanted)])
             del self.data[:end + len(wanted)]
             return taken
@@ -57,12 +58,12 @@ class Pipe:
 
     def wait_count(self, count, seconds=LINE_S):
         with self._changed:
-            assert self._changed.wait_for(lambda: self.count >= count, seconds), \
-                f"{self.count} of {count} bytes in {seconds} s"
+            assert self._changed.wait_for(lambda: self.count >= count, patient(seconds)), \
+                f"{self.count} of {count} bytes in {patient(seconds):g} s"
 
     def wait_end(self, seconds=LINE_S):
         with self._changed:
-            assert self._changed.wait_for(lambda: self.ended, seconds), "the stream did not end"
+            assert self._changed.wait_for(lambda: self.ended, patient(seconds)), "the stream did not end"
 
     def pause(self):
         with self._changed:
@@ -106,9 +107,9 @@ class Running:
     def finish(self, seconds=60):
         """Waits for the end; what was not taken out of the streams is in the Done."""
         try:
-            self.process.wait(seconds)
+            self.process.wait(patient(seconds))
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after {seconds} s: {self.argv}; stderr: "
+            raise AssertionError(f"still running after {patient(seconds):g} s: {self.argv}; stderr: "
                                  f"{bytes(self.err.data[-1000:]) if self.err else b''!r}") from None
         for pipe in (self.out, self.err):
             if pipe:

@@ -10,8 +10,10 @@ import sys
 
 import pexpect
 
+from support.patience import patient
+
 GUARD = pathlib.Path(__file__).with_name("guard.py")
-PATIENCE_S = 20
+PATIENCE_S = patient(20)
 
 
 class Ended:

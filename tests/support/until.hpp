@@ -10,7 +10,7 @@
 namespace rexec::test {
 
 template <class Condition>
-bool until(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(10)) {
+bool until(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(60)) {
   const auto give_up = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
     if (std::chrono::steady_clock::now() >= give_up) return condition();

@@ -244,7 +244,7 @@ TEST_CASE(
   REQUIRE(commit(**store, [](Database& db) { put_job(db, job_row()); }));
   std::filesystem::remove(directory / kDb);
   auto told = alarm.get_future();
-  REQUIRE(told.wait_for(std::chrono::seconds(10)) == std::future_status::ready);
+  REQUIRE(told.wait_for(std::chrono::seconds(60)) == std::future_status::ready);
   CHECK(told.get().code == Code::kStore);
   CHECK_FALSE(commit(**store, [](Database& db) { put_job(db, job_row()); }));
 }
