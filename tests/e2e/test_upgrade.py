@@ -10,6 +10,7 @@ import pytest
 
 from support import previous
 from support.cli import BINARY
+from support.patience import unlimited
 from support.running import Running
 from support.terminal import Terminal
 
@@ -18,7 +19,8 @@ COUNTS = "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i + 1)); done"
 
 @pytest.fixture(scope="module")
 def old_binary():
-    found = previous.binary()
+    with unlimited():
+        found = previous.binary()
     if found is None:
         pytest.skip("not here: no git history")
     return found
@@ -83,7 +85,6 @@ def old(make_cluster, old_binary, tmp_path):
     made.terminal.__exit__()
 
 
-@pytest.mark.limit(700)
 def test_jobs_of_the_old_binary_go_on_under_a_new_agent_then_controller_then_client(old):
     shims = {job: old.node.shim_of(job) for job in running_jobs(old)}
     old.is_there("before")
@@ -98,7 +99,6 @@ def test_jobs_of_the_old_binary_go_on_under_a_new_agent_then_controller_then_cli
     old.all_end_once()
 
 
-@pytest.mark.limit(700)
 def test_the_controller_may_be_upgraded_before_the_agent(old):
     old.upgrade(old.cluster.controller)
     old.is_there("after the controller")
@@ -111,7 +111,6 @@ def test_the_controller_may_be_upgraded_before_the_agent(old):
     old.all_end_once()
 
 
-@pytest.mark.limit(700)
 def test_jobs_of_the_new_binary_live_on_when_the_agent_goes_back(old):
     old.upgrade(old.node)
     job = old.cluster.cli.submit("n1", "--", "sh", "-c", "exec sleep 1000")
