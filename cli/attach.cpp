@@ -46,7 +46,7 @@ constexpr Flag kFlags[] = {
      .value = "FILE",
      .help = "write the status JSON there at the end",
      .choices = "@file"},
-    {.name = "timestamps", .help = "the time of day before each line"},
+    {.name = "timestamps", .help = "before each line when the job wrote it"},
 };
 constexpr std::string_view kDetails =
     "Output begins at byte 0 unless --from says otherwise; leaving a job prints the position to\n"

@@ -37,25 +37,29 @@ std::string JobEvents::line(const std::string& type, wire::Map more) {
 
 std::string JobEvents::start() { return line("start", wire::Map::object()); }
 
-std::string JobEvents::data_line(const std::string& type, Side& side, std::string bytes) {
+std::string JobEvents::data_line(const std::string& type, Side& side, Piece piece) {
   wire::Map more{{"offset", side.offset}};
-  side.offset += bytes.size();
-  if (is_utf8(bytes)) {
-    more["data"] = std::move(bytes);
+  side.offset += piece.bytes.size();
+  if (piece.written) more["time"] = to_iso8601(*piece.written);
+  if (is_utf8(piece.bytes)) {
+    more["data"] = std::move(piece.bytes);
   } else {
-    more["base64"] = to_base64(bytes);
+    more["base64"] = to_base64(piece.bytes);
   }
   return line(type, std::move(more));
 }
 
-std::string JobEvents::bytes(const std::string& type, ByteSpan bytes) {
+std::string JobEvents::bytes(const std::string& type, ByteSpan bytes,
+                             std::optional<WallTime> written) {
   Side& to = side(type);
+  const auto begun = to.held.empty() ? written : to.held_written;
   std::string whole = std::exchange(to.held, {});
   whole += as_text(bytes);
   const std::size_t keep = unfinished(whole);
   to.held = whole.substr(whole.size() - keep);
+  to.held_written = whole.size() == keep ? begun : written;
   whole.resize(whole.size() - keep);
-  return whole.empty() ? std::string() : data_line(type, to, std::move(whole));
+  return whole.empty() ? std::string() : data_line(type, to, {std::move(whole), begun});
 }
 
 std::string JobEvents::state(const std::string& state, wire::Map more) {
@@ -67,7 +71,8 @@ std::string JobEvents::end(const wire::Map& record) {
   std::string text;
   for (const char* type : {"out", "err"}) {
     Side& rest = side(type);
-    if (!rest.held.empty()) text += data_line(type, rest, std::exchange(rest.held, {}));
+    if (!rest.held.empty())
+      text += data_line(type, rest, {std::exchange(rest.held, {}), rest.held_written});
   }
   return text + line("end", record);
 }

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "src/base/bytes.hpp"
+#include "src/base/clock.hpp"
 #include "src/wire/maps.hpp"
 
 namespace rexec::cli {
@@ -16,8 +18,10 @@ class JobEvents {
   JobEvents(std::string node, std::string job) : node_(std::move(node)), job_(std::move(job)) {}
 
   std::string start();
-  // "out" or "err". May hold back up to 3 bytes, the beginning of a character.
-  std::string bytes(const std::string& type, ByteSpan bytes);
+  // "out" or "err". May hold back up to 3 bytes, the beginning of a character. `written` is the
+  // "time" of the event, that of its first byte.
+  std::string bytes(const std::string& type, ByteSpan bytes,
+                    std::optional<WallTime> written = std::nullopt);
   std::string state(const std::string& state, wire::Map more = wire::Map::object());
   // What was held back, then the end record.
   std::string end(const wire::Map& record);
@@ -26,9 +30,14 @@ class JobEvents {
   struct Side {
     std::uint64_t offset = 0;
     std::string held;
+    std::optional<WallTime> held_written;
+  };
+  struct Piece {
+    std::string bytes;
+    std::optional<WallTime> written;
   };
   std::string line(const std::string& type, wire::Map more);
-  std::string data_line(const std::string& type, Side& side, std::string bytes);
+  std::string data_line(const std::string& type, Side& side, Piece piece);
   Side& side(const std::string& type) { return type == "out" ? out_ : err_; }
 
   std::string node_;

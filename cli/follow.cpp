@@ -171,7 +171,10 @@ Ended run_to_end(const FollowOptions& options, client::Connector& connector) {
   std::optional<RawTerminal> terminal;
   Ended ended;
   Follower follower(context, options);
-  client::Run run(context, connector, options.plan, follower);
+  client::RunPlan plan = options.plan;
+  if (options.stamps == Stamps::kTime || options.globals.json_errors)
+    plan.times = client::Times::kYes;
+  client::Run run(context, connector, std::move(plan), follower);
   if (options.terminal == Terminal::kRaw) {
     terminal.emplace();
     if (terminal->is_raw()) follower.words().set_terminal(Terminal::kRaw);

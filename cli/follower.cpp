@@ -92,10 +92,15 @@ void Follower::tell_unprinted(const std::vector<std::string>& ids, int error) {
 
 void Follower::started(std::size_t job) { output_.started(job); }
 
-void Follower::output(std::size_t job, wire::Channel channel, ByteSpan bytes) {
+void Follower::output(std::size_t job, wire::Channel channel, ByteSpan bytes,
+                      std::optional<WallTime> written) {
   Job& from = jobs_[job];
   (channel == wire::Channel::kErr ? from.err : from.out) += bytes.size();
-  output_.bytes(job, channel, bytes);
+  if (options_.stamps == Stamps::kTime && !written && !std::exchange(times_told_, true))
+    output_.say(printable(from.info.node) +
+                " does not say when its lines were written, an older rexec runs there: the times "
+                "are those of reading them");
+  output_.bytes(job, channel, bytes, written);
 }
 
 void Follower::gap(std::size_t job, wire::Channel channel, std::uint64_t from, std::uint64_t to) {

@@ -21,7 +21,8 @@ class Follower final : public client::Observer {
   // client::Observer
   void accepted(const std::string& run, const std::vector<client::JobInfo>& jobs) override;
   void started(std::size_t job) override;
-  void output(std::size_t job, wire::Channel channel, ByteSpan bytes) override;
+  void output(std::size_t job, wire::Channel channel, ByteSpan bytes,
+              std::optional<WallTime> written) override;
   void gap(std::size_t job, wire::Channel channel, std::uint64_t from, std::uint64_t to) override;
   void ended(std::size_t job, const wire::Map& record) override;
   void held(std::size_t job, const std::string& why) override;
@@ -101,6 +102,7 @@ class Follower final : public client::Observer {
   bool err_closed_ = false;
   bool beyond_end_ = false;  // a position that the user gave was never reached
   bool unprinted_ = false;   // the ids of detached jobs
+  bool times_told_ = false;  // that a node does not say when its output was written
 };
 
 }  // namespace rexec::cli

@@ -5,8 +5,12 @@
 namespace rexec::cli {
 
 void LinePrefixer::begin_line(std::string& out) {
-  if (!std::exchange(open_, false)) out.append(stamp_).append(prefix_).append(partial_);
+  if (!std::exchange(open_, false)) out.append(line_stamp_).append(prefix_).append(partial_);
   partial_.clear();
+}
+
+void LinePrefixer::note_begin() {
+  if (!open_ && partial_.empty()) line_stamp_ = stamp_;
 }
 
 void LinePrefixer::feed(ByteSpan bytes, std::string& out) {
@@ -14,10 +18,13 @@ void LinePrefixer::feed(ByteSpan bytes, std::string& out) {
   while (true) {
     const auto end = text.find('\n');
     if (end == std::string_view::npos) break;
+    note_begin();
     begin_line(out);
     out.append(text.substr(0, end + 1));
     text.remove_prefix(end + 1);
   }
+  if (text.empty()) return;
+  note_begin();
   (open_ ? out : partial_).append(text);
 }
 

@@ -21,7 +21,7 @@ class LinePrefixer {
   void feed(ByteSpan bytes, std::string& out);
   // The rest, ended with a newline.
   void finish(std::string& out);
-  // What goes before the prefix of the lines to come (a time of day).
+  // What goes before the prefix of the lines that begin in the bytes to come (a time of day).
   void set_stamp(std::string stamp) { stamp_ = std::move(stamp); }
 
   bool is_too_long() const { return partial_.size() > kLongest; }
@@ -34,8 +34,11 @@ class LinePrefixer {
 
  private:
   void begin_line(std::string& out);
+  // Notes the stamp of what comes, if it is the first of a line.
+  void note_begin();
   std::string prefix_;
   std::string stamp_;
+  std::string line_stamp_;  // of the unfinished line: that of its first byte
   std::string partial_;
   bool open_ = false;
 };

@@ -142,8 +142,8 @@ std::string local_time(const wire::Map& value) {
   return shown;
 }
 
-std::string local_time_now(const char* format) {
-  const time_t seconds = ::time(nullptr);
+std::string local_time(WallTime time, const char* format) {
+  const time_t seconds = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
   struct tm local{};
   char shown[32];
   if (::localtime_r(&seconds, &local) == nullptr) return {};

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/verbs.hpp"
+#include "src/base/clock.hpp"
 #include "src/wire/maps.hpp"
 
 namespace rexec::cli {
@@ -41,7 +42,7 @@ int print_object(const Globals& globals, const wire::Map& object);
 std::string json_text(const wire::Map& value);
 // "2026-11-21 02:03:04" local for "2026-11-21T01:03:04.567Z"; other text as it is, null as "-".
 std::string local_time(const wire::Map& value);
-std::string local_time_now(const char* format);
+std::string local_time(WallTime time, const char* format);
 // What a table shows for any value.
 std::string cell(const wire::Map& map, std::string_view key);
 

@@ -40,7 +40,7 @@ constexpr Flag kFlags[] = {
     {.name = "from",
      .value = "WHERE",
      .help = "out=N,err=N or N: the byte to begin at (default 0)"},
-    {.name = "timestamps", .help = "the time of day before each line"},
+    {.name = "timestamps", .help = "before each line when the job wrote it"},
 };
 constexpr std::string_view kDetails =
     "stdout carries the job's stdout, stderr its stderr. With -f Ctrl-C ends the reading, not the\n"

@@ -110,13 +110,15 @@ void Output::wait_for_line(Place& place) {
   });
 }
 
-void Output::bytes(std::size_t job, wire::Channel channel, ByteSpan bytes) {
-  if (by_events_) return put_out(events_[job]->bytes(channel_name(channel), bytes));
+void Output::bytes(std::size_t job, wire::Channel channel, ByteSpan bytes,
+                   std::optional<WallTime> written) {
+  if (by_events_) return put_out(events_[job]->bytes(channel_name(channel), bytes, written));
   if (!by_lines_)
     return channel == wire::Channel::kErr ? put_err(as_text(bytes)) : put_out(as_text(bytes));
   on_lines(place_of(channel), [&](LineShare& lines) {
     const std::size_t stream = stream_of(job, channel);
-    if (options_.stamps == Stamps::kTime) lines.set_stamp(stream, local_time_now("%H:%M:%S "));
+    if (options_.stamps == Stamps::kTime)
+      lines.set_stamp(stream, local_time(written.value_or(wall_now()), "%H:%M:%S "));
     lines.feed(stream, bytes);
   });
 }

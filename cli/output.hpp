@@ -33,7 +33,9 @@ class Output {
   void set_terminal(Terminal terminal) { terminal_ = terminal; }
 
   void started(std::size_t job);
-  void bytes(std::size_t job, wire::Channel channel, ByteSpan bytes);
+  // `written`: when the job wrote them; what is not known counts as now.
+  void bytes(std::size_t job, wire::Channel channel, ByteSpan bytes,
+             std::optional<WallTime> written);
   // For -o jsonl only: the other styles say() what matters.
   void state(std::size_t job, const std::string& state, wire::Map more = wire::Map::object());
   void ended(std::size_t job, const wire::Map& record);

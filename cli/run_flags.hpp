@@ -71,7 +71,7 @@ inline constexpr Flag kRunFlags[] = {
      .help = "start when JOB has ended: ok (default), any or fail",
      .choices = "@job"},
     {.name = "no-prefix", .help = "several nodes: lines without the node's name"},
-    {.name = "timestamps", .help = "the time of day before each line"},
+    {.name = "timestamps", .help = "before each line when the job wrote it"},
     {.name = "exit",
      .value = "RULE",
      .help = "several nodes: max, first or any (default: 123)",

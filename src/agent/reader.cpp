@@ -6,6 +6,7 @@
 #include "src/agent/local_job.hpp"
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
+#include "src/wire/timed.hpp"
 
 namespace rexec::agent {
 namespace {
@@ -37,6 +38,7 @@ Result<ReaderOptions> reader_options(const wire::Map& args) {
   options.follows = wire::bool_or(args, "follow", true);
   options.holds = wire::bool_or(args, "hold", true);
   options.paces = wire::bool_or(args, "pace", false);
+  options.times = wire::bool_or(args, "times", false);
   options.window = wire::share_of_window(wire::u64_or(args, "window", wire::kInitialWindow), 1);
   return options;
 }
@@ -58,6 +60,7 @@ void Reader::attach(std::shared_ptr<LocalJob> job) {
                                           {"out", options_.out},
                                           {"err", options_.err},
                                           {"in", stdin_base_},
+                                          {"times", options_.times},
                                           {"state", job_->ended() ? "final" : "running"}});
   if (job_->pid() != 0) started(job_->pid(), job_->started_ms());
   for (const wire::Map& signal : std::exchange(early_signals_, {})) on_signal(signal);
@@ -134,15 +137,12 @@ bool Reader::step() {
   // The credit counts from the largest window there is.
   const std::uint64_t kept_back = wire::kInitialWindow - options_.window;
   const std::uint64_t sendable = session.sendable(stream_);
-  if (sendable <= kept_back) return false;
+  const std::uint64_t header = options_.times ? wire::kTimedHeader : 0;
+  if (sendable <= kept_back + header) return false;
   const std::uint64_t credit = std::min<std::uint64_t>(sendable - kept_back, wire::kMaxData);
-  auto item = spool_.next(staging, credit);
+  auto item = spool_.next(staging, credit - header);
   if (auto* chunk = std::get_if<job::Chunk>(&item)) {
-    const auto channel = static_cast<wire::Channel>(chunk->channel);
-    sent_ += chunk->data.size();
-    session.send_data(stream_, channel,
-                      wire::make_frame(wire::FrameType::kData, stream_, chunk->data));
-    fail_point(FailPoint::kNetOutputSent);
+    send(*chunk);
     return true;
   }
   if (auto* gap = std::get_if<job::Gap>(&item)) {
@@ -166,6 +166,20 @@ bool Reader::step() {
   else
     ask();
   return false;
+}
+
+// The room before a chunk, where its header in the spool was, takes the header of a timed piece.
+void Reader::send(const job::Chunk& chunk) {
+  static_assert(wire::kTimedHeader <= job::kFrameHeader);
+  MutableBytes bytes = chunk.data;
+  if (options_.times) {
+    bytes = {bytes.data() - wire::kTimedHeader, bytes.size() + wire::kTimedHeader};
+    wire::store_timed_header(bytes.data(), chunk.time_ms, chunk.data.size());
+  }
+  sent_ += bytes.size();
+  driver_->session().send_data(stream_, static_cast<wire::Channel>(chunk.channel),
+                               wire::make_frame(wire::FrameType::kData, stream_, bytes));
+  fail_point(FailPoint::kNetOutputSent);
 }
 
 void Reader::finish() {

@@ -24,6 +24,7 @@ struct ReaderOptions {
   bool follows = true;              // false: ends where the output ends now
   bool holds = true;                // its unread bytes hold the job back
   bool paces = false;               // somebody watches: the job runs little ahead of what is shown
+  bool times = false;               // each piece of output with the time at which it was written
   std::uint64_t window = wire::kInitialWindow;  // sent ahead of what the reader took; at most that
 };
 Result<ReaderOptions> reader_options(const wire::Map& args);
@@ -76,6 +77,7 @@ class Reader : public std::enable_shared_from_this<Reader> {
     job::PerStream<std::uint64_t> at;
   };
   bool step();
+  void send(const job::Chunk& chunk);
   void ask();
   void settle();
   void tell_job();

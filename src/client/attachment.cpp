@@ -50,6 +50,7 @@ void Attachment::bind(Remote& remote, wire::StreamId stream) {
   stream_received_ = 0;
   granted_ = wire::kInitialWindow;
   asked_ = false;
+  timed_ = false;
   stdin_ended_ = false;
   // A stream that the controller opens with the submit begins at byte 0 everywhere; any other waits
   // to be told.
@@ -69,6 +70,7 @@ void Attachment::reattach(Remote& remote) {
                        {"follow", plan_.follow == Follow::kUntilEnd},
                        {"hold", plan_.hold == Hold::kYes},
                        {"pace", plan_.pace == Pace::kReader},
+                       {"times", plan_.times == Times::kYes},
                        {"window", window_}};
   const wire::StreamId stream = remote.open("attach", args, *this);
   fail_point(FailPoint::kClientAttachSent);
@@ -97,11 +99,20 @@ void Attachment::on_data(wire::Channel channel, ByteSpan bytes) {
   Side* to = side(channel);
   if (to == nullptr) return;
   fail_point(FailPoint::kClientOutputRead);
-  to->received += bytes.size();
   stream_received_ += bytes.size();
-  if (to->whole) XXH3_128bits_update(to->hash, bytes.data(), bytes.size());
-  observer_.output(index_, channel, bytes);
+  if (!timed_) {
+    take(channel, *to, bytes, std::nullopt);
+  } else {
+    while (const auto part = to->pieces.next(bytes)) take(channel, *to, part->bytes, part->written);
+  }
   grant();
+}
+
+void Attachment::take(wire::Channel channel, Side& to, ByteSpan bytes,
+                      std::optional<WallTime> written) {
+  to.received += bytes.size();
+  if (to.whole) XXH3_128bits_update(to.hash, bytes.data(), bytes.size());
+  observer_.output(index_, channel, bytes, written);
 }
 
 void Attachment::grant() {
@@ -143,6 +154,8 @@ void Attachment::on_event(const wire::Map& map) {
 }
 
 void Attachment::handle_attached(const wire::Map& map) {
+  timed_ = plan_.times == Times::kYes && wire::bool_or(map, "times", false);
+  for (Side* one : {&out_, &err_}) one->pieces = {};
   stdin_base_ = wire::u64_or(map, "in", 0);
   // A client that comes to a job that is there speaks on from where the job's stdin is.
   if (!plan_.jobs.empty() && !stdin_ready_) stdin_origin_ = stdin_base_;

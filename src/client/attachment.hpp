@@ -9,6 +9,7 @@
 #include <string>
 
 #include "src/client/run.hpp"
+#include "src/wire/timed.hpp"
 
 struct XXH3_state_s;
 
@@ -67,7 +68,9 @@ class Attachment final : public StreamHandler {
     std::uint64_t received = 0;  // stream offset of the next byte
     bool whole = true;           // received from byte 0 without a gap
     XXH3_state_s* hash = nullptr;
+    wire::TimedPieces pieces = {};
   };
+  void take(wire::Channel channel, Side& to, ByteSpan bytes, std::optional<WallTime> written);
   void handle_attached(const wire::Map& map);
   void handle_gap(const wire::Map& map);
   void handle_end(wire::Map record);
@@ -89,6 +92,7 @@ class Attachment final : public StreamHandler {
   std::uint64_t stream_received_ = 0;  // DATA bytes on this stream
   std::uint64_t granted_ = wire::kInitialWindow;
   std::uint64_t window_ = wire::kInitialWindow;
+  bool timed_ = false;  // what comes has its times: asked for, and the node knows them
   bool asked_ = false;  // the node waits to hear of the last byte that came
   Side out_;
   Side err_;

@@ -55,6 +55,9 @@ enum class Hold { kYes, kNo };  // an attached reader holds the job back; logs d
 // that what somebody watches ends soon after the job does.
 enum class Pace { kSpool, kReader };
 
+// Whether output comes with the time at which the job wrote it.
+enum class Times { kNo, kYes };
+
 // What the job learns when the client's stdin is at its end: that, or for a terminal that the
 // end-of-file key is pressed. Once is not enough there: a shell that has not switched its line
 // editor on yet would lose it, and every reader wants its own.
@@ -75,6 +78,7 @@ struct RunPlan {
   Follow follow = Follow::kUntilEnd;
   Hold hold = Hold::kYes;
   Pace pace = Pace::kSpool;
+  Times times = Times::kNo;
   int stdin_fd = -1;  // forwarded when ≥ 0
   StdinEnd stdin_end = StdinEnd::kOnce;
   Millis reconnect{300'000};

@@ -20,7 +20,9 @@ class Observer {
   // All jobs, in the order of the nodes; `run` is empty for one.
   virtual void accepted(const std::string& run, const std::vector<JobInfo>& jobs) = 0;
   virtual void started(std::size_t job) = 0;
-  virtual void output(std::size_t job, wire::Channel channel, ByteSpan bytes) = 0;
+  // `written`: when the job wrote them, if that was asked for and the node says it.
+  virtual void output(std::size_t job, wire::Channel channel, ByteSpan bytes,
+                      std::optional<WallTime> written) = 0;
   // Bytes [from, to) of a stream are gone for good.
   virtual void gap(std::size_t job, wire::Channel channel, std::uint64_t from,
                    std::uint64_t to) = 0;

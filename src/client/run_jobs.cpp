@@ -51,6 +51,7 @@ void Run::Impl::Submit::begin() {
                  {"stdin", plan.stdin_fd >= 0},
                  {"keyed", plan.key == RequestKey::kChosen},
                  {"pace", plan.pace == Pace::kReader},
+                 {"times", plan.times == Times::kYes},
                  {"window", together(plan)},
                  {"resume", owner_.resubmit_}};
   if (wire::Map terms = to_map(plan.waits); !terms.empty()) args["terms"] = std::move(terms);

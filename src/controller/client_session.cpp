@@ -182,6 +182,7 @@ void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args, con
                       {"follow", wire::bool_or(args, "follow", true)},
                       {"hold", wire::bool_or(args, "hold", true)},
                       {"pace", wire::bool_or(args, "pace", false)},
+                      {"times", wire::bool_or(args, "times", false)},
                       {"attempt", wire::u64_or(args, "attempt", job.key.attempt)},
                       {"window", wire::u64_or(args, "window", wire::kInitialWindow)}},
                      router_, stream);

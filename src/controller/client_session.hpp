@@ -36,6 +36,7 @@ class ClientSession final : public net::SessionHandler,
     bool is_detached = false;
     bool resume = false;
     bool pace = false;
+    bool times = false;
     std::uint64_t window = 0;  // of all its jobs together
   };
   ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity,

@@ -117,6 +117,7 @@ void ClientSession::open_submit(wire::StreamId stream, const wire::Map& args) {
   upload.is_detached = submit.is_detached;
   upload.resume = wire::bool_or(args, "resume", false);
   upload.pace = wire::bool_or(args, "pace", false);
+  upload.times = wire::bool_or(args, "times", false);
   upload.window = wire::u64_or(args, "window", ~std::uint64_t{0});
   uploads_[stream] = std::move(upload);
 }
@@ -245,6 +246,7 @@ void ClientSession::open_streams(const Upload& upload, const Accepted& accepted)
          {"in", 0U},  // of a job that an earlier try began, too: its stdin is given once
          {"stdin", true},
          {"pace", upload.pace},
+         {"times", upload.times},
          {"window", window}},
         router_, to_client);
   }

@@ -78,13 +78,15 @@ bool OutputPump::read_frame(Stream& stream) {
   if (stream.left != kEverything) stream.left -= size;
   waiting_ = &stream;
   waiting_size_ = size;
+  waiting_since_ = wall_now();
   fail_point(FailPoint::kShimOutputRead);
   return store();
 }
 
 Append OutputPump::append_waiting() {
-  const auto now = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
-  return spool_.append(waiting_->channel, {frame_buffer, kFrameHeader + waiting_size_}, now);
+  // However long a full disk or a reader keeps it waiting: it was written when it was read here.
+  const auto time = static_cast<std::uint64_t>(waiting_since_.time_since_epoch().count());
+  return spool_.append(waiting_->channel, {frame_buffer, kFrameHeader + waiting_size_}, time);
 }
 
 // Puts the waiting frame into the spool, or pauses until it can be.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "src/base/clock.hpp"
 #include "src/job/digest.hpp"
 #include "src/job/link.hpp"
 #include "src/job/spool.hpp"
@@ -67,6 +68,7 @@ class OutputPump {
   link::Held held_;
   Stream* waiting_ = nullptr;     // whose frame is in the buffer and not in the spool
   std::size_t waiting_size_ = 0;  // its data
+  WallTime waiting_since_{};
   bool paused_ = false;
   bool writers_gone_ = false;
   os::EventLoop::Token retry_timer_ = 0;

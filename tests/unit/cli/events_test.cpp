@@ -76,6 +76,24 @@ TEST_CASE("events: bytes that are no text are base64 and not lost at the end") {
   CHECK(rest[0]["offset"] == 2);
 }
 
+TEST_CASE("events: output has the time of its first byte, where it is known") {
+  const auto at = [](std::int64_t ms) { return WallTime(Millis(ms)); };
+  JobEvents job("n", "j");
+  std::string text = job.bytes("out", as_bytes("a\xe2\x82"), at(1'500));
+  text += job.bytes("out", as_bytes("\xac"), at(2'500));
+  text += job.bytes("out", as_bytes("\xc3"), at(3'500));
+  text += job.bytes("err", as_bytes("e"));
+  text += job.end(wire::Map::object());
+  const auto events = parse_lines(text);
+  REQUIRE(events.size() == 5);
+  CHECK(events[0]["time"] == "1970-01-01T00:00:01.500Z");
+  CHECK(events[1]["data"] == "\xe2\x82\xac");
+  CHECK(events[1]["time"] == "1970-01-01T00:00:01.500Z");
+  CHECK_FALSE(events[2].contains("time"));
+  CHECK(events[3]["base64"] == "ww==");
+  CHECK(events[3]["time"] == "1970-01-01T00:00:03.500Z");
+}
+
 TEST_CASE("events: base64 as in RFC 4648") {
   const std::pair<const char*, const char*> rows[] = {{"", ""},
                                                       {"f", "Zg=="},

@@ -68,12 +68,30 @@ TEST_CASE("lines: bytes are kept as they are, NUL and carriage return too") {
   CHECK(out == std::string("a\0b\r\n\xff\n", 7));
 }
 
-TEST_CASE("lines: a stamp stands before the prefix of the lines that follow") {
+TEST_CASE("lines: a stamp stands before the prefix and is that of the line's first byte") {
   LinePrefixer lines("n: ");
   std::string out;
   lines.set_stamp("12:00:00 ");
   lines.feed(as_bytes("a\nb"), out);
   lines.set_stamp("12:00:01 ");
-  lines.feed(as_bytes("\n"), out);
-  CHECK(out == "12:00:00 n: a\n12:00:01 n: b\n");
+  lines.feed(as_bytes(""), out);
+  lines.feed(as_bytes("b\n"), out);
+  lines.feed(as_bytes("c"), out);
+  lines.set_stamp("12:00:02 ");
+  lines.finish(out);
+  CHECK(out == "12:00:00 n: a\n12:00:00 n: bb\n12:00:01 n: c\n");
+}
+
+TEST_CASE("lines: a line that was cut goes on with the stamp of what follows") {
+  LinePrefixer lines("");
+  std::string out;
+  lines.set_stamp("1 ");
+  lines.feed(as_bytes("a"), out);
+  lines.open(out);
+  lines.set_stamp("2 ");
+  lines.feed(as_bytes("b"), out);
+  lines.cut(out);
+  lines.set_stamp("3 ");
+  lines.feed(as_bytes("c\nd\n"), out);
+  CHECK(out == "1 ab\n3 c\n3 d\n");
 }
