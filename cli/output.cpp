@@ -58,7 +58,7 @@ void Output::open_places() {
 }
 
 void Output::begin(const std::vector<client::JobInfo>& jobs) {
-  by_events_ = options_.globals.format == Format::kJsonl;
+  by_events_ = options_.globals.json_errors;  // --json too: a run has no other JSON
   by_lines_ = !by_events_ && (jobs.size() > 1 || options_.stamps == Stamps::kTime);
   if (by_lines_) open_places();
   std::size_t width = 0;
