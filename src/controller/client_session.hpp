@@ -72,7 +72,7 @@ class ClientSession final : public net::SessionHandler,
   void submit_now(wire::StreamId stream, const std::shared_ptr<Upload>& upload);
   void accepted(wire::StreamId stream, const Upload& upload, const Result<Accepted>& result);
   void open_streams(const Upload& upload, const Accepted& accepted);
-  void wait_with(wire::StreamId stream, const wire::Map& args, const Job& job);
+  void wait_with(wire::StreamId stream, const wire::Map& args, Job& job);
   void wait_is_over(wire::StreamId stream, const wire::Map& args, const JobId& id);
   void stop_waiting(wire::StreamId stream);
   bool signal_waiting(wire::StreamId stream, ByteSpan payload);

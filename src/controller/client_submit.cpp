@@ -254,7 +254,7 @@ void ClientSession::open_streams(const Upload& upload, const Accepted& accepted)
 
 // ---- streams that wait with a job
 
-void ClientSession::wait_with(wire::StreamId stream, const wire::Map& args, const Job& job) {
+void ClientSession::wait_with(wire::StreamId stream, const wire::Map& args, Job& job) {
   if (!wire::bool_or(args, "follow", true)) {  // what there is of its output, which is nothing
     parked_.erase(stream);
     return driver_->session().end(stream);

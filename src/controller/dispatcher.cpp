@@ -15,6 +15,8 @@ namespace {
 // A client that lost its link is back by then; what it watches does not end for it.
 constexpr Millis kBack{5'000};
 constexpr Millis kSaveAgain{1'000};
+// In one turn of the reactor: about a millisecond, whatever becomes of them.
+constexpr std::size_t kLooksInTurn = 64;
 
 std::optional<Millis> patience_alone(const Job& job) {
   if (job.is_detached || job.spec == nullptr) return std::nullopt;
@@ -43,25 +45,32 @@ Dispatcher::~Dispatcher() = default;
 void Dispatcher::admit(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings) {
   if (job->is_final() || is_held(job->key.job)) return;
   enqueue(job, std::move(endings));
-  run(Queue::Scope::kNew);
+  run();
+  refresh(*job);
 }
 
 void Dispatcher::enqueue(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings) {
-  Held& held = held_[job->key.job] = {job, patience_alone(*job), BootTime::max(), {}};
+  Held& held = held_[job->key.job] = {job, patience_alone(*job), BootTime::max(), {}, {}};
   if (held.alone) set_alone(job->key.job, held, BootClock::now() + *held.alone);
   fail_point(FailPoint::kControllerWaitAdmitted);
-  queue_.add(
-      {job->key.job, job->node, *job->terms, boot_time_of(job->created), std::move(endings)});
+  queue_.add({job->key.job, job->node, job->terms, boot_time_of(job->created), std::move(endings)});
 }
 
 void Dispatcher::restore(const std::vector<Restored>& jobs) {
   for (const auto& [job, endings] : jobs) {
-    if (job->state == JobState::kAccepted)
-      enqueue(job, endings);
-    else
+    if (job->state != JobState::kAccepted) {
       queue_.hold(job->key.job, job->node, *job->terms);
+      continue;
+    }
+    enqueue(job, endings);
+    refresh(*job);
   }
   // Only now: the first to expire may be one that others come after.
+  run();
+}
+
+void Dispatcher::node_changed(const NodeId& node, Presence presence) {
+  queue_.node(node, presence);
   run();
 }
 
@@ -79,19 +88,24 @@ std::map<Dispatcher::WatcherId, Dispatcher::Watcher> Dispatcher::take_watchers(c
   return std::move(node.mapped().watchers);
 }
 
-// What it performs may change what the queue would say: then it is asked again.
-void Dispatcher::run(Queue::Scope scope) {
-  const auto is_online = [this](const NodeId& id) {
-    const Node* node = hub_.registry().find(id);
-    return node != nullptr && node->link != nullptr;
-  };
-  again_ = again_ || running_;
-  if (running_) return;
-  running_ = true;
-  perform(queue_.step(BootClock::now(), is_online, scope));
-  while (std::exchange(again_, false)) perform(queue_.step(BootClock::now(), is_online));
-  running_ = false;
-  arm();
+// What it performs may change what the queue would say: then it is asked again, in another turn.
+void Dispatcher::run() {
+  if (is_running_) return run_soon();
+  is_running_ = true;
+  const BootTime now = BootClock::now();
+  const Queue::Step step = queue_.step(now, kLooksInTurn);
+  perform(step);
+  const bool has_all = expire_alone(now) && !step.has_more;
+  is_running_ = false;
+  has_all ? arm() : run_soon();
+}
+
+void Dispatcher::run_soon() {
+  if (std::exchange(runs_soon_, true)) return;
+  hub_.next_turn([this] {
+    runs_soon_ = false;
+    run();
+  });
 }
 
 void Dispatcher::perform(const Queue::Step& step) {
@@ -99,13 +113,13 @@ void Dispatcher::perform(const Queue::Step& step) {
   for (const Queue::Refusal& refusal : step.refused) refuse(refusal);
   for (const JobId& id : step.changed) {
     const auto at = held_.find(id);
-    if (at == held_.end()) continue;
+    if (at == held_.end() || at->second.watchers.empty()) continue;
     Job& job = *at->second.job;
-    job.waiting = why(job);
+    refresh(job);
+    if (std::exchange(at->second.told, job.waiting) == job.waiting) continue;
     const auto watchers = at->second.watchers;
     for (const auto& [watcher, calls] : watchers) calls.on_wait(job.waiting);
   }
-  expire_alone(BootClock::now());
 }
 
 // A job that takes a slot is committed as dispatched before its node hears of it: after a crash in
@@ -150,6 +164,7 @@ void Dispatcher::refuse(const Queue::Refusal& refusal) {
       return end(job, std::move(record), "controller", "job.refuse");
     }
     case Queue::Verdict::kQueueTimeout: {
+      refresh(job);
       wire::Map record = record_without_run(job, "not_started", 125, "queue_timeout");
       record["message"] = "it did not start within --queue-timeout " +
                           format_duration(job.terms->queue) +
@@ -179,6 +194,10 @@ void Dispatcher::cancel(Job& job, int signal, const std::string& actor) {
   end(job, std::move(record), actor, "job.stop");
 }
 
+void Dispatcher::refresh(Job& job) const {
+  if (queue_.is_waiting(job.key.job)) job.waiting = why(job);
+}
+
 std::string Dispatcher::why(const Job& job) const {
   const Queue::Wait wait = queue_.wait_of(job.key.job);
   switch (wait.obstacle) {
@@ -198,10 +217,12 @@ std::string Dispatcher::why(const Job& job) const {
 
 // ---- those who watch
 
-Dispatcher::WatcherId Dispatcher::watch(const Job& job, Watcher watcher) {
+Dispatcher::WatcherId Dispatcher::watch(Job& job, Watcher watcher) {
   const auto at = held_.find(job.key.job);
   if (at == held_.end()) return 0;
   const WatcherId id = next_watcher_++;
+  refresh(job);
+  at->second.told = job.waiting;
   watcher.on_wait(job.waiting);
   set_alone(job.key.job, at->second, BootTime::max());
   at->second.watchers.emplace(id, std::move(watcher));
@@ -231,9 +252,10 @@ void Dispatcher::set_alone(const JobId& id, Held& held, BootTime until) {
   if (until != BootTime::max()) alone_.emplace(until, id);
 }
 
-void Dispatcher::expire_alone(BootTime now) {
+bool Dispatcher::expire_alone(BootTime now) {
   std::vector<std::shared_ptr<Job>> expired;
-  while (!alone_.empty() && alone_.begin()->first <= now) {
+  for (std::size_t i = 0; i < kLooksInTurn; ++i) {
+    if (alone_.empty() || alone_.begin()->first > now) break;
     const JobId id = alone_.begin()->second;
     alone_.erase(alone_.begin());
     // One that has its slots already is on its way to its node, which knows the rule as well.
@@ -244,6 +266,7 @@ void Dispatcher::expire_alone(BootTime now) {
     record["signal"] = SIGTERM;
     end(*job, std::move(record), "controller", "job.expire");
   }
+  return alone_.empty() || alone_.begin()->first > now;
 }
 
 void Dispatcher::arm() {

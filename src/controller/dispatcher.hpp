@@ -1,7 +1,9 @@
 // Keeps the jobs that wait and performs what the queue decides of them: starts them when their
 // terms are met, ends them when these cannot be met any more, tells those who watch. An attached
 // job whose client is gone does not wait for longer than its --on-disconnect says. What may start
-// when is queue.*; how a job gets to its node is hub.* and agent_session.*.
+// when is queue.*; how a job gets to its node is hub.* and agent_session.*. What one event sets in
+// motion may be a hundred thousand jobs: so many at a time are looked at, the others in the
+// reactor's next turns, between what everybody else asks for.
 #pragma once
 
 #include <functional>
@@ -45,12 +47,14 @@ class Dispatcher {
   void restore(const std::vector<Restored>& jobs);
   // The hub tells what may change something.
   void job_ended(Job& job);
-  void nodes_changed() { run(); }
+  void node_changed(const NodeId& node, Presence presence);
 
   // It is not to be sent to its node yet.
   bool is_held(const JobId& job) const { return held_.contains(job); }
+  // Says in job.waiting what it waits for at this moment; for whoever is about to show it.
+  void refresh(Job& job) const;
   // Only for a job that waits.
-  WatcherId watch(const Job& job, Watcher watcher);
+  WatcherId watch(Job& job, Watcher watcher);
   void unwatch(const JobId& job, WatcherId watcher);
   // Its user left on purpose: it waits without him, and runs as a detached job does.
   void leave(Job& job);
@@ -63,16 +67,19 @@ class Dispatcher {
     std::optional<Millis> alone;  // how long it waits without anybody who watches; none: for ever
     BootTime alone_until = BootTime::max();
     std::map<WatcherId, Watcher> watchers;
+    std::string told;  // what these heard last
   };
   void enqueue(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings);
-  void run(Queue::Scope scope = Queue::Scope::kAll);
+  void run();
+  void run_soon();
   void perform(const Queue::Step& step);
   void release(const JobId& id);
   void start(const std::shared_ptr<Job>& job);
   void refuse(const Queue::Refusal& refusal);
   void end(Job& job, wire::Map record, const std::string& actor, const std::string& verb);
   void set_alone(const JobId& id, Held& held, BootTime until);
-  void expire_alone(BootTime now);
+  // False: there are more.
+  bool expire_alone(BootTime now);
   std::string why(const Job& job) const;
   void arm();
   std::map<WatcherId, Watcher> take_watchers(const JobId& id);
@@ -83,8 +90,8 @@ class Dispatcher {
   std::set<std::pair<BootTime, JobId>> alone_;  // of those that nobody watches
   std::unique_ptr<net::Timer> timer_;
   WatcherId next_watcher_ = 1;
-  bool running_ = false;
-  bool again_ = false;
+  bool is_running_ = false;
+  bool runs_soon_ = false;
 };
 
 // "exited with 0" is what ok means of a final job.

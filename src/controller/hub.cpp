@@ -61,7 +61,8 @@ void Hub::restore_waiting(const std::vector<store::TermsRow>& rows, const Lookup
   std::vector<std::pair<JobOrder, std::shared_ptr<Job>>> found;
   for (const auto& row : rows) {
     const auto job = jobs_.share(row.job);
-    const auto terms = read_terms(wire::Map::parse(row.terms, nullptr, false));
+    const auto terms =
+        read_terms(wire::Map::parse(row.terms, nullptr, false), kMostStoredDependencies);
     if (!job || !terms) continue;
     job->terms = std::make_shared<const Terms>(*terms);
     found.push_back({{job->created, job->key.job}, job});
@@ -139,6 +140,7 @@ void Hub::forget_node(const NodeId& id) {
   gone_nodes_.insert(id.text);
   end_sessions(pki::Role::kNode, id.text, {Code::kRevoked, "this node was removed", kLetInAgain});
   registry_.remove(id);
+  dispatcher_.node_changed(id, Presence::kOffline);
 }
 
 void Hub::forget_user(const std::string& id) {
@@ -150,7 +152,7 @@ void Hub::forget_user(const std::string& id) {
   schedules_.fleet_changed();
 }
 
-void Hub::on_reactor(std::move_only_function<void()> action) {
+void Hub::next_turn(std::move_only_function<void()> action) {
   asio::post(context_, std::move(action));
 }
 
@@ -159,7 +161,7 @@ void Hub::post(store::Store::Operation operation, std::move_only_function<void(R
   parts_.store.post(
       std::move(operation),
       [this, done = std::move(done)](Result<void> result) mutable {
-        on_reactor([done = std::move(done), result = std::move(result)]() mutable {
+        next_turn([done = std::move(done), result = std::move(result)]() mutable {
           if (done) done(std::move(result));
         });
       },
@@ -170,7 +172,7 @@ void Hub::backup(std::string path, std::vector<store::BackupFile> files,
                  std::move_only_function<void(Result<void>)> done) {
   parts_.store.backup(
       std::move(path), std::move(files), [this, done = std::move(done)](Result<void> made) mutable {
-        on_reactor(
+        next_turn(
             [done = std::move(done), made = std::move(made)]() mutable { done(std::move(made)); });
       });
 }
@@ -279,7 +281,7 @@ void Hub::node_online(Node& node, AgentSession& session) {
   for (Job* job : jobs_.unfinished_on(node.id))
     if (job->state != JobState::kRunning) dispatch(*job);
   schedules_.node_online(node.id);
-  dispatcher_.nodes_changed();
+  dispatcher_.node_changed(node.id, Presence::kOnline);
   const auto waiting = when_online_.extract(node.id);
   if (waiting.empty()) return;
   for (const auto& action : waiting.mapped()) action();
@@ -292,7 +294,7 @@ void Hub::node_gone(Node& node, AgentSession& session) {
   node.lost_at = BootClock::now();
   log_info("node offline", {{"node", node.name}});
   fail_point(FailPoint::kControllerNodeGone);
-  dispatcher_.nodes_changed();
+  dispatcher_.node_changed(node.id, Presence::kOffline);
 }
 
 void Hub::ask_node(const Node& node, std::string_view verb, wire::Map args,

@@ -79,7 +79,7 @@ class Hub {
            std::move_only_function<void(Result<T>)> answered) {
     parts_.store.ask<T>(
         std::move(operation), [this, answered = std::move(answered)](Result<T> result) mutable {
-          on_reactor([answered = std::move(answered), result = std::move(result)]() mutable {
+          next_turn([answered = std::move(answered), result = std::move(result)]() mutable {
             answered(std::move(result));
           });
         });
@@ -147,6 +147,8 @@ class Hub {
   // Of a node that is connected; `answered` may be called with kLinkLost.
   void ask_node(const Node& node, std::string_view verb, wire::Map args,
                 std::function<void(const Result<wire::Map>&)> answered);
+  // Runs when everything that has come before it has had its turn.
+  void next_turn(std::move_only_function<void()> action);
   // Runs once, after a while.
   void after(Millis time, std::function<void()> action);
   // Runs when the node is connected and reconciled; at once if it is.
@@ -171,7 +173,6 @@ class Hub {
   void keep_attempt(const AttemptKey& key, const wire::Map& record);
   // How long it may still be on its way back; zero when it is there or not expected.
   Nanos expected_for(const NodeId& id);
-  void on_reactor(std::move_only_function<void()> action);
   void end_sessions(pki::Role role, const std::string& id, const Error& reason);
   void restore_waiting(const std::vector<store::TermsRow>& rows, const Lookups& lookups);
   void use_recalled(Result<std::vector<store::JobRow>> rows, Ready ready);

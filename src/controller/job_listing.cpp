@@ -60,10 +60,12 @@ void Listing::add(const std::vector<store::JobRow>& rows,
   auto held = memory.lower_bound({WallTime{Millis{query_.after.created_ms}}, {query_.after.id}});
   const auto from_memory = [&](const store::JobPlace* last) {
     for (; held != memory.end() && !full_; ++held) {
-      const Job& job = *held->second;
+      Job& job = *held->second;
       const store::JobPlace place = place_of(job);
       if (last != nullptr && last->is_before(place)) return true;
-      if (query_.after.is_before(place) && fits(job) && !put(job)) return false;
+      if (!query_.after.is_before(place) || !fits(job)) continue;
+      hub_.dispatcher().refresh(job);
+      if (!put(job)) return false;
     }
     return !full_;
   };

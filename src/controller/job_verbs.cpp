@@ -139,6 +139,7 @@ void ClientSession::with_job(const wire::Map& args, const Respond& respond, JobV
 
 void ClientSession::job_show(const wire::Map& args, const Respond& respond) {
   with_job(args, respond, [this](const std::shared_ptr<Job>& job, const Respond& answer) {
+    hub_.dispatcher().refresh(*job);
     wire::Map map = job_to_map(*job);
     map["ticket"] = job->ticket;
     if (job->key.attempt == 1 && !job->next_attempt) return answer(map);

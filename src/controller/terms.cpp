@@ -1,6 +1,9 @@
 #include "src/controller/terms.hpp"
 
 #include <algorithm>
+#include <set>
+#include <tuple>
+#include <utility>
 
 #include "src/base/text.hpp"
 
@@ -26,10 +29,15 @@ Result<Dependency> read_dependency(const wire::Map& map) {
   if (!job) return std::unexpected(job.error());
   if (job->size() > 64) return fail(Code::kProtocol, "a job id of more than 64 characters");
   const std::string when = wire::text_or(map, "when", "ok");
+  const auto group = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(wire::u64_or(map, "group", 0), UINT32_MAX));
   for (const After one : {After::kOk, After::kAny, After::kFail})
-    if (when == after_name(one)) return Dependency{{*job}, one};
+    if (when == after_name(one)) return Dependency{{*job}, one, group};
   return fail(Code::kUsage, "\"" + printable(when) + "\" is not one of ok, any, fail");
 }
+
+auto order_of(const Lock& lock) { return std::tuple(lock.name, lock.slots, lock.scope); }
+auto order_of(const Dependency& one) { return std::tuple(one.job, one.when, one.group); }
 
 template <class T, class Read>
 Result<void> read_list(const wire::Map& map, const char* key, std::size_t most, Read read,
@@ -37,11 +45,12 @@ Result<void> read_list(const wire::Map& map, const char* key, std::size_t most, 
   const wire::Map& list = wire::child_or_empty(map, key);
   if (list.size() > most)
     return fail(Code::kLimit, "more than " + std::to_string(most) + " of \"" + key + "\"");
+  std::set<decltype(order_of(std::declval<T>()))> known;
   for (const wire::Map& entry : list) {
     auto one = entry.is_object() ? read(entry) : fail(Code::kProtocol, "not an object");
     if (!one) return std::unexpected(one.error());
     // Twice the same is once: a job cannot wait for itself to let go of a slot.
-    if (std::ranges::find(into, *one) == into.end()) into.push_back(std::move(*one));
+    if (known.insert(order_of(*one)).second) into.push_back(std::move(*one));
   }
   return {};
 }
@@ -60,7 +69,7 @@ std::string_view after_name(After when) {
   return "fail";
 }
 
-Result<Terms> read_terms(const wire::Map& map) {
+Result<Terms> read_terms(const wire::Map& map, std::size_t most_after) {
   Terms terms;
   for (const auto& [key, into] :
        {std::pair{"queue_ms", &terms.queue}, std::pair{"online_ms", &terms.online}}) {
@@ -71,11 +80,13 @@ Result<Terms> read_terms(const wire::Map& map) {
   }
   terms.patient = wire::bool_or(map, "patient", false);
   auto step = read_list(map, "locks", kMostLocks, read_lock, terms.locks);
-  if (step) step = read_list(map, "after", kMostDependencies, read_dependency, terms.after);
+  if (step) step = read_list(map, "after", most_after, read_dependency, terms.after);
   if (!step) return std::unexpected(step.error());
+  std::set<JobId> failing;
   for (const Dependency& one : terms.after)
-    if (one.when == After::kOk &&
-        std::ranges::find(terms.after, Dependency{one.job, After::kFail}) != terms.after.end())
+    if (one.when == After::kFail) failing.insert(one.job);
+  for (const Dependency& one : terms.after)
+    if (one.when == After::kOk && failing.contains(one.job))
       return fail(Code::kUsage, "after \"" + printable(one.job.text) +
                                     "\" with :ok and with :fail can never come true");
   for (const Lock& one : terms.locks) {
@@ -96,8 +107,11 @@ wire::Map to_map(const Terms& terms) {
   for (const Lock& lock : terms.locks)
     map["locks"].push_back(
         {{"name", lock.name}, {"slots", lock.slots}, {"fleet", lock.scope == LockScope::kFleet}});
-  for (const Dependency& one : terms.after)
-    map["after"].push_back({{"job", one.job.text}, {"when", after_name(one.when)}});
+  for (const Dependency& one : terms.after) {
+    wire::Map entry{{"job", one.job.text}, {"when", after_name(one.when)}};
+    if (one.group != 0) entry["group"] = one.group;
+    map["after"].push_back(std::move(entry));
+  }
   return map;
 }
 

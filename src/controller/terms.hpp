@@ -29,6 +29,9 @@ std::string_view after_name(After when);
 struct Dependency {
   JobId job;  // what a client sends may be a prefix, or a run's id: resolved before it is kept
   After when = After::kOk;
+  // Of a job of a DAG that ran on several nodes: the jobs of one group with kFail are one
+  // condition, that all have ended and not all of them well. 0: it stands alone.
+  std::uint32_t group = 0;
   bool operator==(const Dependency&) const = default;
 };
 
@@ -50,11 +53,13 @@ struct Terms {
 
 inline constexpr std::size_t kMostLocks = 16;
 inline constexpr std::size_t kMostDependencies = 1024;
+// Of a DAG's job, which comes after all jobs of an earlier one: the largest fleet there is.
+inline constexpr std::size_t kMostStoredDependencies = 16'384;
 inline constexpr std::uint32_t kMostSlots = 1'000'000;
 
-// {queue_ms?, online_ms?, patient?, locks?: [{name, slots, fleet}], after?: [{job, when}]}. kUsage
-// for what a person wrote wrongly, kProtocol for what no client sends.
-Result<Terms> read_terms(const wire::Map& map);
+// {queue_ms?, online_ms?, patient?, locks?: [{name, slots, fleet}], after?: [{job, when, group?}]}.
+// kUsage for what a person wrote wrongly, kProtocol for what no client sends, kLimit.
+Result<Terms> read_terms(const wire::Map& map, std::size_t most_after = kMostDependencies);
 wire::Map to_map(const Terms& terms);
 
 }  // namespace rexec::controller

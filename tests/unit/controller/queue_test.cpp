@@ -21,10 +21,13 @@ struct Bench {
 
   void add(const std::string& job, Terms terms, const NodeId& node = kN1,
            std::map<JobId, Ending> endings = {}) {
-    queue.add({{job}, node, std::move(terms), now, std::move(endings)});
+    queue.add(
+        {{job}, node, std::make_shared<const Terms>(std::move(terms)), now, std::move(endings)});
   }
-  Queue::Step step(Queue::Scope scope = Queue::Scope::kAll) {
-    return queue.step(now, [this](const NodeId& node) { return online.contains(node); }, scope);
+  Queue::Step step() {
+    for (const NodeId& node : {kN1, kN2})
+      queue.node(node, online.contains(node) ? Presence::kOnline : Presence::kOffline);
+    return queue.step(now);
   }
   std::vector<std::string> ready() {
     std::vector<std::string> out;
@@ -216,8 +219,8 @@ TEST_CASE("queue: whatever comes, a lock has no more holders than slots and all 
     const std::map<std::string, std::uint32_t> slots{{"a", 1}, {"b", 2}, {"c", 3}};
     std::map<JobId, Terms> terms;
     std::size_t ran = 0;
-    const auto start_ready = [&](Queue::Scope scope = Queue::Scope::kAll) {
-      for (const JobId& job : bench.step(scope).ready) {
+    const auto start_ready = [&] {
+      for (const JobId& job : bench.step().ready) {
         for (const Lock& one : terms.at(job).locks) {
           running[job].push_back(one.name);
           CHECK(++held[one.name] <= slots.at(one.name));
@@ -245,9 +248,8 @@ TEST_CASE("queue: whatever comes, a lock has no more holders than slots and all 
         if (!running.contains(dependency.job) && !bench.queue.is_waiting(dependency.job))
           endings[dependency.job] = Ending::kOk;
       terms[job] = one;
-      bench.queue.add({job, kN1, one, bench.now, endings});
-      // Nothing else has happened since the last step: the new one alone is enough.
-      start_ready(Queue::Scope::kNew);
+      bench.add(job.text, one, kN1, endings);
+      start_ready();
       CHECK(bench.step().ready.empty());
       if (pick(2) == 0) {
         end_one();
