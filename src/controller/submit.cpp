@@ -96,8 +96,10 @@ std::shared_ptr<const Terms> terms_of(const Plan& plan, const Part& part, Kind k
   terms.patient = kind == Kind::kDag;
   for (const PartDependency& one : part.after) {
     const PartPlan& other = plan.parts.at(one.part);
+    const bool is_one_of_many = one.when == After::kFail && other.nodes.size() > 1;
+    const auto group = static_cast<std::uint32_t>(is_one_of_many ? one.part + 1 : 0);
     for (const Node* node : other.nodes)
-      terms.after.push_back({derive_job_id(plan.owner, other.request, node->id), one.when});
+      terms.after.push_back({derive_job_id(plan.owner, other.request, node->id), one.when, group});
   }
   return terms.any() ? std::make_shared<const Terms>(std::move(terms)) : nullptr;
 }
