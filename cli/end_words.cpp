@@ -92,6 +92,20 @@ std::string next_step(Code code, const std::string& node, const std::string& not
   return code == Code::kInternal ? "" : page;
 }
 
+Error unreachable_words(const std::string& why, const std::string& node, const std::string& job) {
+  const std::string name = "node \"" + printable(node) + "\"";
+  const std::string what = "the output is not reachable: ";
+  const std::string again =
+      "once it has joined again in its directory: rexec logs " + printable(job);
+  if (why == "removed") return {Code::kIncomplete, what + name + " was removed", again};
+  if (why == "replaced")
+    return {Code::kIncomplete,
+            what + name + " was removed, and the node that has its name now does not have it",
+            again};
+  return {Code::kIncomplete, what + name + " does not have it any more",
+          "see: rexec job show " + printable(job)};
+}
+
 EndWords end_words(const EndOf& job, const wire::Map& record) {
   EndWords words;
   const std::string outcome = wire::text_or(record, "outcome", "lost");

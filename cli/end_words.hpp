@@ -30,4 +30,8 @@ EndWords end_words(const EndOf& job, const wire::Map& record);
 // After a refusal by `node`.
 std::string next_step(Code code, const std::string& node, const std::string& not_found);
 
+// Of a job whose output nobody can give: `why` is the controller's word, removed, replaced or
+// forgotten.
+Error unreachable_words(const std::string& why, const std::string& node, const std::string& job);
+
 }  // namespace rexec::cli

@@ -127,7 +127,20 @@ void Follower::ended(std::size_t job, const wire::Map& record) {
   }
   done.code = code;
   order_.push_back(job);
+  tell_unreachable(done);
   if (!options_.quiet_end) tell_end(done);
+}
+
+// Nothing was read, and not because there was nothing: how the job ended is known all the same.
+void Follower::tell_unreachable(Job& job) {
+  const std::string why = wire::text_or(*job.record, "unreachable");
+  if (why.empty()) return;
+  const bool is_lost = wire::text_or(*job.record, "outcome") == "lost";
+  if (options_.quiet_end || !is_lost) job.code = kExitIncomplete;
+  out_of_reach_ = true;
+  Error error = unreachable_words(why, job.info.node, job.info.job);
+  error.message = about(job) + error.message;
+  output_.complain(error);
 }
 
 // It ran, but nothing of what was asked for is there.
@@ -136,7 +149,7 @@ void Follower::refuse(std::size_t job, const Error& error) {
   done.record = status_of_failure({done.info.node, done.info.job, 0, 0}, error);
   done.code = exit_of_record(*done.record);
   order_.push_back(job);
-  beyond_end_ = true;
+  out_of_reach_ = true;
   output_.ended(job, *done.record);
   output_.complain(error);
 }
@@ -230,7 +243,7 @@ std::string Follower::what_becomes_of_it(const std::string& way_back) const {
 int Follower::exit_code(const client::RunResult& result) {
   if (options_.plan.mode == "detached" && !result.error) return unprinted_ ? 1 : 0;
   if (options_.quiet_end && result.error) return exit_of_error(result.error->code);
-  if (options_.quiet_end && !beyond_end_) return 0;
+  if (options_.quiet_end && !out_of_reach_) return 0;
   return code_of_jobs();
 }
 

@@ -73,6 +73,7 @@ class Follower final : public client::Observer {
   void on_sink_change();
   void refuse(std::size_t job, const Error& error);
   void tell_end(const Job& job);
+  void tell_unreachable(Job& job);
   Error of_node(Error error) const;
   void tell_how_to_come_back();
   std::string what_becomes_of_it(const std::string& way_back) const;
@@ -100,9 +101,9 @@ class Follower final : public client::Observer {
   bool left_ = false;
   bool out_closed_ = false;
   bool err_closed_ = false;
-  bool beyond_end_ = false;  // a position that the user gave was never reached
-  bool unprinted_ = false;   // the ids of detached jobs
-  bool times_told_ = false;  // that a node does not say when its output was written
+  bool out_of_reach_ = false;  // a position that the user gave, or all output that is missing
+  bool unprinted_ = false;     // the ids of detached jobs
+  bool times_told_ = false;    // that a node does not say when its output was written
 };
 
 }  // namespace rexec::cli

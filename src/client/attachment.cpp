@@ -149,7 +149,7 @@ void Attachment::on_event(const wire::Map& map) {
   } else if (type == "attempt") {
     handle_attempt(map);
   } else if (type == "end") {
-    handle_end(wire::child_or_empty(map, "record"));
+    handle_end(wire::child_or_empty(map, "record"), map);
   }
 }
 
@@ -219,9 +219,23 @@ void Attachment::handle_attempt(const wire::Map& map) {
   observer_.next_attempt(index_, info_.attempt);
 }
 
-void Attachment::handle_end(wire::Map record) {
+// Whether the job wrote something that did not come here; or it is not known.
+bool Attachment::misses_some(const wire::Map& record, const wire::Map& end) const {
+  const wire::Map& bytes = wire::child_or_empty(record, "bytes");
+  return !record.contains("xxh128") || wire::u64_or(end, "attempt", 1) > info_.attempt ||
+         wire::u64_or(bytes, "out", 0) > out_.received ||
+         wire::u64_or(bytes, "err", 0) > err_.received;
+}
+
+// `end`: the event that came with the record. Nobody may have the output any more.
+void Attachment::handle_end(wire::Map record, const wire::Map& end) {
   if (finished_) return;
   fail_point(FailPoint::kClientEndRead);
+  if (const std::string why = wire::text_or(end, "unreachable");
+      !why.empty() && misses_some(record, end)) {
+    record["complete"] = false;
+    record["unreachable"] = why;
+  }
   // The node counts what it dropped before it heard that this reader had it.
   if (!earlier_incomplete_ && has_all(record)) record["complete"] = true;
   if (plan_.hold == Hold::kYes && (earlier_incomplete_ || !matches(record))) {

@@ -73,7 +73,8 @@ class Attachment final : public StreamHandler {
   void take(wire::Channel channel, Side& to, ByteSpan bytes, std::optional<WallTime> written);
   void handle_attached(const wire::Map& map);
   void handle_gap(const wire::Map& map);
-  void handle_end(wire::Map record);
+  void handle_end(wire::Map record, const wire::Map& end);
+  bool misses_some(const wire::Map& record, const wire::Map& end) const;
   void handle_restarting(const wire::Map& map);
   void handle_attempt(const wire::Map& map);
   bool matches(const wire::Map& record) const;

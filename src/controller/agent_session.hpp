@@ -24,8 +24,9 @@ class AgentSession final : public net::SessionHandler,
   void start(Job& job);
   // Of a start whose spec is still on its way: it ends there.
   void withdraw(const AttemptKey& key);
-  // Links a client's stream to a new attach stream here.
-  void attach(const Job& job, wire::Map args, Router& client, wire::StreamId client_stream);
+  // Links a client's stream to a new attach stream here. `refused`: see Router::link.
+  void attach(const Job& job, wire::Map args, Router& client, wire::StreamId client_stream,
+              Router::Refused refused = {});
   // `answered` may be called with kLinkLost.
   void request(std::string_view verb, wire::Map args,
                std::function<void(const Result<wire::Map>&)> answered);

@@ -106,16 +106,32 @@ void ClientSession::opened(wire::StreamId stream, const std::string& kind, const
   driver_->session().reset(stream, {Code::kProtocol, "unknown kind of stream", {}});
 }
 
-// A job whose node was removed, or that no node has a record of, because the controller ended it
-// itself: there is no output, and nobody to wait for.
+// A job that has ended and whose output nobody has: its node was removed, or none ever ran it.
+// There is nobody to wait for.
 bool ClientSession::attach_lost(wire::StreamId stream, const Job& job) {
   if (!job.is_final()) return false;
-  if (!job.ended_here() && hub_.registry().find(job.node) != nullptr) return false;
+  const Node* holder = hub_.holder_of(job);
+  const bool is_gone = holder == nullptr || holder->id != job.node;
+  // Nobody waits for the node of a lost job to come back, but what it has now may be had.
+  const bool may_ask = holder != nullptr && job.may_have_run() &&
+                       (job.ended_here() ? is_gone && holder->link != nullptr : true);
+  if (may_ask) return false;
+  end_without_output(stream, job);
+  return true;
+}
+
+// Who reads it hears why nothing comes, unless nothing was written.
+void ClientSession::end_without_output(wire::StreamId stream, const Job& job) {
+  const bool is_gone = hub_.registry().find(job.node) == nullptr;
+  wire::Map end{{"t", "end"}, {"record", *job.record}, {"attempt", job.key.attempt}};
+  if (job.may_have_run())
+    end["unreachable"] = !is_gone                         ? "forgotten"
+                         : hub_.holder_of(job) == nullptr ? "removed"
+                                                          : "replaced";
   wire::Session& session = driver_->session();
-  session.send_event(stream, {{"t", "end"}, {"record", *job.record}});
+  session.send_event(stream, end);
   session.end(stream);
   driver_->flush_soon();
-  return true;
 }
 
 void ClientSession::open_attach(wire::StreamId stream, const wire::Map& args) {
@@ -130,8 +146,11 @@ void ClientSession::attach_to(wire::StreamId stream, const wire::Map& args,
                               const Result<std::shared_ptr<Job>>& job) {
   if (job) {
     if (hub_.dispatcher().is_held((*job)->key.job)) return wait_with(stream, args, **job);
-    if (!attach_lost(stream, **job))
-      return attach_when_online(stream, args, (*job)->key.job, (*job)->node);
+    if (!attach_lost(stream, **job)) {
+      const Node* holder = (*job)->is_final() ? hub_.holder_of(**job) : nullptr;
+      return attach_when_online(stream, args, (*job)->key.job,
+                                holder != nullptr ? holder->id : (*job)->node);
+    }
     parked_.erase(stream);
     return;
   }
@@ -150,7 +169,7 @@ void ClientSession::attach_when_online(wire::StreamId stream, const wire::Map& a
                                                        const Result<std::shared_ptr<Job>>& known) {
     auto parked = self.parked_.extract(stream);
     if (known)
-      self.attach_now(stream, args, **known);
+      self.attach_now(stream, args, *known);
     else
       self.driver_->session().reset(
           stream, {Code::kUnknownJob, "neither the controller nor the node knows this job", {}});
@@ -169,12 +188,21 @@ void ClientSession::attach_when_online(wire::StreamId stream, const wire::Map& a
   hub_.when_settled({node}, while_open(stream, told));
 }
 
-void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args, const Job& job) {
+void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args,
+                               const std::shared_ptr<Job>& held) {
+  const Job& job = *held;
   if (attach_lost(stream, job)) return;
-  Node* node = hub_.registry().find(job.node);
+  Node* node = job.is_final() ? hub_.holder_of(job) : hub_.registry().find(job.node);
   if (node == nullptr || node->link == nullptr)
     return driver_->session().reset(
         stream, {Code::kNodeOffline, "node \"" + job.node_name + "\" is offline", {}});
+  // How it ended is known here also when the node has nothing of it any more.
+  const auto refused = [weak = weak_from_this(), stream, held](const Error& error) {
+    const auto self = weak.lock();
+    if (!self || !self->open_ || error.code != Code::kUnknownJob || !held->is_final()) return false;
+    self->end_without_output(stream, *held);
+    return true;
+  };
   node->link->attach(job,
                      {{"out", wire::u64_or(args, "out", 0)},
                       {"err", wire::u64_or(args, "err", 0)},
@@ -185,7 +213,7 @@ void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args, con
                       {"times", wire::bool_or(args, "times", false)},
                       {"attempt", wire::u64_or(args, "attempt", job.key.attempt)},
                       {"window", wire::u64_or(args, "window", wire::kInitialWindow)}},
-                     router_, stream);
+                     router_, stream, refused);
 }
 
 void ClientSession::answer(wire::RequestId id, const std::string& verb, const wire::Map& args) {

@@ -50,7 +50,8 @@ class ClientSession final : public net::SessionHandler,
   void attach_when_online(wire::StreamId stream, const wire::Map& args, const JobId& job,
                           const NodeId& node);
   bool attach_lost(wire::StreamId stream, const Job& job);
-  void attach_now(wire::StreamId stream, const wire::Map& args, const Job& job);
+  void end_without_output(wire::StreamId stream, const Job& job);
+  void attach_now(wire::StreamId stream, const wire::Map& args, const std::shared_ptr<Job>& job);
   void spec_data(wire::StreamId stream, ByteSpan bytes);
   // For an answer that comes later: `action(session, answer…)` if this session and its stream are
   // still there then, and what it says goes out.

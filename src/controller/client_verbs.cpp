@@ -128,13 +128,6 @@ void ClientSession::node_rm(const wire::Map& args, const Respond& respond) {
       },
       [this, self = shared_from_this(), id, name, respond](const Result<void>& saved) {
         if (!saved) return respond(std::unexpected(saved.error()));
-        for (Job* job : hub_.jobs().unfinished_on(id)) {
-          const bool unsent = hub_.dispatcher().is_held(job->key.job);
-          hub_.finished(*job,
-                        unsent ? record_without_run(*job, "not_started", 125, "node_removed")
-                               : record_without_run(*job, "lost", 121, "node_removed"),
-                        {});
-        }
         hub_.forget_node(id);
         respond(wire::Map{{"removed", name}});
       });
@@ -161,10 +154,12 @@ void ClientSession::node_wait(const wire::Map& args, const Respond& respond) {
                  "see: rexec node ls"));
   });
   for (const Node* node : *nodes) {
-    hub_.when_online(node->id, [waiting, respond] {
-      if (--waiting->left > 0 || std::exchange(waiting->answered, true)) return;
+    hub_.when_online(node->id, [&hub = hub_, id = node->id, name = node->name, waiting, respond] {
+      const bool is_gone = hub.registry().find(id) == nullptr;
+      if ((--waiting->left > 0 && !is_gone) || std::exchange(waiting->answered, true)) return;
       waiting->timer.cancel();
-      respond(wire::Map{{"online", true}});
+      if (!is_gone) return respond(wire::Map{{"online", true}});
+      respond(fail(Code::kUnknownNode, "node \"" + name + "\" was removed", "see: rexec node ls"));
     });
   }
 }

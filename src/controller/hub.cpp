@@ -138,9 +138,14 @@ void Hub::end_all(const Error& reason) {
 
 void Hub::forget_node(const NodeId& id) {
   gone_nodes_.insert(id.text);
+  end_jobs_of_gone(id);
   end_sessions(pki::Role::kNode, id.text, {Code::kRevoked, "this node was removed", kLetInAgain});
   registry_.remove(id);
   dispatcher_.node_changed(id, Presence::kOffline);
+  // It will not be online any more: whoever waits for that looks again.
+  const auto waiting = when_online_.extract(id);
+  if (waiting.empty()) return;
+  for (const auto& action : waiting.mapped()) action();
 }
 
 void Hub::forget_user(const std::string& id) {

@@ -61,8 +61,14 @@ class Hub {
   bool is_admin(const std::string& user_id) const;
   std::map<std::string, store::UserRow>& users() { return users_; }
   void add_node(const store::NodeRow& row);
-  // Marks it gone and ends its sessions.
+  // Marks it gone, ends its jobs and its sessions: it was removed, or another took its name.
   void forget_node(const NodeId& id);
+  // After load(), when the store runs: the jobs of nodes that are gone. A crash may have come
+  // between the commit that removed a node and those of its jobs' ends.
+  void end_jobs_of_gone_nodes();
+  // Who may have what the job wrote: its node; once that is gone the one of its name, which it is
+  // itself if it has joined again in its directory. nullptr: nobody.
+  Node* holder_of(const Job& job);
   void forget_user(const std::string& id);
   void join(Member& member) { members_.insert(&member); }
   void leave(Member& member) { members_.erase(&member); }
@@ -151,7 +157,7 @@ class Hub {
   void next_turn(std::move_only_function<void()> action);
   // Runs once, after a while.
   void after(Millis time, std::function<void()> action);
-  // Runs when the node is connected and reconciled; at once if it is.
+  // Runs when the node is connected and reconciled, at once if it is; or when it is removed.
   void when_online(const NodeId& node, std::function<void()> action);
   // Runs when none of them is expected back any more. A node that was connected moments ago is, and
   // all are when the controller has just started: each has kBackSoon to dial again before a new job
@@ -171,6 +177,7 @@ class Hub {
 
  private:
   void keep_attempt(const AttemptKey& key, const wire::Map& record);
+  void end_jobs_of_gone(const NodeId& id);
   // How long it may still be on its way back; zero when it is there or not expected.
   Nanos expected_for(const NodeId& id);
   void end_sessions(pki::Role role, const std::string& id, const Error& reason);

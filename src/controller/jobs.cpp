@@ -27,6 +27,10 @@ std::string Job::shown_state() const {
   return std::string(next_attempt ? kRestarting : state_name(state));
 }
 
+bool Job::may_have_run() const {
+  return !ended_here() || wire::text_or(*record, "outcome") == "lost";
+}
+
 wire::Map job_to_map(const Job& job) {
   const auto time = [](WallTime at) {
     return at == WallTime{} ? wire::Map(nullptr) : wire::Map(to_iso8601(at));

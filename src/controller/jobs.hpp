@@ -54,6 +54,8 @@ struct Job {
   bool is_final() const { return state == JobState::kFinal; }
   // Final by the controller's word: no node has a record or output of it (record_without_run).
   bool ended_here() const { return is_final() && !record->contains("xxh128"); }
+  // Of a final job: a process of it may have written something, or it is not known.
+  bool may_have_run() const;
   // "running", "restarting" between two attempts, or the outcome of a final one.
   std::string shown_state() const;
 };

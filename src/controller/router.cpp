@@ -6,8 +6,9 @@ namespace rexec::controller {
 
 namespace event = wire::event;
 
-void Router::link(Router& a, wire::StreamId stream_a, Router& b, wire::StreamId stream_b) {
-  a.links_[stream_a] = {&b, stream_b};
+void Router::link(Router& a, wire::StreamId stream_a, Router& b, wire::StreamId stream_b,
+                  Refused refused) {
+  a.links_[stream_a] = {&b, stream_b, false, std::move(refused)};
   b.links_[stream_b] = {&a, stream_a};
 }
 
@@ -68,9 +69,11 @@ bool Router::forward(wire::Event& event) {
   if (auto* reset = std::get_if<event::Reset>(&event)) {
     Link* to = find(reset->stream);
     if (to == nullptr) return false;
-    pass_on(to->router->driver_, to->stream, [&](auto& s, auto id) { s.reset(id, reset->error); });
+    const Link other = *to;
     unlink(reset->stream);
-    return true;
+    if (other.refused && other.refused(reset->error)) return true;
+    return pass_on(other.router->driver_, other.stream,
+                   [&](auto& s, auto id) { s.reset(id, reset->error); });
   }
   return false;
 }

@@ -3,6 +3,7 @@
 // session; two linked streams name each other.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <unordered_map>
 
@@ -17,7 +18,11 @@ class Router {
   Router(const Router&) = delete;
   Router& operator=(const Router&) = delete;
 
-  static void link(Router& a, wire::StreamId stream_a, Router& b, wire::StreamId stream_b);
+  // What becomes of a link whose side `a` refuses it: true when that was dealt with, and the other
+  // stream is not reset.
+  using Refused = std::function<bool(const Error&)>;
+  static void link(Router& a, wire::StreamId stream_a, Router& b, wire::StreamId stream_b,
+                   Refused refused = {});
   // True when the event was about a linked stream and has been passed on.
   bool forward(wire::Event& event);
   // The session is gone: every stream at the other side is reset.
@@ -29,6 +34,7 @@ class Router {
     Router* router;
     wire::StreamId stream;
     bool ended_here = false;
+    Refused refused = {};
   };
   void unlink(wire::StreamId stream);
 

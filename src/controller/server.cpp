@@ -98,6 +98,7 @@ Result<void> serve(const ServeOptions& options) {
   hub.load(std::move(*snapshot), lookups_in(**store));
   if (auto begun = (*store)->begin_run(hub.epoch()); !begun) return report(begun.error());
   (*store)->start();
+  hub.end_jobs_of_gone_nodes();
   Housekeeping housekeeping(hub, config->keep_jobs);
   housekeeping.start();
   net::Listener listener(context, *tls, {},

@@ -67,3 +67,15 @@ TEST_CASE("end words: what was not started is an error with the next step") {
   CHECK(many.failure->hint.empty());
   CHECK(many.failure->message.find('\x1b') == std::string::npos);
 }
+
+TEST_CASE("end words: output that nobody has is told apart by who might have it again") {
+  const Error removed = unreachable_words("removed", "n1", "j-1");
+  CHECK(removed.code == Code::kIncomplete);
+  CHECK(removed.message == "the output is not reachable: node \"n1\" was removed");
+  CHECK(removed.hint.find("joined again in its directory") != std::string::npos);
+  CHECK(unreachable_words("replaced", "n1", "j-1").message.find("has its name now") !=
+        std::string::npos);
+  const Error forgotten = unreachable_words("forgotten", "n1", "j-1");
+  CHECK(forgotten.message.ends_with("node \"n1\" does not have it any more"));
+  CHECK(forgotten.hint.find("joined") == std::string::npos);
+}

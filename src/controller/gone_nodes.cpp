@@ -1,0 +1,31 @@
+// The jobs of nodes that are gone, removed or replaced: nobody will report them any more, so they
+// end here; and who may still have what they wrote. Part of the hub.
+#include <set>
+
+#include "src/controller/hub.hpp"
+
+namespace rexec::controller {
+
+void Hub::end_jobs_of_gone(const NodeId& id) {
+  for (Job* job : jobs_.unfinished_on(id)) {
+    const bool is_unsent = dispatcher_.is_held(job->key.job);
+    finished(*job,
+             is_unsent ? record_without_run(*job, "not_started", 125, "node_removed")
+                       : record_without_run(*job, "lost", 121, "node_removed"),
+             {});
+  }
+}
+
+void Hub::end_jobs_of_gone_nodes() {
+  std::set<NodeId> gone;
+  for (const auto& [place, job] : jobs_.newest_first())
+    if (!job->is_final() && registry_.find(job->node) == nullptr) gone.insert(job->node);
+  for (const NodeId& id : gone) end_jobs_of_gone(id);
+}
+
+Node* Hub::holder_of(const Job& job) {
+  Node* node = registry_.find(job.node);
+  return node != nullptr ? node : registry_.find_by_name(job.node_name);
+}
+
+}  // namespace rexec::controller
