@@ -148,6 +148,7 @@ void AgentSession::answer(wire::RequestId id, const std::string& verb, const wir
   hub_.recall({{wire::text_or(args, "job")}}, [this, answered, args](const Result<void>& recalled) {
     if (!open_) return;
     if (!recalled) return answered(recalled);
+    if (dismiss(args)) return answered({});
     if (!apply(args, answered))
       answered(fail(Code::kUnknownJob, "no such job here, and its ticket is not ours"));
   });
@@ -163,6 +164,17 @@ Job* AgentSession::reported(const wire::Map& entry) {
     return nullptr;
   }
   return job;
+}
+
+// Of a job that somebody removed the node is to forget what it has; one that runs has nobody left
+// who could see or stop it.
+bool AgentSession::dismiss(const wire::Map& entry) {
+  const JobId job{wire::text_or(entry, "job")};
+  if (hub_.jobs().find(job) != nullptr || !hub_.was_removed(job)) return false;
+  const bool has_ended = wire::text_or(entry, "state") == "final";
+  wire::Map args{{"job", job.text}, {"attempt", wire::u64_or(entry, "attempt", 1)}};
+  request(has_ended ? "job.remove" : "job.stop", std::move(args), [](const Result<wire::Map>&) {});
+  return true;
 }
 
 bool AgentSession::apply(const wire::Map& entry, std::move_only_function<void(Result<void>)> done) {
@@ -234,7 +246,7 @@ void AgentSession::compare(wire::RequestId id, const wire::Map& args) {
 // what it is given.
 void AgentSession::reconcile_known(wire::RequestId id, const wire::Map& jobs, Page page) {
   for (const wire::Map& entry : jobs)
-    if (entry.is_object()) apply(entry, {});
+    if (entry.is_object() && !dismiss(entry)) apply(entry, {});
   hub_.ask<store::AuditHead>(
       [](store::Database& db) -> Result<store::AuditHead> { return db.audit_head(); },
       [self = shared_from_this(), id, page](const Result<store::AuditHead>& head) {

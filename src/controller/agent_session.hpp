@@ -56,6 +56,8 @@ class AgentSession final : public net::SessionHandler,
   void settle();
   // The job a report is about, adopted if need be. nullptr: not ours.
   Job* reported(const wire::Map& entry);
+  // True when it is about a job that was removed.
+  bool dismiss(const wire::Map& entry);
   // False when the entry is not to be acknowledged.
   bool apply(const wire::Map& entry, std::move_only_function<void(Result<void>)> done);
   void pump(wire::StreamId stream);

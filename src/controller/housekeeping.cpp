@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/base/log.hpp"
+#include "src/store/removed_jobs.hpp"
 
 namespace rexec::controller {
 namespace {
@@ -31,6 +32,7 @@ void Housekeeping::sweep() {
       [now, which](store::Database& db) -> Result<store::Pruned> {
         store::prune_tokens(db, now);
         store::prune_certificates(db, now);
+        store::prune_removed_jobs(db, now - store::kKeepRemovedJobs);
         const store::Pruned old = store::prune_removed_keys(db, which.keyed_before, which.limit);
         store::Pruned gone = store::prune_jobs(db, which);
         gone.keys.insert(gone.keys.end(), old.keys.begin(), old.keys.end());

@@ -6,6 +6,7 @@
 #include "src/base/log.hpp"
 #include "src/controller/agent_session.hpp"
 #include "src/net/task.hpp"
+#include "src/store/removed_jobs.hpp"
 
 namespace rexec::controller {
 namespace {
@@ -183,6 +184,10 @@ void Hub::backup(std::string path, std::vector<store::BackupFile> files,
 }
 
 void Hub::save(const Job& job, std::move_only_function<void(Result<void>)> done) {
+  if (job.is_removed) {  // a late word of its node must not bring its row back
+    if (done) done({});
+    return;
+  }
   const auto urgency = job.is_detached ? store::Urgency::kNow : store::Urgency::kBehind;
   post([row = job_row(job)](store::Database& db) { store::put_job(db, row); },
        [this, id = job.key.job, ends = job.is_final(),
@@ -222,6 +227,9 @@ Job* Hub::adopt(const AttemptKey& key, const std::string& ticket, const NodeId& 
   // It names the attempt it was made for; the later ones are that job's too, on that node.
   if (!claims || claims->attempt.job != key.job || claims->attempt.attempt > key.attempt ||
       claims->node != node)
+    return nullptr;
+  // As long as this, it is known which jobs were removed.
+  if (was_removed(key.job) || claims->accepted < wall_now() - store::kKeepRemovedJobs)
     return nullptr;
   Job job;
   job.key = key;

@@ -116,6 +116,8 @@ class Hub {
   using Ready = std::move_only_function<void(Result<void>)>;
   void recall(std::vector<JobId> ids, Ready ready);
   void recall_requests(const UserId& owner, std::vector<std::string> requests, Ready ready);
+  // After recall() of it: somebody removed it, whatever a node says of it.
+  bool was_removed(const JobId& id) const;
   // Why what a node says it saw (`seen` of its reconcile) is not of our database's history; empty
   // when it is.
   void compare_history(const wire::Map& reconcile,
@@ -196,6 +198,7 @@ class Hub {
   wire::Map old_history_ = nullptr;
   KeySet requests_;  // of every job there is, and of those whose key outlived them
   std::size_t job_count_ = 0;
+  std::unordered_set<JobId> removed_;            // of the jobs that nodes named
   std::map<std::string, store::UserRow> users_;  // by id, revoked ones too
   std::unordered_set<std::string> revoked_serials_;
   std::unordered_set<std::string> gone_nodes_;

@@ -298,6 +298,7 @@ void ClientSession::remove(const Job& job, const Respond& respond) {
                         "end it first: rexec stop " + job.key.job.text));
   const AttemptKey key = job.key;
   const NodeId node_id = job.node;
+  if (Job* held = hub_.jobs().find(key.job)) held->is_removed = true;
   hub_.post(
       [key, who = actor()](store::Database& db) {
         const WallTime now = wall_now();
@@ -305,6 +306,7 @@ void ClientSession::remove(const Job& job, const Respond& respond) {
         store::append_audit(db, now, {who, "job.rm", "job/" + key.job.text, ""});
       },
       [this, self = shared_from_this(), key, node_id, respond](const Result<void>& saved) {
+        if (Job* kept = saved ? nullptr : hub_.jobs().find(key.job)) kept->is_removed = false;
         if (!saved) return respond(std::unexpected(saved.error()));
         fail_point(FailPoint::kControllerRemoveCommitted);
         hub_.forget_jobs({{key.job}, {}});

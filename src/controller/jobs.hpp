@@ -40,6 +40,7 @@ struct Job {
   bool is_keyed = false;  // its request is a key that somebody chose
   // Acknowledged only after its commit, which is under way: no effect of it may leave before.
   bool is_uncommitted = false;
+  bool is_removed = false;  // somebody removes it, and its row goes
   JobState state = JobState::kAccepted;
   WallTime created{};
   WallTime started{};

@@ -2,6 +2,7 @@
 // by the request that made them. Between the question and its answer memory may change; it is asked
 // first and again at the end, and what it says goes before a row. Part of the hub.
 #include "src/controller/hub.hpp"
+#include "src/store/removed_jobs.hpp"
 
 namespace rexec::controller {
 namespace {
@@ -16,7 +17,7 @@ std::unexpected<Error> unknown_job(const std::string& typed) {
 }
 
 // Its node forgot it too: nothing would keep the job from running a second time.
-std::unexpected<Error> was_removed(const JobId& job) {
+std::unexpected<Error> key_of_removed(const JobId& job) {
   return fail(Code::kConflict, "the job of this key, " + job.text + ", was removed",
               "use another --idempotency-key");
 }
@@ -78,17 +79,29 @@ Result<std::shared_ptr<Job>> Hub::choose(const std::string& user_id, const std::
 void Hub::recall(std::vector<JobId> ids, Ready ready) {
   std::erase_if(ids, [this](const JobId& id) { return jobs_.find(id) != nullptr; });
   if (ids.empty()) return ready({});
-  ask<Rows>(
-      [ids = std::move(ids)](store::Database& db) -> Result<Rows> {
-        Rows rows;
-        for (const JobId& id : ids)
-          if (auto row = store::find_job(db, id)) rows.push_back(std::move(*row));
-        return rows;
+  struct Found {
+    Rows rows;
+    std::vector<JobId> removed;
+  };
+  ask<Found>(
+      [ids = std::move(ids)](store::Database& db) -> Result<Found> {
+        Found found;
+        for (const JobId& id : ids) {
+          if (auto row = store::find_job(db, id))
+            found.rows.push_back(std::move(*row));
+          else if (store::was_job_removed(db, id))
+            found.removed.push_back(id);
+        }
+        return found;
       },
-      [this, ready = std::move(ready)](Result<Rows> rows) mutable {
-        use_recalled(std::move(rows), std::move(ready));
+      [this, ready = std::move(ready)](Result<Found> found) mutable {
+        if (!found) return ready(std::unexpected(found.error()));
+        removed_.insert(found->removed.begin(), found->removed.end());
+        use_recalled(std::move(found->rows), std::move(ready));
       });
 }
+
+bool Hub::was_removed(const JobId& id) const { return removed_.contains(id); }
 
 void Hub::recall_requests(const UserId& owner, std::vector<std::string> requests, Ready ready) {
   std::erase_if(requests, [&](const std::string& request) {
@@ -100,7 +113,7 @@ void Hub::recall_requests(const UserId& owner, std::vector<std::string> requests
         Rows all;
         for (const std::string& request : requests) {
           if (const auto gone = store::find_removed_key(db, owner, request))
-            return was_removed(gone->job);
+            return key_of_removed(gone->job);
           for (auto& row : store::find_jobs_of_request(db, owner, request))
             all.push_back(std::move(row));
         }

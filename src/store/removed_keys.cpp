@@ -1,6 +1,7 @@
 // See removed_keys.hpp.
 #include "src/store/removed_keys.hpp"
 
+#include "src/store/removed_jobs.hpp"
 #include "src/store/sql.hpp"
 
 namespace rexec::store {
@@ -21,10 +22,18 @@ std::uint64_t key_of(const RemovedKey& row) { return request_key(row.owner, row.
 
 void remove_job_but_key(Database& db, const JobId& id, WallTime now) {
   const auto job = find_job(db, id);
-  if (job && job->keyed)
-    run(db, "INSERT OR REPLACE INTO removed_keys VALUES (?,?,?,?,?)", job->owner.text, job->request,
-        id.text, now, row_sum(job->owner.text, job->request, id.text, now));
+  if (job && job->keyed) put_removed_key(db, {job->owner, job->request, id, now});
+  put_removed_job(db, {id, now});
   remove_job(db, id);
+}
+
+void put_removed_key(Database& db, const RemovedKey& key) {
+  run(db, "INSERT OR REPLACE INTO removed_keys VALUES (?,?,?,?,?)", key.owner.text, key.request,
+      key.job.text, key.removed, row_sum(key.owner.text, key.request, key.job.text, key.removed));
+}
+
+std::vector<RemovedKey> list_removed_keys(Database& db) {
+  return query(db, reader(db), "SELECT * FROM removed_keys");
 }
 
 std::optional<RemovedKey> find_removed_key(Database& db, const UserId& owner,
@@ -49,8 +58,7 @@ Pruned prune_removed_keys(Database& db, WallTime before, std::size_t limit) {
 
 std::vector<std::uint64_t> load_removed_keys(Database& db) {
   std::vector<std::uint64_t> keys;
-  for (const RemovedKey& row : query(db, reader(db), "SELECT * FROM removed_keys"))
-    keys.push_back(key_of(row));
+  for (const RemovedKey& row : list_removed_keys(db)) keys.push_back(key_of(row));
   return keys;
 }
 

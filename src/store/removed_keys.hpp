@@ -23,12 +23,14 @@ struct RemovedKey {
   WallTime removed;
 };
 
-// remove_job, and its key stays behind if it has one.
+// remove_job; what stays is its id (removed_jobs.hpp), and its key if it has one.
 void remove_job_but_key(Database& db, const JobId& id, WallTime now);
 std::optional<RemovedKey> find_removed_key(Database& db, const UserId& owner,
                                            const std::string& request);
 // Drops those of jobs removed before `before`, at most `limit`. Its `ids` are empty.
 Pruned prune_removed_keys(Database& db, WallTime before, std::size_t limit = 2000);
 std::vector<std::uint64_t> load_removed_keys(Database& db);
+std::vector<RemovedKey> list_removed_keys(Database& db);
+void put_removed_key(Database& db, const RemovedKey& key);
 
 }  // namespace rexec::store

@@ -97,8 +97,14 @@ CREATE TABLE removed_keys (owner TEXT NOT NULL, request TEXT NOT NULL, job TEXT 
 CREATE INDEX removed_keys_by_time ON removed_keys (removed);
 )sql";
 
-constexpr std::array kMigrations = {kFirst,    kFinishedJobs, kTerms,      kSchedules,
-                                    kAttempts, kRuns,         kRemovedKeys};
+// What is left of any job that was removed.
+constexpr const char* kRemovedJobs = R"sql(
+CREATE TABLE removed_jobs (id TEXT PRIMARY KEY, removed INTEGER NOT NULL,
+  sum INTEGER NOT NULL) WITHOUT ROWID;
+)sql";
+
+constexpr std::array kMigrations = {kFirst,    kFinishedJobs, kTerms,       kSchedules,
+                                    kAttempts, kRuns,         kRemovedKeys, kRemovedJobs};
 
 int pragma(Database& db, const char* sql) { return db.connection().execAndGet(sql).getInt(); }
 
