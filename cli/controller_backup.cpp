@@ -41,6 +41,39 @@ int backup(const Invocation& invocation) {
   return print_out(printable(*file) + "\n");
 }
 
+std::string names_in(const wire::Map& done, const char* key) {
+  std::string names;
+  for (const wire::Map& name : wire::child_or_empty(done, key))
+    if (name.is_string()) names += (names.empty() ? "" : ", ") + printable(name.get<std::string>());
+  return names;
+}
+
+// What holds again, and what cannot be known: a copy is as old as it is.
+void tell_recovery(const Globals& globals, const wire::Map& done) {
+  const auto tell = [&](const char* key, const std::string& words) {
+    if (const std::string names = names_in(done, key); !names.empty())
+      print_notice(globals, words + ": " + names);
+  };
+  if (const auto tokens = wire::u64_or(done, "tokens_voided", 0); tokens > 0)
+    print_notice(globals, "unspent tokens of before are void, " + std::to_string(tokens) +
+                              " of them; make new ones: rexec token new");
+  tell("users_revoked", "revoked again, as in the former database");
+  tell("nodes_removed", "nodes removed again, as in the former database");
+  tell("users_kept", "NOT revoked again, because nobody else is an admin");
+  tell("users_unknown", "not known yet when the copy was taken, they sign in again");
+  tell("nodes_unknown", "nodes not known yet when the copy was taken, they join again");
+  tell("schedules_back", "schedules that were dropped or paused since, and fire again");
+  if (const auto jobs = wire::u64_or(done, "jobs_removed", 0); jobs > 0)
+    print_notice(globals, "jobs removed again: " + std::to_string(jobs));
+  if (wire::bool_or(done, "former_read", false)) return;
+  if (const std::string why = wire::text_or(done, "former_error"); !why.empty())
+    print_notice(globals, "the former database cannot be read: " + printable(why));
+  print_notice(globals, "who was revoked and which node was removed after " +
+                            wire::text_or(done, "since", "the copy was taken") +
+                            " is not known here: look at rexec user ls and rexec node ls, and do "
+                            "it again: rexec user revoke, rexec node rm");
+}
+
 int restore(const Invocation& invocation) {
   const Globals& globals = invocation.globals;
   const Result<std::string> data = data_dir(invocation.args, Daemon::kController);
@@ -49,6 +82,7 @@ int restore(const Invocation& invocation) {
   if (!file) return fail_with(globals, file.error());
   const Result<wire::Map> done = controller::restore(*data, *file);
   if (!done) return fail_with(globals, done.error());
+  tell_recovery(globals, *done);
   if (is_json(globals)) return print_object(globals, *done);
   const std::string former = wire::text_or(*done, "former");
   if (!former.empty()) print_notice(globals, "the former database is " + printable(former));
@@ -84,6 +118,8 @@ constinit const Verb controller_restore_verb{
     .completes = "@file",
     .details =
         "Not while a controller runs there. The file is checked first, to the last byte, and\n"
-        "nothing is changed when it is damaged. The former database is kept beside the new one."};
+        "nothing is changed when it is damaged. The former database is kept beside the new one.\n"
+        "Unspent tokens of before are void. Who was revoked since, the former database says, and\n"
+        "it is done again; without one it is not known, and restore says since when."};
 
 }  // namespace rexec::cli

@@ -137,6 +137,22 @@ Result<void> put_files(const std::string& data_dir, const std::string& backup) {
   return {};
 }
 
+wire::Map to_map(const store::Recovery& done) {
+  return {{"since",
+           done.copied == WallTime{} ? wire::Map(nullptr) : wire::Map(to_iso8601(done.copied))},
+          {"jobs_unfinished", done.jobs_unfinished},
+          {"tokens_voided", done.tokens_voided},
+          {"former_read", done.has_former},
+          {"former_error", done.former_error},
+          {"users_revoked", done.users_revoked},
+          {"users_kept", done.users_kept},
+          {"nodes_removed", done.nodes_removed},
+          {"jobs_removed", done.jobs_removed},
+          {"users_unknown", done.users_unknown},
+          {"nodes_unknown", done.nodes_unknown},
+          {"schedules_back", done.schedules_back}};
+}
+
 }  // namespace
 
 Result<std::vector<store::BackupFile>> files_to_keep(const std::string& data_dir) {
@@ -176,18 +192,13 @@ Result<wire::Map> restore(const std::string& data_dir, const std::string& path) 
                 "end it first; see: rexec controller status --data " + shell_quoted(data_dir));
   const bool had_one = is_there(data_dir + "/controller.db");
   if (auto put = put_files(data_dir, path); !put) return std::unexpected(put.error());
-  if (auto done = store::restore_from(path, data_dir); !done) return std::unexpected(done.error());
-  auto store = store::Store::open({data_dir, {}, {}});
-  if (!store) return std::unexpected(store.error());
-  std::size_t unfinished = 0;
-  auto told = (*store)->run_now([&](store::Database& db) {
-    unfinished = store::load_unfinished_jobs(db).size();
-    store::append_audit(db, wall_now(), {"local", "controller.restore", "file/" + path, ""});
-  });
-  if (!told) return std::unexpected(told.error());
+  const auto done = store::restore_from(path, data_dir);
+  if (!done) return std::unexpected(done.error());
   const auto config = load_server_config(data_dir);
   if (!config) return std::unexpected(config.error());
-  wire::Map out{{"data", data_dir}, {"cluster", config->cluster}, {"jobs_unfinished", unfinished}};
+  wire::Map out = to_map(*done);
+  out["data"] = data_dir;
+  out["cluster"] = config->cluster;
   if (had_one) out["former"] = data_dir + "/controller.db.before-restore";
   return out;
 }

@@ -20,9 +20,9 @@ Result<std::vector<store::BackupFile>> files_to_keep(const std::string& data_dir
 // older backup there is replaced once the new one is whole. kConfig when the directory is no
 // controller's, kConflict when another file is at `path`. {backup, bytes}
 Result<wire::Map> backup(const std::string& data_dir, const std::string& path);
-// kBusy while a controller runs there; kConflict when the directory is another cluster's or an
-// agent's; kStore when the file is not what backup() wrote. An own
-// controller.toml stays. {data, cluster, jobs_unfinished, former?}
+// kBusy while a controller runs there; kConflict when the directory is another cluster's; kStore
+// when the file is not what backup() wrote. An own controller.toml stays. {data, cluster, former?}
+// and what store::Recovery has.
 Result<wire::Map> restore(const std::string& data_dir, const std::string& path);
 
 }  // namespace rexec::controller

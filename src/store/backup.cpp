@@ -97,6 +97,54 @@ Result<void> drop_files(const std::string& path) {
   }
 }
 
+// Of the copy, which is brought to this schema; what is kept from before that is the backup itself.
+Result<std::unique_ptr<Database>> open_copy(const std::string& path) {
+  auto copy = open_plain(path);
+  if (!copy) return copy;
+  const auto from = check_schema(**copy, all_migrations());
+  if (!from) return std::unexpected(from.error());
+  auto ready = migrate(**copy, all_migrations());
+  unlink((path + ".schema-" + std::to_string(*from)).c_str());
+  if (!ready) return std::unexpected(ready.error());
+  return copy;
+}
+
+// One transaction: the copy knows all of it or none.
+Result<Recovery> recover_copy(const std::string& path, Database* former,
+                              const std::string& source) {
+  auto copy = open_copy(path);
+  if (!copy) return std::unexpected(copy.error());
+  try {
+    SQLite::Database& connection = (*copy)->connection();
+    connection.exec("BEGIN IMMEDIATE");
+    const Recovery done = recover(**copy, former, source, wall_now());
+    connection.exec("COMMIT");
+    return done;
+  } catch (const OperationError& error) {
+    return std::unexpected(error.error());
+  } catch (const SQLite::Exception& error) {
+    return cannot_copy(path, error);
+  }
+}
+
+// Its damage may be why a copy is restored: then the copy alone has to do, and it is said.
+Result<Recovery> recover_with_former(const std::string& copy, const std::string& data_directory,
+                                     const std::string& source) {
+  const std::string path = data_directory + "/" + kDatabaseName;
+  if (access(path.c_str(), F_OK) != 0) return recover_copy(copy, nullptr, source);
+  std::string why;
+  if (auto former = open_database(data_directory, OpenMode::kExisting); former) {
+    auto done = recover_copy(copy, former->get(), source);
+    if (done) return done;
+    why = done.error().message;
+  } else {
+    why = former.error().message;
+  }
+  auto done = recover_copy(copy, nullptr, source);
+  if (done) done->former_error = why;
+  return done;
+}
+
 // The database goes first: until the copy is in its place a controller finds none, and refuses,
 // whatever crashes here.
 Result<void> swap_in(const std::string& copy, const std::string& path) {
@@ -216,16 +264,19 @@ Result<std::vector<BackupFile>> files_of_backup(const std::string& path) {
   }
 }
 
-Result<void> restore_from(const std::string& backup, const std::string& data_directory) {
-  if (auto fit = check_data_directory(data_directory); !fit) return fit;
+Result<Recovery> restore_from(const std::string& backup, const std::string& data_directory) {
+  if (auto fit = check_data_directory(data_directory); !fit) return std::unexpected(fit.error());
   const auto lock = DataLock::acquire(data_directory);
   if (!lock) return std::unexpected(lock.error());
   const std::string path = data_directory + "/" + kDatabaseName;
   const std::string copy = path + ".restoring";
-  if (auto copied = copy_unsealed(backup, copy); !copied) return copied;
+  if (auto copied = copy_unsealed(backup, copy); !copied) return std::unexpected(copied.error());
   // The keys in it have their own place, and nobody copies the database alone for a key.
-  if (auto tidied = drop_files(copy); !tidied) return tidied;
-  return swap_in(copy, path);
+  if (auto tidied = drop_files(copy); !tidied) return std::unexpected(tidied.error());
+  auto done = recover_with_former(copy, data_directory, backup);
+  if (!done) return done;
+  if (auto swapped = swap_in(copy, path); !swapped) return std::unexpected(swapped.error());
+  return done;
 }
 
 }  // namespace rexec::store

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "src/store/database.hpp"
+#include "src/store/recovery.hpp"
 
 namespace rexec::store {
 
@@ -45,8 +46,8 @@ bool is_backup(const std::string& path);
 // After check_backup: what was put beside the database.
 Result<std::vector<BackupFile>> files_of_backup(const std::string& path);
 // After check_backup: puts the copy in place of the data directory's database, which is kept as
-// `controller.db.before-restore`. kBusy while a controller runs there, kStore when the seal does
-// not fit any more.
-Result<void> restore_from(const std::string& backup, const std::string& data_directory);
+// `controller.db.before-restore`, once it was told what it does not know (recovery.hpp). kBusy
+// while a controller runs there, kStore when the seal does not fit any more.
+Result<Recovery> restore_from(const std::string& backup, const std::string& data_directory);
 
 }  // namespace rexec::store

@@ -50,10 +50,13 @@ void put(const std::string& path, const std::string& content) {
 std::string content_of(const std::string& path) { return read_file(path, 64 << 20).value(); }
 
 void refuse(const std::string& file, const std::string& directory, const std::string& before) {
-  for (const auto& refused : {check_backup(file), restore_from(file, directory)}) {
-    REQUIRE_FALSE(refused);
-    REQUIRE(refused.error().message.find(file) != std::string::npos);
-    REQUIRE(refused.error().hint.find("take another backup: rexec controller restore FILE") !=
+  const auto checked = check_backup(file);
+  const auto restored = restore_from(file, directory);
+  REQUIRE_FALSE(checked);
+  REQUIRE_FALSE(restored);
+  for (const Error& refused : {checked.error(), restored.error()}) {
+    REQUIRE(refused.message.find(file) != std::string::npos);
+    REQUIRE(refused.hint.find("take another backup: rexec controller restore FILE") !=
             std::string::npos);
   }
   REQUIRE(content_of(directory + "/controller.db") == before);
