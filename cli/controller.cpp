@@ -125,9 +125,13 @@ constinit const Verb kStatus{.name = "status",
                              .flags = kStatusFlags,
                              .run = status,
                              .details = "Exit 0 when it runs, 1 when it does not."};
-constinit const Verb kCheck{.name = "check", .shown = Shown::kLater};
-constexpr const Verb* kSubs[] = {
-    &kInit, &kRun, &kStatus, &controller_backup_verb, &controller_restore_verb, &kCheck};
+constexpr const Verb* kSubs[] = {&kInit,
+                                 &kRun,
+                                 &kInstall,
+                                 &kStatus,
+                                 &controller_check_verb,
+                                 &controller_backup_verb,
+                                 &controller_restore_verb};
 
 }  // namespace
 

@@ -1,4 +1,5 @@
-// `rexec controller backup|restore`, told apart from controller.cpp's init, run and status.
+// `rexec controller backup|restore|check`, told apart from controller.cpp's init, run, install and
+// status.
 #pragma once
 
 #include "cli/verbs.hpp"
@@ -7,5 +8,6 @@ namespace rexec::cli {
 
 extern const Verb controller_backup_verb;
 extern const Verb controller_restore_verb;
+extern const Verb controller_check_verb;
 
 }  // namespace rexec::cli

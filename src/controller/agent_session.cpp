@@ -236,7 +236,7 @@ void AgentSession::compare(wire::RequestId id, const wire::Map& args) {
     if (!why) return self->driver_->session().respond(id, std::unexpected(why.error()));
     if (why->empty()) return self->take_page(id, args);
     self->behind_ = true;
-    self->hub_.note_old_history(self->node_, *why);
+    self->hub_.note_old_history(self->node_, args, *why);
     self->driver_->session().respond(id, wire::Map{{"again", true}});
     self->driver_->flush_soon();
   });

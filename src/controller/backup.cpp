@@ -64,6 +64,8 @@ Error lacking(const std::string& data_dir, const Kept& kept, Error error) {
   return error;
 }
 
+}  // namespace
+
 Result<wire::Map> ask_controller(const std::string& data_dir, const wire::Map& question) {
   const os::UniqueFd directory(::open(data_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return fail_errno("cannot open " + data_dir, errno);
@@ -89,6 +91,8 @@ Result<wire::Map> ask_controller(const std::string& data_dir, const wire::Map& q
   return fail(code_from_name(wire::text_or(error, "code")), wire::text_or(error, "message"),
               wire::text_or(error, "hint"));
 }
+
+namespace {
 
 Result<void> copy_alone(const std::string& data_dir, const std::string& path) {
   auto files = files_to_keep(data_dir);

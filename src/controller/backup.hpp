@@ -16,6 +16,10 @@ namespace rexec::controller {
 // What stands beside the database and cannot be made anew. The controller's own certificate can.
 Result<std::vector<store::BackupFile>> files_to_keep(const std::string& data_dir);
 
+// A question to the controller that runs on the directory, through its local socket; kBusy when it
+// does not answer there.
+Result<wire::Map> ask_controller(const std::string& data_dir, const wire::Map& question);
+
 // Asks the controller that runs on the directory, else copies by itself. `path` is absolute; an
 // older backup there is replaced once the new one is whole. kConfig when the directory is no
 // controller's, kConflict when another file is at `path`. {backup, bytes}

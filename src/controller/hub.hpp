@@ -123,9 +123,16 @@ class Hub {
   void compare_history(const wire::Map& reconcile,
                        std::function<void(Result<std::string>)> answered);
   // Told loudly and for good: the log, the audit log, `status`.
-  void note_old_history(const NodeId& node, const std::string& why);
-  // The last of these; null when there was none since the start.
-  const wire::Map& old_history() const { return old_history_; }
+  void note_old_history(const NodeId& node, const wire::Map& reconcile, const std::string& why);
+  // The last of these, {node, why, at, count}; null when there was none since the start, or all
+  // were accepted.
+  wire::Map old_history() const;
+  // The last of each node.
+  wire::Map list_old_histories(std::size_t most) const;
+  // Somebody looked into them: they are told no more, also when a node says the same again. How
+  // many there were.
+  void accept_old_histories(const std::string& actor,
+                            std::move_only_function<void(Result<std::size_t>)> done);
   // After their rows are gone from the store.
   void forget_jobs(const store::Pruned& gone);
   // Writes the job's row; an attached job's is written behind.
@@ -195,7 +202,14 @@ class Hub {
   JobTable jobs_;
   Dispatcher dispatcher_;
   Schedules schedules_;
-  wire::Map old_history_ = nullptr;
+  struct OldHistory {
+    wire::Map told;
+    std::string run;  // that the node says it saw
+    std::uint64_t count = 0;
+    BootTime noted{};
+  };
+  std::map<NodeId, OldHistory> old_histories_;
+  NodeId newest_old_history_;
   KeySet requests_;  // of every job there is, and of those whose key outlived them
   std::size_t job_count_ = 0;
   std::unordered_set<JobId> removed_;            // of the jobs that nodes named

@@ -14,8 +14,11 @@ namespace {
 using Descriptor = asio::posix::stream_descriptor;
 using Caller = std::shared_ptr<Descriptor>;
 
-void answer(const Caller& caller, const Result<void>& result) {
-  wire::Map map{{"ok", result.has_value()}};
+// Of the nodes that say the database is old; a message has an end.
+constexpr std::size_t kMostListed = 100;
+
+void answer(const Caller& caller, const Result<void>& result, wire::Map map = wire::Map::object()) {
+  map["ok"] = result.has_value();
   if (!result)
     map["error"] = {{"code", code_name(result.error().code)},
                     {"message", result.error().message},
@@ -56,10 +59,20 @@ class LocalSocket::Impl {
     const os::Received message = os::receive_message(caller->native_handle(), room);
     if (message.status != os::IoStatus::kDone) return;
     const auto map = wire::Map::parse(as_text(ByteSpan(room).first(message.size)), nullptr, false);
+    const std::string verb = map.is_object() ? wire::text_or(map, "verb") : "";
     const std::string path = map.is_object() ? wire::text_or(map, "path") : "";
-    if (path.empty() || path.front() != '/' || wire::text_or(map, "verb") != "backup")
-      return answer(caller, fail(Code::kProtocol, "the controller does not know this request"));
-    backup(caller, path, uid);
+    if (verb == "backup" && path.starts_with('/')) return backup(caller, path, uid);
+    if (verb == "check")
+      return answer(caller, {}, {{"old_database", hub_.list_old_histories(kMostListed)}});
+    if (verb == "accept") return accept_histories(caller, uid);
+    answer(caller, fail(Code::kProtocol, "the controller does not know this request"));
+  }
+  void accept_histories(const Caller& caller, unsigned uid) {
+    hub_.accept_old_histories("uid/" + std::to_string(uid),
+                              [caller](const Result<std::size_t>& count) {
+                                if (!count) return answer(caller, std::unexpected(count.error()));
+                                answer(caller, {}, {{"accepted", *count}});
+                              });
   }
   // The audit row first, so that the copy tells of itself.
   void backup(const Caller& caller, const std::string& path, unsigned uid) {

@@ -8,6 +8,9 @@
 namespace rexec::controller {
 namespace {
 
+// A node that comes again and again, and says the same, does not fill the logs.
+constexpr Millis kNoteAgain = std::chrono::minutes(1);
+
 store::Seen read_seen(const wire::Map& reconcile) {
   const wire::Map& map = wire::child_or_empty(reconcile, "seen");
   const wire::Map& audit = wire::child_or_empty(map, "audit");
@@ -30,19 +33,62 @@ void Hub::compare_history(const wire::Map& reconcile,
       std::move(answered));
 }
 
-void Hub::note_old_history(const NodeId& id, const std::string& why) {
+void Hub::note_old_history(const NodeId& id, const wire::Map& reconcile, const std::string& why) {
   const Node* node = registry_.find(id);
   const std::string name = node == nullptr ? id.text : node->name;
-  log_error(
-      "OLD_DATABASE: it is older than what a node saw of it, or was rewritten",
-      {{"node", name}, {"why", why}, {"next", "was a backup restored? the node reports again"}});
-  old_history_ = {{"node", name}, {"why", why}, {"at", to_iso8601(wall_now())}};
+  OldHistory& one = old_histories_[id];
+  const BootTime now = BootClock::now();
+  const bool is_news = one.count == 0 || now - one.noted >= kNoteAgain;
+  one.told = {{"node", name}, {"why", why}, {"at", to_iso8601(wall_now())}, {"count", ++one.count}};
+  one.run = read_seen(reconcile).run;
+  newest_old_history_ = id;
+  if (!is_news) return;
+  one.noted = now;
+  log_error("OLD_DATABASE: it is older than what a node saw of it, or was rewritten",
+            {{"node", name},
+             {"why", why},
+             {"next", "was a backup restored? see: rexec controller check"}});
   post(
       [id, name, why](store::Database& db) {
         store::append_audit(db, wall_now(),
                             {"node/" + id.text + " " + name, "history.old", "controller", why});
       },
       {});
+}
+
+wire::Map Hub::old_history() const {
+  const auto newest = old_histories_.find(newest_old_history_);
+  return newest == old_histories_.end() ? wire::Map(nullptr) : newest->second.told;
+}
+
+wire::Map Hub::list_old_histories(std::size_t most) const {
+  wire::Map list = wire::Map::array();
+  for (const auto& [id, one] : old_histories_) {
+    if (list.size() == most) break;
+    list.push_back(one.told);
+  }
+  return list;
+}
+
+void Hub::accept_old_histories(const std::string& actor,
+                               std::move_only_function<void(Result<std::size_t>)> done) {
+  std::vector<std::pair<std::string, std::string>> accepted;  // run, node
+  for (const auto& [id, one] : old_histories_)
+    accepted.emplace_back(one.run, wire::text_or(one.told, "node"));
+  post(
+      [accepted, actor](store::Database& db) {
+        for (const auto& [run, node] : accepted) {
+          store::accept_run(db, run, wall_now());
+          store::append_audit(db, wall_now(),
+                              {actor, "history.accept", "controller",
+                               "what node " + node + " saw of the run " + run});
+        }
+      },
+      [this, count = accepted.size(), done = std::move(done)](Result<void> saved) mutable {
+        if (!saved) return done(std::unexpected(saved.error()));
+        old_histories_.clear();
+        done(count);
+      });
 }
 
 }  // namespace rexec::controller

@@ -24,10 +24,21 @@ void put_run(Database& db, const std::string& id, const RunRow& row) {
       row_sum(id, row.started, row.commits));
 }
 
+// A time before 1970: no run began then.
+constexpr std::int64_t kAccepted = -1;
+
+bool is_accepted(const RunRow& row) { return row.started < 0; }
+
 }  // namespace
 
 void begin_run(Database& db, const std::string& id, WallTime now) {
   put_run(db, id, {to_ms(now), 0});
+}
+
+void accept_run(Database& db, const std::string& id, WallTime now) {
+  RunRow row = find_run(db, id).value_or(RunRow{to_ms(now), 0});
+  if (!is_accepted(row)) row.started = kAccepted - row.started;
+  put_run(db, id, row);
 }
 
 void count_commit(Database& db, const std::string& id) {
@@ -41,6 +52,7 @@ std::string contradiction(Database& db, const Seen& seen) {
   if (seen.run.empty()) return {};
   const auto known = find_run(db, seen.run);
   if (!known) return "it saw a run of the controller that is not in it, " + seen.run;
+  if (is_accepted(*known)) return {};
   if (seen.commits > static_cast<std::uint64_t>(known->commits))
     return "it saw " + std::to_string(seen.commits) + " commits of the run " + seen.run +
            ", here are " + std::to_string(known->commits);

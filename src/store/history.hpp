@@ -19,7 +19,9 @@ struct Seen {
 
 void begin_run(Database& db, const std::string& run, WallTime now);
 void count_commit(Database& db, const std::string& run);
-// Why `seen` is not of this history; empty when it is.
+// Why `seen` is not of this history; empty when it is, or when somebody has accepted its run.
 std::string contradiction(Database& db, const Seen& seen);
+// From now on whatever is said to have been seen of that run is taken for true.
+void accept_run(Database& db, const std::string& run, WallTime now);
 
 }  // namespace rexec::store

@@ -153,10 +153,10 @@ void check_text(const std::string& where, std::string_view text) {
 TEST_CASE("words: the checker itself finds what does not exist") {
   CHECK(problems_of("see: rexec node ls\nnext: `rexec token new --node NAME`").empty());
   CHECK(problems_of("rexec refuses to do it, and rexec does not know").empty());
-  CHECK(problems_of("rexec controller check BACKUP").size() == 1);
+  CHECK(problems_of("rexec agent install BACKUP").size() == 1);
   CHECK(problems_of("see: rexec node sl").size() == 1);
   CHECK(problems_of("`rexec rerunn JOB` starts it anew").size() == 1);
-  CHECK(problems_of("  rexec controller check --data DIR").size() == 1);
+  CHECK(problems_of("  rexec agent install --data DIR").size() == 1);
   CHECK(problems_of("`rexec node ls --node x`").size() == 1);
   CHECK(problems_of("--max-fail 3 gives up").size() == 1);
   CHECK(literals_of("f(\"a\" // \"x\"\n  \"b\", '\"', R\"(c\"d)\" + \"e\\n\")") ==

@@ -56,3 +56,23 @@ TEST_CASE("history: a copy that was put back lacks what came after it, whatever 
   for (int i = 0; i < 5; ++i) REQUIRE(change(*store));
   CHECK_FALSE(compare(*store, seen).empty());
 }
+
+TEST_CASE("history: what was seen of an accepted run is believed, of no other") {
+  const TempDir directory;
+  auto store = open_store(directory.path);
+  REQUIRE(store->begin_run("e-one"));
+  const Seen alien{"e-alien", 5, {7, std::string(64, 'f')}};
+  const Seen more{"e-one", 1'000, {}};
+  CHECK_FALSE(compare(*store, alien).empty());
+  REQUIRE(store->run_now([&](Database& db) { accept_run(db, alien.run, kNow); }));
+  CHECK(compare(*store, alien).empty());
+  CHECK_FALSE(compare(*store, more).empty());
+  CHECK_FALSE(compare(*store, {"e-other", 0, {}}).empty());
+  // Also of our own, which goes on counting.
+  REQUIRE(store->run_now([&](Database& db) {
+    accept_run(db, more.run, kNow);
+    accept_run(db, more.run, kNow);
+  }));
+  REQUIRE(store->run_now([](Database& db) { put_job(db, job_row()); }));
+  CHECK(compare(*store, more).empty());
+}
