@@ -4,11 +4,38 @@
 
 #include <climits>
 
+#include "src/base/text.hpp"
 #include "src/client/context.hpp"
 
 namespace rexec::cli {
+namespace {
 
-Result<std::string> data_dir(const Args& args, Daemon daemon) {
+bool has_file(const std::string& directory, const char* name) {
+  return ::access((directory + "/" + name).c_str(), F_OK) == 0;
+}
+
+bool is_controllers(const std::string& directory) {
+  // The latter two are there before controller.toml is, and where that got lost.
+  return has_file(directory, "controller.toml") || has_file(directory, "controller.db") ||
+         has_file(directory, "ca.key");
+}
+
+bool is_agents(const std::string& directory) { return has_file(directory, "agent.toml"); }
+
+// One that was made both by an earlier version goes on as both.
+Result<std::string> check_role(std::string directory, Daemon daemon) {
+  const bool is_controller = daemon == Daemon::kController;
+  const bool is_own = is_controller ? is_controllers(directory) : is_agents(directory);
+  const bool is_other = is_controller ? is_agents(directory) : is_controllers(directory);
+  if (is_own || !is_other) return directory;
+  return fail(
+      Code::kConflict,
+      printable(directory) + (is_controller ? " is an agent's data directory, not a controller's"
+                                            : " is a controller's data directory, not an agent's"),
+      "name another one: --data DIR");
+}
+
+Result<std::string> choose_dir(const Args& args, Daemon daemon) {
   const std::string name = daemon == Daemon::kController ? "/controller" : "/agent";
   std::string path = args.value("data");
   if (args.has("data") && path.empty())
@@ -25,6 +52,14 @@ Result<std::string> data_dir(const Args& args, Daemon daemon) {
     path = std::string(here) + "/" + path;
   }
   return path;
+}
+
+}  // namespace
+
+Result<std::string> data_dir(const Args& args, Daemon daemon) {
+  auto directory = choose_dir(args, daemon);
+  if (!directory) return directory;
+  return check_role(std::move(*directory), daemon);
 }
 
 }  // namespace rexec::cli

@@ -1,6 +1,8 @@
 #include "cli/sign_in.hpp"
 
+#include "cli/errors.hpp"
 #include "src/base/ids.hpp"
+#include "src/base/text.hpp"
 
 namespace rexec::cli {
 
@@ -33,9 +35,15 @@ Result<void> sign_in(const Globals& globals, client::ContextEntry entry,
   const Result<void> saved = client::save_credentials(file->directory(entry.name), credentials);
   if (!saved) return saved;
   const std::string name = entry.name;
+  const std::string before = file->current();
   file->put(std::move(entry));
-  const Result<void> used = file->use(name);
-  return used ? file->save() : used;
+  Result<void> done = file->use(name);
+  if (done) done = file->save();
+  if (done && !before.empty() && before != name)
+    print_notice(globals, "your current context is \"" + printable(name) + "\" now, it was \"" +
+                              printable(before) + "\"; back to that: rexec context use " +
+                              printable(before));
+  return done;
 }
 
 }  // namespace rexec::cli

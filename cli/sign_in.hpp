@@ -11,7 +11,8 @@ namespace rexec::cli {
 Result<client::ContextFile> load_contexts(const Globals& globals);
 // kConflict when there is a context of that name; an empty name is free.
 Result<void> check_context_free(const Globals& globals, const std::string& name);
-// Secrets first, then the entry, which becomes the current one. The name is checked.
+// Secrets first, then the entry, which becomes the current one; of another that was it before is
+// said so. The name is checked.
 Result<void> sign_in(const Globals& globals, client::ContextEntry entry,
                      const net::Credentials& credentials);
 

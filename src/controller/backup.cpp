@@ -49,12 +49,6 @@ Result<void> check_may_replace(const std::string& path) {
               "name another file: rexec controller backup FILE");
 }
 
-Result<void> check_no_agents(const std::string& data_dir) {
-  if (!is_there(data_dir + "/agent.toml")) return {};
-  return fail(Code::kConflict, printable(data_dir) + " is an agent's data directory",
-              "name another one: rexec controller restore --data DIR FILE");
-}
-
 Error lacking(const std::string& data_dir, const Kept& kept, Error error) {
   error.message = "a backup needs it: " + error.message;
   error.hint = kept.name == "ticket.key"
@@ -186,7 +180,6 @@ Result<wire::Map> backup(const std::string& data_dir, const std::string& path) {
 }
 
 Result<wire::Map> restore(const std::string& data_dir, const std::string& path) {
-  if (auto fit = check_no_agents(data_dir); !fit) return std::unexpected(fit.error());
   if (auto good = store::check_backup(path); !good) return std::unexpected(good.error());
   if (auto made = make_directories(data_dir, 0700); !made) return std::unexpected(made.error());
   const Result<pid_t> holder = store::DataLock::holder(data_dir);
