@@ -84,7 +84,8 @@ constinit const Verb kRun{
     .flags = kRunFlags,
     .run = run,
     .details =
-        "TERM or INT ends the agent within 5 s; jobs live on and are adopted by the next one."};
+        "TERM or INT ends the agent within 5 s, HUP is ignored; jobs live on and are adopted by\n"
+        "the next one."};
 constinit const Verb kStatus{.name = "status",
                              .summary = "the agent of this machine, without a network",
                              .synopsis = "[flags]",

@@ -51,6 +51,7 @@ void harden() {
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGHUP, SIG_IGN);
 }
 
 void say_ready(int& fd, const std::string& line) {
@@ -156,7 +157,11 @@ int run_net(const NetOptions& options) {
     schedules->begin();
     net::spawn(context.get_executor(), session.run());
   };
-  book_events.on_spawner_gone = [&] { context.stop(); };
+  // It ends us before it ends itself: so it was killed.
+  book_events.on_spawner_gone = [&] {
+    session.stop("the agent was killed");
+    context.stop();
+  };
   JobBook book(context.get_executor(), os::UniqueFd(job::kNetSpawnerFd), config->name, book_events);
   session.use(book);
   ScheduleTimers timers(context.get_executor());
@@ -166,7 +171,7 @@ int run_net(const NetOptions& options) {
   asio::signal_set signals(context, SIGTERM, SIGINT);
   signals.async_wait([&](const asio::error_code& error, int) {
     if (error) return;
-    session.stop();
+    session.stop("the agent is stopping");
     context.stop();
   });
   context.run();

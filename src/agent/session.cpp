@@ -67,11 +67,11 @@ Session::~Session() {
   if (driver_) driver_->detach({Code::kLinkLost, "the agent is stopping", {}});
 }
 
-void Session::stop() {
+void Session::stop(const std::string& why) {
   stopping_ = true;
   if (driver_) {
     const auto driver = driver_;
-    driver->session().close({Code::kLinkLost, "the agent is stopping", {}});
+    driver->session().close({Code::kLinkLost, why, {}});
     driver->flush();
   }
   ended_.notify();

@@ -33,9 +33,9 @@ class Session final : public net::SessionHandler {
   void job_changed(const LocalJob& job);  // it started, or is held, or goes on
   void job_ended(const LocalJob& job);
   void schedules_changed();
-  // Dials and serves until stop().
+  // Dials and serves until stop(), which tells the controller why.
   net::Task<> run();
-  void stop();
+  void stop(const std::string& why);
 
   void on_event(wire::Event event) override;
   void on_written() override;

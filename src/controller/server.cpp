@@ -36,6 +36,9 @@ void harden() {
   files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
   ::signal(SIGPIPE, SIG_IGN);
+  // As the agent does: a daemon outlives the terminal it was started in, and what its files say is
+  // read at its start alone.
+  ::signal(SIGHUP, SIG_IGN);
 }
 
 void say_ready(int fd, const std::string& listen) {
