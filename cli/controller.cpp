@@ -1,10 +1,13 @@
-// `rexec controller init|run|status`: the controller on this machine.
+// `rexec controller init|run|status|install`: the controller on this machine.
+#include <unistd.h>
+
 #include "cli/controller_backup.hpp"
 #include "cli/data_dir.hpp"
 #include "cli/errors.hpp"
 #include "cli/exit_status.hpp"
 #include "cli/listing.hpp"
 #include "cli/sign_in.hpp"
+#include "cli/systemd.hpp"
 #include "src/base/text.hpp"
 #include "src/controller/server.hpp"
 
@@ -36,7 +39,10 @@ int tell(const Globals& globals, const controller::InitResult& made, const std::
   }
   print_notice(globals, "controller \"" + made.cluster + "\" is set up; your context is \"" +
                             context + "\"");
-  print_notice(globals, "start it: rexec controller run --data " + shell_quoted(data));
+  print_notice(globals,
+               (::geteuid() == 0 && has_systemd() ? "start it: rexec controller install --data "
+                                                  : "start it: rexec controller run --data ") +
+                   shell_quoted(data));
   print_notice(globals, "then paste this on a first node:");
   return print_out("rexec join " + made.node_token + "\n");
 }
@@ -78,6 +84,24 @@ int run(const Invocation& invocation) {
   return served ? 0 : exit_of_error(served.error().code);
 }
 
+int install(const Invocation& invocation) {
+  const Globals& globals = invocation.globals;
+  const Result<std::string> data = data_dir(invocation.args, Daemon::kController);
+  if (!data) return fail_with(globals, data.error());
+  const Result<wire::Map> found = controller::local_status(*data);
+  if (!found) return fail_with(globals, found.error());
+  const std::string by_hand =
+      "start it by hand: rexec controller run --data " + shell_quoted(*data);
+  if (::geteuid() != 0)
+    return fail_with(globals, {Code::kDenied, "only root may install a service", by_hand});
+  if (!has_systemd())
+    return fail_with(globals, {Code::kConfig, "systemd does not run this machine", by_hand});
+  const Result<void> started = start_controller_unit(*data);
+  if (!started) return fail_with(globals, started.error());
+  print_notice(globals, "the controller runs, and starts with this machine");
+  return print_out("rexec-controller.service\n");
+}
+
 int status(const Invocation& invocation) {
   const Result<std::string> data = data_dir(invocation.args, Daemon::kController);
   if (!data) return fail_with(invocation.globals, data.error());
@@ -113,12 +137,20 @@ constinit const Verb kInit{
     .details =
         "Prints the line to paste on a first node. The caller becomes the admin: a context\n"
         "with its key is written (--context NAME, default the cluster's name)."};
-constinit const Verb kRun{.name = "run",
-                          .summary = "the controller, in the foreground",
-                          .synopsis = "[flags]",
-                          .flags = kRunFlags,
-                          .run = run,
-                          .details = "TERM or INT ends it within 5 s; jobs live on."};
+constinit const Verb kRun{
+    .name = "run",
+    .summary = "the controller, in the foreground",
+    .synopsis = "[flags]",
+    .flags = kRunFlags,
+    .run = run,
+    .details = "TERM or INT ends it within 5 s, HUP is ignored; jobs live on."};
+constinit const Verb kInstall{
+    .name = "install",
+    .summary = "the controller as a service of systemd",
+    .synopsis = "[flags]",
+    .flags = kStatusFlags,
+    .run = install,
+    .details = "As root: writes rexec-controller.service, enables and starts it."};
 constinit const Verb kStatus{.name = "status",
                              .summary = "the controller of this machine, without a network",
                              .synopsis = "[flags]",
@@ -137,7 +169,7 @@ constexpr const Verb* kSubs[] = {&kInit,
 
 constinit const Verb controller_verb{.name = "controller",
                                      .summary = "the controller on this machine",
-                                     .synopsis = "[run]|init|status|backup|restore",
+                                     .synopsis = "[run]|init|install|status|check|backup|restore",
                                      .subs = kSubs,
                                      .sub_by_default = "run"};
 

@@ -6,18 +6,20 @@
 
 #include <climits>
 #include <ctime>
+#include <functional>
 
 #include "src/agent/agent.hpp"
 #include "src/base/clock.hpp"
 #include "src/base/file.hpp"
 #include "src/base/text.hpp"
+#include "src/controller/server.hpp"
 #include "src/os/process.hpp"
 
 namespace rexec::cli {
 namespace {
 
-constexpr const char* kUnitFile = "/etc/systemd/system/rexec-agent.service";
-constexpr Millis kOnlineWithin{30'000};
+constexpr const char* kUnitFolder = "/etc/systemd/system/";
+constexpr Millis kUpWithin{30'000};
 
 Result<std::string> own_path() {
   char path[PATH_MAX];
@@ -27,7 +29,7 @@ Result<std::string> own_path() {
 }
 
 // To its end; its words are the error's when it fails.
-Result<void> systemctl(const std::vector<std::string>& words) {
+Result<void> systemctl(const std::vector<std::string>& words, const std::string& unit) {
   std::vector<std::string> argv{"/usr/bin/systemctl"};
   argv.insert(argv.end(), words.begin(), words.end());
   Result<os::Program> program = os::run_program(argv, {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"});
@@ -42,7 +44,31 @@ Result<void> systemctl(const std::vector<std::string>& words) {
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
   return fail(Code::kIo,
               "systemctl " + words[0] + " failed" + (said.empty() ? "" : ": " + printable(said)),
-              "see: journalctl -u rexec-agent");
+              "see: journalctl -u " + unit);
+}
+
+bool is_up(const Result<wire::Map>& status) {
+  return status && wire::bool_or(*status, "running", false) &&
+         wire::bool_or(*status, "online", true);
+}
+
+// Writes the unit, enables and starts it, and waits until `up` says that it is.
+Result<void> start_unit(const std::string& unit, const std::string& text,
+                        const std::function<bool()>& up) {
+  const std::string service = unit + ".service";
+  Result<void> step = write_file(kUnitFolder + service, text, 0644);
+  if (step) step = systemctl({"daemon-reload"}, unit);
+  if (step) step = systemctl({"enable", service}, unit);
+  if (step) step = systemctl({"restart", service}, unit);
+  if (!step) return step;
+  const BootTime until = BootClock::now() + kUpWithin;
+  while (BootClock::now() < until) {
+    if (up()) return {};
+    const timespec pause{0, 100'000'000};
+    ::clock_nanosleep(CLOCK_BOOTTIME, 0, &pause, nullptr);
+  }
+  return fail(Code::kTimeout, unit + " did not come up within " + format_duration(kUpWithin),
+              "see: journalctl -u " + unit);
 }
 
 // One argument of ExecStart=: quotes, backslashes, specifiers and variables mean themselves.
@@ -72,27 +98,28 @@ std::string agent_unit(const std::string& binary, const std::string& data) {
          "OOMPolicy=continue\n\n[Install]\nWantedBy=multi-user.target\n";
 }
 
+std::string controller_unit(const std::string& binary, const std::string& data) {
+  return "# written by rexec controller install; see rexec-controller(1)\n"
+         "[Unit]\nDescription=rexec "
+         "controller\nAfter=network-online.target\nWants=network-online.target\n\n"
+         "[Service]\nExecStart=" +
+         unit_quote(binary) + " controller run --data " + unit_quote(data) +
+         "\nRestart=always\nRestartSec=2\nLimitNOFILE=1048576\nLimitCORE=0\n\n"
+         "[Install]\nWantedBy=multi-user.target\n";
+}
+
 Result<void> start_agent_unit(const std::string& data) {
   const Result<std::string> binary = own_path();
   if (!binary) return std::unexpected(binary.error());
-  Result<void> step = write_file(kUnitFile, agent_unit(*binary, data), 0644);
-  if (step) step = systemctl({"daemon-reload"});
-  if (step) step = systemctl({"enable", "rexec-agent.service"});
-  if (step) step = systemctl({"restart", "rexec-agent.service"});
-  if (!step) return step;
-  const BootTime until = BootClock::now() + kOnlineWithin;
-  while (BootClock::now() < until) {
-    const Result<wire::Map> status = agent::local_status(data);
-    if (status && wire::bool_or(*status, "running", false) &&
-        wire::bool_or(*status, "online", true)) {
-      return {};
-    }
-    const timespec pause{0, 100'000'000};
-    ::clock_nanosleep(CLOCK_BOOTTIME, 0, &pause, nullptr);
-  }
-  return fail(Code::kTimeout,
-              "the agent did not come online within " + format_duration(kOnlineWithin),
-              "see: journalctl -u rexec-agent");
+  return start_unit("rexec-agent", agent_unit(*binary, data),
+                    [&data] { return is_up(agent::local_status(data)); });
+}
+
+Result<void> start_controller_unit(const std::string& data) {
+  const Result<std::string> binary = own_path();
+  if (!binary) return std::unexpected(binary.error());
+  return start_unit("rexec-controller", controller_unit(*binary, data),
+                    [&data] { return is_up(controller::local_status(data)); });
 }
 
 }  // namespace rexec::cli

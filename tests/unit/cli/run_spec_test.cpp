@@ -191,3 +191,11 @@ TEST_CASE("systemd: the unit quotes its paths and leaves jobs alone") {
         std::string::npos);
   CHECK(unit.find("KillMode=process") != std::string::npos);
 }
+
+TEST_CASE("systemd: the controller's unit quotes its paths and comes back after a failure") {
+  const std::string unit = controller_unit("/opt/r x/rexec", "/var/lib/100%$A\"b");
+  CHECK(unit.find("ExecStart=\"/opt/r x/rexec\" controller run --data "
+                  "\"/var/lib/100%%$$A\\\"b\"\n") != std::string::npos);
+  CHECK(unit.find("Restart=always") != std::string::npos);
+  CHECK(unit.find("WantedBy=multi-user.target") != std::string::npos);
+}
