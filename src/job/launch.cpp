@@ -56,19 +56,6 @@ void exec_fields(F& f, P& p) {
   f.number(p.open_files);
 }
 
-std::string own_variable(const NodeDefaults& defaults, std::string_view name) {
-  for (const auto& entry : defaults.environment)
-    if (entry.size() > name.size() && entry.starts_with(name) && entry[name.size()] == '=')
-      return entry.substr(name.size() + 1);
-  return {};
-}
-
-bool has_variable(const NodeDefaults& defaults, std::string_view name) {
-  return std::any_of(defaults.environment.begin(), defaults.environment.end(), [&](const auto& e) {
-    return e.size() > name.size() && e.starts_with(name) && e[name.size()] == '=';
-  });
-}
-
 void set(std::vector<std::string>& env, std::string_view name, std::string_view value) {
   std::string entry = std::string(name) + "=";
   const auto same = [&](const std::string& e) { return e.starts_with(entry); };
@@ -129,9 +116,8 @@ void plan_script(const JobSpec& spec, Launch& launch) {
 NodeDefaults node_defaults(std::string node) {
   NodeDefaults defaults;
   defaults.node = std::move(node);
-  for (char** entry = environ; *entry != nullptr; ++entry)
-    defaults.environment.emplace_back(*entry);
-  if (const std::string lang = own_variable(defaults, "LANG"); !lang.empty()) defaults.lang = lang;
+  if (const char* lang = std::getenv("LANG"); lang != nullptr && *lang != '\0')
+    defaults.lang = lang;
   defaults.time_zone = time_zone_of_node();
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) defaults.open_files = files.rlim_cur;
@@ -152,8 +138,6 @@ std::vector<std::string> job_environment(const JobSpec& spec, const AttemptKey& 
   set(env, "LANG", defaults.lang);
   set(env, "TZ", defaults.time_zone);
   if (spec.tty) set(env, "TERM", spec.tty->term);
-  for (const auto& name : spec.env_names)
-    if (has_variable(defaults, name)) set(env, name, own_variable(defaults, name));
   for (const auto& [name, value] : spec.env) set(env, name, value);
   // Last, whatever was asked for: they are how a job's processes are recognised.
   set(env, "REXEC_JOB", key.job.text);

@@ -67,19 +67,18 @@ struct Launch {
   std::string spec;  // as it came
 };
 
-// What a node adds to every job.
+// What a node adds to every job. Nothing else of the agent's environment reaches one: it may hold
+// secrets of whoever started the agent.
 struct NodeDefaults {
   std::string node;
   std::string lang = "C.UTF-8";
   std::string time_zone = "UTC";
   std::uint64_t open_files = 1024;
-  std::vector<std::string> environment;  // the agent's own, for env_names; "K=V"
 };
-// From the caller's environment, /etc/localtime and its limits.
+// From LANG and TZ of the caller, /etc/localtime and its limits.
 NodeDefaults node_defaults(std::string node);
 
-// The clean environment of CLI.md, then env_names, then the explicit pairs; later ones replace
-// earlier ones.
+// The clean environment of CLI.md, then the explicit pairs, which replace what they name.
 std::vector<std::string> job_environment(const JobSpec& spec, const AttemptKey& key,
                                          const os::User& user, const NodeDefaults& defaults);
 // Fills in everything but meta and spec.

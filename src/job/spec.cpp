@@ -110,7 +110,6 @@ bool read_script(const Map& map, JobSpec& spec) {
 const char* read_all(const Map& map, JobSpec& spec) {
   if (!read(map, "argv", spec.argv)) return "argv";
   if (!read_env(map, spec)) return "env";
-  if (!read(map, "env_names", spec.env_names)) return "env_names";
   if (!read(map, "workdir", spec.workdir)) return "workdir";
   if (!read(map, "user", spec.user)) return "user";
   if (!read(map, "group", spec.group)) return "group";
@@ -155,7 +154,7 @@ Map to_map(const JobSpec& spec) {
   }
   Map map{{"argv", bins(spec.argv)},
           {"env", bins(env)},
-          {"env_names", bins(spec.env_names)},
+          {"env_names", Map::array()},  // says nothing; without it the hash would be another
           {"workdir", wire::bin(spec.workdir)},
           {"user", wire::bin(spec.user)},
           {"group", wire::bin(spec.group)},
@@ -212,8 +211,6 @@ Result<void> validate_spec(const JobSpec& spec) {
   if (std::any_of(spec.argv.begin(), spec.argv.end(), has_nul)) return wrong("argv: a NUL byte");
   for (const auto& [name, value] : spec.env)
     if (!good_name(name) || has_nul(value)) return wrong("env");
-  if (!std::all_of(spec.env_names.begin(), spec.env_names.end(), good_name))
-    return wrong("env_names");
   if (has_nul(spec.workdir)) return wrong("workdir");
   if (has_nul(spec.user) || spec.user.size() > 256) return wrong("user");
   if (has_nul(spec.group) || spec.group.size() > 256) return wrong("group");

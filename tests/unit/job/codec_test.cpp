@@ -14,7 +14,6 @@ JobSpec full_spec() {
   JobSpec spec;
   spec.argv = {"/bin/printf", std::string("\xff\x01 raw\n"), ""};
   spec.env = {{"A", "1"}, {"B", "\xfe=x"}, {"A", "2"}};
-  spec.env_names = {"HTTP_PROXY"};
   spec.workdir = "/tmp/\xc3\x28";
   spec.user = "ann";
   spec.group = "adm";

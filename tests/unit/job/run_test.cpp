@@ -11,6 +11,7 @@
 #include "src/base/file.hpp"
 #include "src/base/text.hpp"
 #include "src/job/digest.hpp"
+#include "src/wire/maps.hpp"
 #include "tests/unit/job/rig.hpp"
 
 namespace rexec::job {
@@ -139,6 +140,42 @@ TEST_CASE("run: the environment is exactly the promised one, explicit pairs win"
   CHECK(job.out.find("REXEC_JOB=" + job.key.job.text + "\n") != std::string::npos);
   CHECK(job.out.find("REXEC_NODE=node-t\n") != std::string::npos);
   CHECK(job.out.find("REXEC_ATTEMPT=1\n") != std::string::npos);
+}
+
+TEST_CASE("run: a spec gets nothing of the agent's environment, whatever it names") {
+  Rig rig;
+  ::setenv("SECRET_OF_THE_AGENT", "s3cr3t", 1);
+  rig.boot();
+  // Keys of an older spec among them; and what the supervisor and what started it were given.
+  const auto bytes =
+      wire::pack({{"argv",
+                   {wire::bin("/bin/sh"), wire::bin("-c"),
+                    wire::bin("env; for p in $PPID $(cut -d' ' -f4 /proc/$PPID/stat); do "
+                              "tr '\\0' '\\n' < /proc/$p/environ; done; echo done")}},
+                  {"user", wire::bin(::getuid() == 0 ? "nobody" : "")},
+                  {"env_names", {wire::bin("SECRET_OF_THE_AGENT")}}});
+  const AttemptKey key = rig.new_key();
+  const auto memfd = os::make_memfd("spec", as_bytes(bytes));
+  rig.send(link::Start{key, "", "", true}, memfd->get());
+  JobView job = rig.expect_channel(key);
+  CHECK(job.wait_end().code == 0);
+  CHECK(job.out.ends_with("done\n"));
+  CHECK(job.out.find("s3cr3t") == std::string::npos);
+}
+
+TEST_CASE("run: a job may open its standard streams by name, as another user too") {
+  Rig rig;
+  rig.boot();
+  JobSpec spec = shell("echo out > /dev/stdout; echo err > /dev/stderr; cat /dev/stdin");
+  spec.forward_stdin = true;
+  if (::getuid() == 0) spec.user = "nobody";
+  JobView job = rig.start(spec);
+  job.wait_started();
+  job.send(link::Stdin{0, as_bytes("in\n")});
+  job.send(link::StdinEof{3});
+  CHECK(job.wait_end().code == 0);
+  CHECK(job.out == "out\nin\n");
+  CHECK(job.err == "err\n");
 }
 
 // FAULTS J16
