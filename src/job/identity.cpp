@@ -2,6 +2,7 @@
 #include "src/job/identity.hpp"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +21,12 @@ bool listed(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+// By uid: an account may have several names.
+bool is_daemon(const UserPolicy& policy, const os::User& user) {
+  const auto daemon = os::find_user(policy.files, os::kDaemonUser);
+  return user.name == os::kDaemonUser || (daemon && *daemon && (*daemon)->uid == user.uid);
+}
+
 Result<void> check_allowed(const UserPolicy& policy, const os::User& user) {
   const std::string shown = printable(user.name);
   if (::geteuid() != 0) {
@@ -28,8 +35,19 @@ Result<void> check_allowed(const UserPolicy& policy, const os::User& user) {
                 "the agent does not run as root, so it cannot run jobs as " + shown);
   }
   const bool is_default = policy.run_as.empty() ? user.uid == 0 : user.name == policy.run_as;
-  const bool by_star = listed(policy.allow_users, "*") && user.uid != 0;
-  if (is_default || by_star || listed(policy.allow_users, user.name)) return {};
+  if (listed(policy.allow_users, user.name)) return {};
+  const bool has_star = listed(policy.allow_users, "*");
+  if ((is_default || has_star) && is_daemon(policy, user))
+    return fail(Code::kRefusedByNode,
+                "jobs do not run as " + shown + ", which owns the keys of rexec itself",
+                "on the node: name it in allow_users of agent.toml to allow it all the same");
+  if (is_default) return {};
+  if (has_star && !os::is_system_account(policy.files, user.uid)) return {};
+  if (has_star)
+    return fail(
+        Code::kRefusedByNode,
+        "this node allows jobs to run as any person, and " + shown + " is an account of the system",
+        "on the node: name it in allow_users of agent.toml");
   return fail(Code::kRefusedByNode, "this node does not allow jobs to run as " + shown,
               "on the node: rexec join --run-as, or its list of allowed users");
 }

@@ -19,12 +19,14 @@ namespace rexec::job {
 struct UserPolicy {
   os::AccountFiles files;
   std::string run_as;                    // empty: the agent's own user
-  std::vector<std::string> allow_users;  // "*": any but uid 0
+  std::vector<std::string> allow_users;  // "*": any person; see admit_user
 };
 
 // The account the spec means; nullopt when the files do not know the name (getent may).
 Result<std::optional<os::User>> find_job_user(const JobSpec& spec, const UserPolicy& policy);
-// kRefusedByNode or kDenied with the reason; sets the group that was asked for.
+// kRefusedByNode or kDenied with the reason; sets the group that was asked for. A star admits no
+// account but people's: uid 0 and system accounts must be named. The account of rexec's own network
+// process, whose key a job of it could read, must be named in allow_users even as the default.
 Result<void> admit_user(const JobSpec& spec, const UserPolicy& policy, os::User& user);
 // The name that find_job_user looked for.
 std::string job_user_name(const JobSpec& spec, const UserPolicy& policy);

@@ -12,6 +12,8 @@ namespace rexec::os {
 namespace {
 
 constexpr std::size_t kMaxAccountFile = 64u << 20;
+constexpr uid_t kFirstPerson = 1000;
+constexpr uid_t kFirstDynamic = 61184, kLast16Bit = 65535;
 
 template <class T>
 bool number(std::string_view text, T& out) {
@@ -109,6 +111,20 @@ Result<std::optional<gid_t>> find_group(const AccountFiles& files, std::string_v
   });
   if (!read) return std::unexpected(read.error());
   return found;
+}
+
+bool is_system_account(const AccountFiles& files, uid_t uid) {
+  uid_t first_person = kFirstPerson;
+  (void)for_lines(files, "login.defs", [&](std::string_view line) {
+    constexpr std::string_view kKey = "UID_MIN";
+    if (!line.starts_with(kKey)) return false;
+    line.remove_prefix(kKey.size());
+    const std::size_t begin = line.find_first_not_of(" \t");
+    if (begin == 0 || begin == line.npos) return false;
+    line.remove_prefix(begin);
+    return number(line.substr(0, line.find_first_of(" \t\r#")), first_person);
+  });
+  return uid < first_person || (uid >= kFirstDynamic && uid <= kLast16Bit);
 }
 
 AccountState account_state(const AccountFiles& files, std::string_view name, long today_days) {

@@ -23,6 +23,9 @@ struct User {
   std::vector<gid_t> groups;  // supplementary and primary, as initgroups(3) would set them
 };
 
+// The account of rexec's own processes that speak to the network. It owns their keys.
+inline constexpr const char* kDaemonUser = "rexec";
+
 // Directory of passwd, group and shadow; tests use their own.
 struct AccountFiles {
   std::string directory = "/etc";
@@ -32,6 +35,11 @@ struct AccountFiles {
 Result<std::optional<User>> find_user(const AccountFiles& files, std::string_view name);
 Result<std::optional<User>> find_user(const AccountFiles& files, uid_t uid);
 Result<std::optional<gid_t>> find_group(const AccountFiles& files, std::string_view name);
+
+// An account of services, which owns files of the system and is nobody's to log in with: below
+// UID_MIN of login.defs (1000 without it), or in the ranges that systemd and Debian keep beyond the
+// people's (dynamic users 61184 to 65519, nobody 65534).
+bool is_system_account(const AccountFiles& files, uid_t uid);
 
 enum class AccountState { kUsable, kLocked, kExpired };
 // From shadow: locked is a '!' in front of something (usermod -L), expired is a past expiry date.

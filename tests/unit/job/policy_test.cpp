@@ -46,6 +46,11 @@ struct Accounts {
     policy.files.directory = dir.path();
     std::ofstream(dir.path() + "/passwd") << "root:x:0:0::/root:/bin/sh\ntoor:x:0:0::/:/bin/sh\n"
                                              "ann:x:1001:1001::/home/ann:/bin/sh\n"
+                                             "www:x:33:33::/:/bin/sh\n"
+                                             "dyn:x:62000:62000::/:/bin/sh\n"
+                                             "nobody:x:65534:65534::/:/bin/sh\n"
+                                             "rexec:x:5009:5009::/:/bin/sh\n"
+                                             "alias:x:5009:5009::/:/bin/sh\n"
                                              "bob:x:1002:1002::/home/bob:/bin/sh\n"
                                              "old:x:1003:1003::/:/bin/sh\n";
     std::ofstream(dir.path() + "/group") << "ann:x:1001:\nadm:x:4:ann\nbob:x:1002:\n";
@@ -65,7 +70,7 @@ struct Accounts {
 };
 
 // FAULTS A15, A18
-TEST_CASE("identity: the node's list decides; a star is everybody but uid 0") {
+TEST_CASE("identity: the node's list decides; a star is nobody of uid 0") {
   if (::geteuid() != 0) return;
   Accounts a;
   a.policy.run_as = "ann";
@@ -74,12 +79,44 @@ TEST_CASE("identity: the node's list decides; a star is everybody but uid 0") {
   CHECK(a.verdict("root") == "this node does not allow jobs to run as root");
   CHECK(a.verdict("nobody-here") == "unknown");
   a.policy.allow_users = {"*"};
-  CHECK(a.verdict("toor") == "this node does not allow jobs to run as toor");
-  CHECK(a.verdict("0") == "this node does not allow jobs to run as root");
+  CHECK(a.verdict("toor").ends_with("toor is an account of the system"));
+  CHECK(a.verdict("0").ends_with("root is an account of the system"));
   CHECK(a.verdict("old") == "the account old is locked");
   CHECK(a.verdict("bob") == "the account bob has expired");
   a.policy.allow_users = {"root"};
   CHECK(a.verdict("root") == "root:0");
+}
+
+TEST_CASE("identity: a star is people; system accounts and rexec's own must be named one by one") {
+  if (::geteuid() != 0) return;
+  Accounts a;
+  a.policy.run_as = "ann";
+  a.policy.allow_users = {"*"};
+  const std::string any = "this node allows jobs to run as any person, and ";
+  for (const std::string name : {"root", "www", "dyn", "nobody"})
+    CHECK(a.verdict(name) == any + name + " is an account of the system");
+  const std::string keys = ", which owns the keys of rexec itself";
+  CHECK(a.verdict("rexec") == "jobs do not run as rexec" + keys);
+  CHECK(a.verdict("5009") == "jobs do not run as rexec" + keys);
+  CHECK(a.verdict("alias") == "jobs do not run as alias" + keys);
+  a.policy.allow_users = {"*", "www", "rexec"};
+  CHECK(a.verdict("www") == "www:33");
+  CHECK(a.verdict("rexec") == "rexec:5009");
+  CHECK(a.verdict("alias") == "jobs do not run as alias" + keys);
+  a.policy.allow_users = {};
+  a.policy.run_as = "rexec";
+  CHECK(a.verdict("") == "jobs do not run as rexec" + keys);
+  a.policy.run_as = "www";
+  CHECK(a.verdict("") == "www:33");
+}
+
+TEST_CASE("identity: where people begin is what login.defs says") {
+  if (::geteuid() != 0) return;
+  Accounts a;
+  a.policy.allow_users = {"*"};
+  std::ofstream(a.dir.path() + "/login.defs") << "#UID_MIN 5\nUID_MINIMUM 7\nUID_MIN\t\t  1002\n";
+  CHECK(a.verdict("ann").ends_with(" is an account of the system"));
+  CHECK(a.verdict("bob") == "the account bob has expired");
 }
 
 TEST_CASE("identity: a group must be the user's own") {
