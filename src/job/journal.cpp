@@ -67,6 +67,16 @@ Result<void> open_terminal(const ShimPlan& plan, ChildSide& child, ShimSide& shi
   return {};
 }
 
+// The job's user owns its pipes, so that it may open them again by name (/dev/stdout), as after
+// ssh.
+Result<void> give_to_user(const ShimPlan& plan, const ChildSide& child) {
+  if (::geteuid() != 0) return {};
+  for (const os::UniqueFd* fd : {plan.forward_stdin ? &child.in : nullptr, &child.out, &child.err})
+    if (fd != nullptr && ::fchown(fd->get(), plan.uid, static_cast<gid_t>(-1)) != 0)
+      return fail_errno("giving a pipe to the job's user", errno);
+  return {};
+}
+
 Result<void> open_pipes(const ShimPlan& plan, ChildSide& child, ShimSide& shim) {
   if (plan.forward_stdin) {
     if (auto made = open_pair(child.in, shim.in); !made) return made;
@@ -79,7 +89,7 @@ Result<void> open_pipes(const ShimPlan& plan, ChildSide& child, ShimSide& shim) 
   if (auto made = open_pair(shim.err, child.err); !made) return made;
   os::set_blocking(shim.out.get(), os::Blocking::kNo);
   os::set_blocking(shim.err.get(), os::Blocking::kNo);
-  return {};
+  return give_to_user(plan, child);
 }
 
 Result<void> open_channels(const ShimPlan& plan, ChildSide& child, ShimSide& shim) {
@@ -141,7 +151,7 @@ Result<StartedRecord> write_started(const ShimOrder& order, const os::Child& chi
 Result<StartedJob> start_attempt(ShimOrder& order, const ShimPlan& plan, const LaunchParts& parts,
                                  const os::Cgroup* cgroup) {
   const int dir = order.directory.get();
-  if (!order.listener)
+  if (!order.listener) {
     if (auto claimed = claim(dir); !claimed) return std::unexpected(claimed.error());
   // After a power loss nobody starts this attempt again, so its spec may be lost with it; a next
   // attempt needs it.
