@@ -15,6 +15,7 @@
 #include "src/controller/server.hpp"
 #include "src/os/cgroup.hpp"
 #include "src/os/limits.hpp"
+#include "src/os/seccomp.hpp"
 #include "src/os/users.hpp"
 
 namespace rexec::cli {
@@ -72,11 +73,21 @@ Check check_user() {
     return {"user", Health::kDegraded, "not root: jobs run as you, and as nobody else",
             "run the agent as root to run jobs as other users"};
   }
-  const auto user = os::find_user({}, "rexec");
-  if (user && *user) return {"user", Health::kGood, "root; the network process is user rexec", {}};
+  const auto user = os::find_user({}, os::kDaemonUser);
+  if (user && *user)
+    return {"user", Health::kGood, "root; what speaks to the network is user rexec", {}};
   return {"user", Health::kDegraded,
-          "root, and there is no user rexec: the network process stays root",
+          "root, and there is no user rexec: what speaks to the network stays root, without "
+          "capabilities",
           "adduser --system --group --no-create-home rexec"};
+}
+
+Check check_filter() {
+  if (os::can_confine())
+    return {"filter", Health::kGood, "what speaks to the network is held to its system calls", {}};
+  return {"filter", Health::kDegraded,
+          "no seccomp: what speaks to the network may use any system call",
+          "a kernel with CONFIG_SECCOMP_FILTER; an emulator has none"};
 }
 
 Check check_files() {
@@ -132,8 +143,8 @@ void check_daemon(Daemon daemon, std::vector<Check>& checks) {
 }  // namespace
 
 std::vector<Check> check_machine() {
-  std::vector<Check> checks{check_kernel(), check_cgroup(), check_limits(), check_user(),
-                            check_files()};
+  std::vector<Check> checks{check_kernel(), check_cgroup(), check_limits(),
+                            check_user(),   check_filter(), check_files()};
   check_daemon(Daemon::kController, checks);
   check_daemon(Daemon::kAgent, checks);
   return checks;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/net/tls.hpp"
+#include "src/os/users.hpp"
 #include "src/wire/maps.hpp"
 
 namespace rexec::agent {
@@ -23,10 +24,14 @@ struct AgentConfig {
 // What to do with a directory that is another node's already.
 enum class OtherNode { kRefuse, kReplace };
 // With kRefuse, a directory that belongs to another node is a kConflict. Replacing keeps its jobs.
-// As root the files of net are given to the user `rexec`. agent.toml is written last.
+// As root the files of net are given to its account (os::daemon_account). agent.toml is written
+// last.
 Result<void> save_identity(const std::string& data_dir, const AgentConfig& config,
                            const net::Credentials& credentials,
                            OtherNode other = OtherNode::kRefuse);
+// `seen`, what net knows of the controller's history: in a directory that is not net's it can only
+// be written where it is already, so it is made, and given to that account.
+Result<void> give_note(const std::string& data_dir, const os::User& user);
 Result<AgentConfig> load_config(const std::string& data_dir);
 Result<net::Credentials> load_net_credentials(const std::string& data_dir);
 

@@ -3,12 +3,14 @@
 // to the network can read nothing else.
 #include "src/base/config.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/agent/agent.hpp"
 #include "src/base/file.hpp"
-#include "src/os/users.hpp"
+#include "src/os/fd.hpp"
+#include "src/os/privilege.hpp"
 
 namespace rexec::agent {
 namespace {
@@ -24,15 +26,9 @@ std::string to_toml(const AgentConfig& config) {
   return "# written by rexec join; see rexec-agent(1)\nnode_id = " + toml_quote(config.node_id) +
          "\nname = " + toml_quote(config.name) + "\ncluster = " + toml_quote(config.cluster) +
          "\naddresses = " + toml_list(config.addresses) +
-         "\n# jobs run as this user; others only if they are listed (\"*\" is anybody but "
-         "root)\nrun_as = " +
+         "\n# jobs run as this user; others only if they are listed (\"*\" is any person: "
+         "root,\n# system accounts and rexec must be named)\nrun_as = " +
          toml_quote(config.run_as) + "\nallow_users = " + toml_list(config.allow_users) + "\n";
-}
-
-Result<void> give_to(const std::string& path, const os::User& user) {
-  if (::chown(path.c_str(), user.uid, user.gid) != 0)
-    return fail_errno("cannot give " + path + " to " + user.name, errno);
-  return {};
 }
 
 }  // namespace
@@ -43,12 +39,6 @@ Result<void> save_identity(const std::string& data_dir, const AgentConfig& confi
   if (existing && other == OtherNode::kRefuse && existing->node_id != config.node_id)
     return fail(Code::kConflict, data_dir + " already belongs to node \"" + existing->name + "\"",
                 "choose another --data, or remove the directory first");
-  const bool is_root = ::geteuid() == 0;
-  std::optional<os::User> user;
-  if (is_root) {
-    auto found = os::find_user({}, "rexec");
-    if (found) user = *found;
-  }
   const std::string net_dir = data_dir + "/net";
   auto step = make_directories(data_dir, 0700);
   if (step) step = make_directories(net_dir, 0700);
@@ -56,16 +46,24 @@ Result<void> save_identity(const std::string& data_dir, const AgentConfig& confi
        {std::pair{"/key.der", &credentials.key}, std::pair{"/ca.der", &credentials.ca},
         std::pair{"/cert.der", &credentials.certificate}}) {
     if (step) step = write_file(net_dir + name, *content, 0600);
-    if (step && user) step = give_to(net_dir + name, *user);
   }
-  if (step && user) {
-    step = give_to(net_dir, *user);
-    ::chmod(data_dir.c_str(), 0711);
+  if (const auto user = step ? os::daemon_account(data_dir) : std::nullopt) {
+    step = os::give_directory(net_dir, *user);
+    if (user->name == os::kDaemonUser) ::chmod(data_dir.c_str(), 0711);
   }
   if (!step) return step;
   // Net renews certificates without the right, or the need, to touch the configuration.
   if (existing && to_toml(*existing) == to_toml(config)) return {};
   return write_file(data_dir + "/agent.toml", to_toml(config), 0644);
+}
+
+Result<void> give_note(const std::string& data_dir, const os::User& user) {
+  const os::UniqueFd directory(::open(data_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const os::UniqueFd note(
+      ::openat(directory.get(), "seen", O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!note || ::fchown(note.get(), user.uid, user.gid) != 0)
+    return fail_errno("cannot give " + data_dir + "/seen to " + user.name, errno);
+  return {};
 }
 
 Result<AgentConfig> load_config(const std::string& data_dir) {

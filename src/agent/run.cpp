@@ -2,9 +2,6 @@
 // which it starts by exec.
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -19,39 +16,35 @@
 #include "src/base/log.hpp"
 #include "src/job/attempt_dir.hpp"
 #include "src/job/spawner.hpp"
-#include "src/os/users.hpp"
+#include "src/os/privilege.hpp"
+#include "src/os/seccomp.hpp"
 
 namespace rexec::agent {
 namespace {
 
 LogFormat log_format(bool json) { return json ? LogFormat::kJson : LogFormat::kText; }
 
-// The account for net: `rexec`, else the data directory's owner; empty when not root or when that
-// owner is root.
-std::string choose_net_user(const std::string& data_dir) {
-  if (::geteuid() != 0) return {};
-  auto rexec_user = os::find_user({}, "rexec");
-  if (rexec_user && *rexec_user) return "rexec";
-  struct stat info{};
-  if (::stat(data_dir.c_str(), &info) == 0 && info.st_uid != 0) {
-    auto owner = os::find_user({}, info.st_uid);
-    if (owner && *owner) return (*owner)->name;
-  }
-  log_warn("the network process runs as root",
-           {{"why", "there is no user rexec"},
-            {"mend", "adduser --system --group rexec, then join again"}});
-  return {};
+// The account for net. What net writes is its own, also where the account is younger than the node:
+// net/, and the note beside it.
+std::optional<os::User> choose_net_user(const std::string& data_dir) {
+  if (::geteuid() != 0) return std::nullopt;
+  auto user = os::daemon_account(data_dir);
+  if (!user)
+    log_warn("the network process runs as root, without capabilities",
+             {{"why", "there is no user rexec"}, {"mend", "adduser --system --group rexec"}});
+  const os::User owner = user.value_or(os::User{"root", 0, 0, "/", "", {0}});
+  auto given = os::give_directory(data_dir + "/net", owner);
+  if (given) given = give_note(data_dir, owner);
+  if (!given) log_warn("the network process may lack its files", {{"why", given.error().message}});
+  return user;
 }
 
-// What a process that speaks to the network may do without: new privileges, being looked into,
-// dumping its keys.
-void harden() {
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  const rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);
-  ::signal(SIGPIPE, SIG_IGN);
+void confine() {
+  os::harden();
   ::signal(SIGHUP, SIG_IGN);
+  if (os::confine_to_network() == os::Confined::kYes) return;
+  log_warn("the network process runs without a filter of system calls",
+            {{"why", "this kernel or emulator has no seccomp"}});
 }
 
 void say_ready(int& fd, const std::string& line) {
@@ -125,7 +118,7 @@ int run(const RunOptions& options) {
 
 int run_net(const NetOptions& options) {
   log_open("agent", LogLevel::kInfo, log_format(options.json_log));
-  harden();
+  confine();
   auto config = load_config(options.data_dir);
   if (!config) {
     log_error(config.error().message, {{"next", config.error().hint}});

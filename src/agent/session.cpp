@@ -148,10 +148,15 @@ void Session::saw(const wire::Map& answer) {
 }
 
 void Session::write_note() const {
-  const os::UniqueFd directory(::open(data_dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory)
-    static_cast<void>(
-        os::replace_file_at(directory.get(), "seen", as_bytes(seen_.dump()), os::Sync::kNo));
+  // By its name alone: a directory of root's may be passed by net, not read.
+  const os::UniqueFd directory(::open(data_dir_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return;
+  const std::string text = seen_.dump();
+  if (os::replace_file_at(directory.get(), "seen", as_bytes(text), os::Sync::kNo)) return;
+  // A directory of root's, in which only the note itself is ours (give_note). Torn by a crash it is
+  // as good as none.
+  if (auto note = os::create_file_at(directory.get(), "seen"))
+    static_cast<void>(os::write_all(note->get(), as_bytes(text)));
 }
 
 void Session::reconcile() {

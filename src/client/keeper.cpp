@@ -2,7 +2,6 @@
 // See persist.hpp.
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -13,6 +12,7 @@
 #include <list>
 
 #include "src/client/persist.hpp"
+#include "src/os/privilege.hpp"
 #include "src/wire/frame.hpp"
 
 namespace rexec::client {
@@ -294,7 +294,7 @@ int listen_in(const std::string& context_directory) {
 }  // namespace
 
 int run_keeper(const ConnectOptions& options, Millis idle) {
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  os::hide_memory();
   ::signal(SIGPIPE, SIG_IGN);
   auto connector = Connector::load(options);
   if (!connector) return 1;

@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "src/base/file.hpp"
 #include "src/base/text.hpp"
+#include "src/controller/account.hpp"
 #include "src/controller/local_socket.hpp"
 #include "src/controller/setup.hpp"
 #include "src/os/seqpacket.hpp"
@@ -103,6 +105,40 @@ Result<void> copy_alone(const std::string& data_dir, const std::string& path) {
   return result;
 }
 
+// Root may write anywhere and the controller, which is somebody else by now, may not: it writes
+// into its own directory, and the file is moved from there.
+Result<void> move_file(const std::string& from, const std::string& to) {
+  std::error_code error;
+  std::filesystem::rename(from, to, error);
+  const std::string beside = to + ".tmp";
+  if (error == std::errc::cross_device_link) {
+    // The copy takes the place of what is there when it is complete, as a rename does.
+    const mode_t before = ::umask(077);
+    std::filesystem::copy_file(from, beside, std::filesystem::copy_options::overwrite_existing,
+                               error);
+    ::umask(before);
+    const os::UniqueFd copy(::open(beside.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!error && (!copy || ::fsync(copy.get()) != 0))
+      error = std::error_code(errno, std::system_category());
+    if (!error) std::filesystem::rename(beside, to, error);
+    if (error) ::unlink(beside.c_str());
+  }
+  ::unlink(from.c_str());
+  if (!error && ::chown(to.c_str(), ::geteuid(), ::getegid()) != 0)
+    error = std::error_code(errno, std::system_category());
+  if (error) return fail_errno("cannot write " + to, error.value());
+  return {};
+}
+
+Result<void> copy_of_running(const std::string& data_dir, const std::string& path) {
+  const bool moves = ::geteuid() == 0;
+  const std::string written =
+      moves ? std::filesystem::absolute(data_dir).string() + "/controller.backup" : path;
+  auto answer = ask_controller(data_dir, {{"verb", "backup"}, {"path", written}, {"named", path}});
+  if (!answer) return std::unexpected(answer.error());
+  return moves ? move_file(written, path) : Result<void>();
+}
+
 // What there is goes before what the backup has, but for the keys: with others than the database
 // was written under no node would ever come back.
 Result<void> put_file(const std::string& data_dir, const Kept& kept, const std::string& content) {
@@ -169,8 +205,8 @@ Result<wire::Map> backup(const std::string& data_dir, const std::string& path) {
   const Result<pid_t> holder = store::DataLock::holder(data_dir);
   if (!holder) return std::unexpected(holder.error());
   if (*holder != 0) {
-    auto answer = ask_controller(data_dir, {{"verb", "backup"}, {"path", path}});
-    if (!answer) return std::unexpected(answer.error());
+    if (auto copied = copy_of_running(data_dir, path); !copied)
+      return std::unexpected(copied.error());
   } else if (auto copied = copy_alone(data_dir, path); !copied) {
     return std::unexpected(copied.error());
   }
@@ -193,6 +229,7 @@ Result<wire::Map> restore(const std::string& data_dir, const std::string& path) 
   if (!done) return std::unexpected(done.error());
   const auto config = load_server_config(data_dir);
   if (!config) return std::unexpected(config.error());
+  if (auto given = give_to_account(data_dir); !given) return std::unexpected(given.error());
   wire::Map out = to_map(*done);
   out["data"] = data_dir;
   out["cluster"] = config->cluster;

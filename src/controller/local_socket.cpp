@@ -61,7 +61,9 @@ class LocalSocket::Impl {
     const auto map = wire::Map::parse(as_text(ByteSpan(room).first(message.size)), nullptr, false);
     const std::string verb = map.is_object() ? wire::text_or(map, "verb") : "";
     const std::string path = map.is_object() ? wire::text_or(map, "path") : "";
-    if (verb == "backup" && path.starts_with('/')) return backup(caller, path, uid);
+    // `named`: where it will stand in the end, when somebody else puts it there.
+    if (verb == "backup" && path.starts_with('/'))
+      return backup(caller, path, wire::text_or(map, "named", path), uid);
     if (verb == "check")
       return answer(caller, {}, {{"old_database", hub_.list_old_histories(kMostListed)}});
     if (verb == "accept") return accept_histories(caller, uid);
@@ -75,13 +77,14 @@ class LocalSocket::Impl {
                               });
   }
   // The audit row first, so that the copy tells of itself.
-  void backup(const Caller& caller, const std::string& path, unsigned uid) {
-    log_info("backup", {{"file", path}, {"uid", std::to_string(uid)}});
+  void backup(const Caller& caller, const std::string& path, const std::string& named,
+              unsigned uid) {
+    log_info("backup", {{"file", named}, {"uid", std::to_string(uid)}});
     hub_.post(
-        [path, uid](store::Database& db) {
+        [named, uid](store::Database& db) {
           store::append_audit(
               db, wall_now(),
-              {"uid/" + std::to_string(uid), "controller.backup", "file/" + path, ""});
+              {"uid/" + std::to_string(uid), "controller.backup", "file/" + named, ""});
         },
         [this, caller, path](const Result<void>& saved) {
           if (!saved) return answer(caller, saved);

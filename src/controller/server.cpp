@@ -1,6 +1,5 @@
 #include "src/controller/server.hpp"
 
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
+#include "src/controller/account.hpp"
 #include "src/controller/agent_session.hpp"
 #include "src/controller/client_session.hpp"
 #include "src/controller/enrol_session.hpp"
@@ -16,6 +16,7 @@
 #include "src/controller/local_socket.hpp"
 #include "src/controller/setup.hpp"
 #include "src/net/listener.hpp"
+#include "src/os/privilege.hpp"
 #include "src/store/data_lock.hpp"
 
 namespace rexec::controller {
@@ -26,19 +27,29 @@ std::unexpected<Error> report(const Error& error) {
   return std::unexpected(error);
 }
 
-void harden() {
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  const rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);
+void raise_open_files() {
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
-  ::signal(SIGPIPE, SIG_IGN);
+}
+
+// What must come before the store is opened.
+Result<ServerConfig> prepare_process(const ServeOptions& options) {
+  log_open("controller", LogLevel::kInfo, options.json_log ? LogFormat::kJson : LogFormat::kText);
+  os::harden();
   // As the agent does: a daemon outlives the terminal it was started in, and what its files say is
   // read at its start alone.
   ::signal(SIGHUP, SIG_IGN);
+  raise_open_files();
+  auto config = load_server_config(options.data_dir);
+  if (!config) return config;
+  // Not while another one runs there: its files would change their owner under it.
+  const auto holder = store::DataLock::holder(options.data_dir);
+  if (!holder || *holder != 0) return config;
+  if (auto left = leave_root(options.data_dir, config->listen); !left)
+    return std::unexpected(left.error());
+  return config;
 }
 
 void say_ready(int fd, const std::string& listen) {
@@ -79,9 +90,7 @@ Hub::Lookups lookups_in(store::Store& store) {
 }  // namespace
 
 Result<void> serve(const ServeOptions& options) {
-  log_open("controller", LogLevel::kInfo, options.json_log ? LogFormat::kJson : LogFormat::kText);
-  harden();
-  auto config = load_server_config(options.data_dir);
+  auto config = prepare_process(options);
   if (!config) return report(config.error());
   auto store = store::Store::open({options.data_dir, {}, {}});
   if (!store) return report(store.error());
@@ -99,17 +108,18 @@ Result<void> serve(const ServeOptions& options) {
   asio::io_context context(1);
   Hub hub(context, {**store, std::move(*authority), *tickets, config->addresses});
   hub.load(std::move(*snapshot), lookups_in(**store));
-  if (auto begun = (*store)->begin_run(hub.epoch()); !begun) return report(begun.error());
-  (*store)->start();
-  hub.end_jobs_of_gone_nodes();
-  Housekeeping housekeeping(hub, config->keep_jobs);
-  housekeeping.start();
   net::Listener listener(context, *tls, {},
                          [&](std::unique_ptr<net::TlsTransport> transport, std::string source) {
                            welcome(hub, std::move(transport), std::move(source));
                          });
   auto listening = listener.listen(config->listen);
   if (!listening) return report(listening.error());
+  finish_confinement();  // the store's thread inherits it
+  if (auto begun = (*store)->begin_run(hub.epoch()); !begun) return report(begun.error());
+  (*store)->start();
+  hub.end_jobs_of_gone_nodes();
+  Housekeeping housekeeping(hub, config->keep_jobs);
+  housekeeping.start();
   // Without it (no /proc, no room) everything works but a backup from beside.
   auto local = LocalSocket::listen(hub, options.data_dir);
   if (!local)

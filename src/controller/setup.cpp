@@ -9,6 +9,7 @@
 #include "src/base/file.hpp"
 #include "src/base/ids.hpp"
 #include "src/base/text.hpp"
+#include "src/controller/account.hpp"
 #include "src/controller/server.hpp"
 #include "src/net/address.hpp"
 #include "src/pki/csr.hpp"
@@ -253,6 +254,7 @@ Result<InitResult> init(const InitOptions& options) {
   if (!filled) return std::unexpected(filled.error());
   auto saved = save_server_config(options.data_dir,
                                   *config);  // last: its presence says that init is complete
+  if (saved) saved = give_to_account(options.data_dir);
   if (!saved) return std::unexpected(saved.error());
   return out;
 }

@@ -2,7 +2,6 @@
 #include "src/job/net_process.hpp"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
+#include "src/os/privilege.hpp"
 #include "src/os/seqpacket.hpp"
 
 namespace rexec::job {
@@ -76,20 +76,13 @@ Result<os::Child> NetProcess::launch(os::UniqueFd net_end) {
 void NetProcess::become_net(int socket) {
   // Its own process group: Ctrl-C at the agent's terminal is for the spawner, which passes it on.
   ::setpgid(0, 0);
-  std::optional<os::User> user;
-  if (::geteuid() == 0 && !options_.net_user.empty()) {
-    user = os::find_user({}, options_.net_user).value_or(std::nullopt);
-    if (!user) ::_exit(kNetFatalExit);
-  }
   std::vector<int> fds{0, 1, 2, socket};
   if (ready_) fds.push_back(ready_.get());
   if (!os::install_descriptors(fds)) ::_exit(1);
-  if (user) {
-    const bool changed = ::setgroups(user->groups.size(), user->groups.data()) == 0 &&
-                         ::setresgid(user->gid, user->gid, user->gid) == 0 &&
-                         ::setresuid(user->uid, user->uid, user->uid) == 0;
-    if (!changed) ::_exit(kNetFatalExit);
-  }
+  // Without an account it stays root, but by its uid alone: it is executed without capabilities.
+  os::empty_bounding_set();
+  if (::geteuid() == 0 && options_.net_user && !os::become(*options_.net_user, os::Keep::kNothing))
+    ::_exit(kNetFatalExit);
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   os::reset_signals();
   std::vector<char*> argv;

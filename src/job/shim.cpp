@@ -15,6 +15,7 @@
 #include "src/base/text.hpp"
 #include "src/job/journal.hpp"
 #include "src/job/supervisor.hpp"
+#include "src/os/privilege.hpp"
 #include "src/os/seqpacket.hpp"
 
 namespace rexec::job {
@@ -39,7 +40,7 @@ void settle() {
   ::prctl(PR_SET_NAME, "rexec-shim");
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   // The job's user may be ours: it must not trace us or read our memory.
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  os::hide_memory();
   ::prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
   os::reset_signals();
   // It ends with its job and for no other reason short of SIGKILL.

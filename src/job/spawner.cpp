@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "src/job/attempts.hpp"
 #include "src/job/net_process.hpp"
 #include "src/os/memory.hpp"
+#include "src/os/privilege.hpp"
 
 namespace rexec::job {
 namespace {
@@ -67,7 +67,7 @@ Result<void> lock_jobs(int jobs, const std::string& data_dir) {
 }
 
 void prepare_process() {
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  os::hide_memory();
   ::umask(077);
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGHUP, SIG_IGN);

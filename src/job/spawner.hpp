@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "src/base/error.hpp"
+#include "src/job/spec.hpp"
 #include "src/os/process.hpp"
+#include "src/os/users.hpp"
 
 namespace rexec::job {
 
@@ -31,10 +33,10 @@ struct SpawnerOptions {
   // "4" there when ready_fd is set.
   std::vector<std::string> net_argv;
   int ready_fd = -1;
-  std::string net_user;  // as root: the account net runs as; empty: the caller's
-  std::string run_as;    // the default user of jobs; empty: the caller's
+  std::optional<os::User> net_user;  // as root: the account net runs as; without: the caller's
+  std::string run_as;                // the default user of jobs; empty: the caller's
   std::vector<std::string>
-      allow_users;         // other users jobs may ask for; "*" is any but root, root must be named
+      allow_users;         // other users jobs may ask for; "*" is any person (identity.hpp)
   bool stop_jobs = false;  // SIGTERM also stops the jobs
   // Tests: starts something else than net with this end of the socket pair. Empty: exec as above.
   std::function<Result<os::Child>(os::UniqueFd net_end)> start_net;

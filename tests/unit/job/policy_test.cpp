@@ -235,7 +235,7 @@ TEST_CASE(
   options.data_dir = dir.path();
   options.net_argv = {"unit_job", "-ns", "-tc=helper: net"};
   options.ready_fd = pipe->write_end.get();
-  if (::getuid() == 0) options.net_user = "nobody";
+  if (::getuid() == 0) options.net_user = *os::find_user({}, "nobody");
   const pid_t pid = ::fork();
   if (pid == 0) ::_exit(run_spawner(options));
   pipe->write_end.reset();
