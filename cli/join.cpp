@@ -174,6 +174,7 @@ int run(const Invocation& invocation) {
 
 constexpr Flag kFlags[] = {
     kDataFlag,
+    kTokenFileFlag,
     {.name = "name",
      .value = "NAME",
      .help = "the node's name, when the token leaves it open (default: the host's)"},
@@ -197,8 +198,10 @@ constinit const Verb join_verb{
     .most = 1,
     .run = run,
     .details =
-        "The token is the word rx1_…, - for stdin, or in the file REXEC_TOKEN_FILE names. As root\n"
-        "with systemd the agent is started, and join returns when it is online; otherwise join\n"
+        "The token is the word rx1_…, - for stdin, or in the file that --token-file or\n"
+        "REXEC_TOKEN_FILE names; the word is hidden from ps at once, not from a shell's history.\n"
+        "As root with systemd the agent is started, and join returns when it is online; otherwise "
+        "join\n"
         "prints the command that starts it. A directory that is a node already stays as it is "
         "while\n"
         "the controller takes its certificate, and is enrolled anew when that node was removed."};

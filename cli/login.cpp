@@ -94,6 +94,7 @@ int run(const Invocation& invocation) {
 }
 
 constexpr Flag kFlags[] = {
+    kTokenFileFlag,
     {.name = "name", .value = "NAME", .help = "the user's name, when the token leaves it open"},
 };
 
@@ -107,8 +108,9 @@ constinit const Verb login_verb{
     .most = 1,
     .run = run,
     .details =
-        "The token is the word rx1_…, - for stdin, or in the file REXEC_TOKEN_FILE names. The\n"
-        "context is called as the cluster unless --context NAME says otherwise. The same token "
+        "The token is the word rx1_…, - for stdin, or in the file that --token-file or\n"
+        "REXEC_TOKEN_FILE names; the word is hidden from ps at once, not from a shell's history.\n"
+        "The context is called as the cluster unless --context NAME says otherwise. The same token "
         "again,\n"
         "on the same machine while it is valid, signs in with the same key."};
 

@@ -5,11 +5,36 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstring>
 #include <span>
+#include <string_view>
 
 #include "cli/dispatch.hpp"
+#include "src/os/privilege.hpp"
+
+namespace {
+
+// A token on the command line stands in /proc for everybody to read, so it is copied and written
+// over before anything else happens. Whichever verb it is for: `run NODE -- rexec join rx1_…` too.
+void hide_tokens(std::span<char*> words) {
+  constexpr std::string_view kToken = "rx1_";
+  for (char*& word : words) {
+    if (!std::string_view(word).starts_with(kToken)) continue;
+    const std::size_t size = std::strlen(word);
+    char* copy = new char[size + 1];  // for as long as the process lives
+    std::memcpy(copy, word, size + 1);
+    std::memset(word + kToken.size(), '*', size - kToken.size());
+    word = copy;
+  }
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
+  // Every process of this program loads a private key sooner or later, or holds a token. What it
+  // executes is not concerned: exec makes a process as open as ever.
+  rexec::os::hide_memory();
+  hide_tokens({argv, static_cast<std::size_t>(argc)});
   // A static glibc loads the modules that nsswitch.conf names, "systemd" on a stock Debian, and
   // crashes in them. Accounts of directory services come from getent, as a child.
   __nss_configure_lookup("passwd", "files");

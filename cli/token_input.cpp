@@ -20,19 +20,28 @@ std::string read_stdin() {
   return text;
 }
 
+Result<std::string> read_named(const std::string& who, const std::string& path) {
+  Result<std::string> text = read_file(path, pki::kMaxToken);
+  if (text) return text;
+  return fail(text.error().code, who + ": " + text.error().message,
+              "name the file that holds the token, or give it as - on stdin");
+}
+
 Result<std::string> find_text(const Args& args) {
   const std::string word = args.word(0);
+  if (args.has(kTokenFileFlag.name)) {
+    if (!word.empty())
+      return fail(Code::kUsage, "--token-file and the word TOKEN both give the token: give one");
+    const std::string path = args.value(kTokenFileFlag.name);
+    return path == "-" ? read_stdin() : read_named("--token-file", path);
+  }
   if (word == "-") return read_stdin();
   if (!word.empty()) return word;
   const char* path = std::getenv("REXEC_TOKEN_FILE");
-  if (path != nullptr && *path != '\0') {
-    Result<std::string> text = read_file(path, pki::kMaxToken);
-    if (text) return text;
-    return fail(text.error().code, "REXEC_TOKEN_FILE: " + text.error().message,
-                "name the file that holds the token, or give the token as a word");
-  }
+  if (path != nullptr && *path != '\0') return read_named("REXEC_TOKEN_FILE", path);
   return fail(Code::kUsage, "which token?",
-              "give it as rx1_…, as - on stdin, or in a file: REXEC_TOKEN_FILE");
+              "give it as - on stdin, in a file with --token-file FILE or REXEC_TOKEN_FILE, or as "
+              "the word rx1_…");
 }
 
 }  // namespace
