@@ -70,6 +70,8 @@ bool OutputPump::read_frame(Stream& stream) {
   const ssize_t n = room == 0 ? 0 : ::read(stream.fd.get(), frame_buffer + kFrameHeader, room);
   if (n < 0 && (errno == EAGAIN || errno == EINTR) && stream.left == kEverything) return false;
   if (n <= 0) {  // end of file; EIO from a terminal; nothing more of what was queued
+    loop_.forget(stream.token);
+    if (keeps_ends_ && room == 0) ends_.push_back(std::move(stream.fd));
     close_stream(stream);
     return false;
   }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "src/base/clock.hpp"
 #include "src/job/digest.hpp"
@@ -30,6 +31,9 @@ class OutputPump {
   // Takes what is in the pipes at this moment and then closes them, whoever still holds the other
   // end. Waits for no reader: what the pipes hold is stored even beyond the quota.
   void finish_queued();
+  // From here on a stream that is closed before its writers are gone stays open for take_ends().
+  void keep_ends() { keeps_ends_ = true; }
+  std::vector<os::UniqueFd> take_ends() { return std::move(ends_); }
   // No process of the job is left to be held back. While the readers keep up the streams are read
   // to their ends; as soon as one is behind, and at once if it is already, finish_queued().
   void writers_gone();
@@ -71,6 +75,9 @@ class OutputPump {
   WallTime waiting_since_{};
   bool paused_ = false;
   bool writers_gone_ = false;
+  bool keeps_ends_ = false;
+  bool gave_up_ = false;
+  std::vector<os::UniqueFd> ends_;
   os::EventLoop::Token retry_timer_ = 0;
 };
 

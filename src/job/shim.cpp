@@ -14,6 +14,7 @@
 #include "src/base/fail_point.hpp"
 #include "src/base/text.hpp"
 #include "src/job/journal.hpp"
+#include "src/job/leftover.hpp"
 #include "src/job/supervisor.hpp"
 #include "src/os/privilege.hpp"
 #include "src/os/seqpacket.hpp"
@@ -176,6 +177,7 @@ bool read_plan(int memfd, LaunchParts& parts, ShimPlan& plan) {
   Supervisor supervisor(loop, std::move(plan), std::move(*order), std::move(*started),
                         JobTree::of_shim(std::move(prepared.cgroup)));
   supervisor.run();
+  read_what_is_left(supervisor.take_ends());
   ::_exit(0);
 }
 

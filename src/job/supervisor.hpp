@@ -23,6 +23,8 @@ class Supervisor {
   Supervisor(os::EventLoop& loop, ShimPlan plan, ShimOrder order, StartedJob job, JobTree tree);
   // Returns when the record is on disk and net has had its chance to read it.
   void run();
+  // Where what was left behind on purpose still writes to.
+  std::vector<os::UniqueFd> take_ends() { return output_.take_ends(); }
 
  private:
   // ---- events ----

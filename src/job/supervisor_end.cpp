@@ -112,7 +112,10 @@ void Supervisor::kill_loop() {
 void Supervisor::begin_ending() {
   ending_ = true;
   if (must_be_empty_) return;  // stop or timeout is at work already
-  if (plan_.children == Children::kLeave) return output_.finish_queued();
+  if (plan_.children == Children::kLeave) {
+    output_.keep_ends();
+    return output_.finish_queued();
+  }
   if (plan_.children == Children::kWait) return;
   left_behind_ = static_cast<std::uint32_t>(tree_.living().size());
   if (left_behind_ > 0) {
