@@ -2,6 +2,7 @@
 #include "src/job/attempts.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,7 +21,12 @@ namespace {
 constexpr Nanos kRetryPause = std::chrono::milliseconds(10);
 constexpr int kRetries = 300;
 constexpr int kMaxTries = 3;
+// Between two looks at supervisors that are not our children: so long a stop may hang that their
+// job has stopped. A thousand of them cost a hundredth of a second each time.
+constexpr Nanos kLook = std::chrono::seconds(3);
 constexpr std::size_t kMaxRecord = 64 << 10;
+// A job that does nothing else than stop its supervisor must not keep the spawner from the others.
+constexpr int kStopsATurn = 64;
 
 link::Meta stored_meta(int dir_fd) {
   const auto bytes = os::read_file_at(dir_fd, "meta", 1 << 16);
@@ -50,6 +56,7 @@ Attempts::Attempts(os::EventLoop& loop, os::UniqueFd jobs, NodeDefaults defaults
 
 Attempts::~Attempts() {
   loop_.cancel(warm_timer_);
+  loop_.cancel(look_timer_);
   for (auto& [key, live] : live_) {
     loop_.forget(live.token);
     loop_.cancel(live.plan_timer);
@@ -115,9 +122,38 @@ void Attempts::adopt(const AttemptKey& key, pid_t pid) {
   Live live;
   live.shim = {pid, std::move(*pidfd)};
   live.meta = stored_meta(dir.get());
+  live.adopted = true;
   log_info("adopted a running job", {{"job", attempt_name(key)}, {"shim", std::to_string(pid)}});
   watch(key, std::move(live));
+  if (look_timer_ == 0) look_after_adopted();
   fail_point(FailPoint::kSpawnerAdopted);
+}
+
+void Attempts::go_on(const AttemptKey& key, Live& live) {
+  os::send_signal(live.shim.pidfd.get(), SIGCONT);
+  if (std::exchange(live.was_stopped, true)) return;
+  log_warn("a job's supervisor had been stopped and goes on", {{"job", attempt_name(key)}});
+}
+
+void Attempts::continue_stopped() {
+  for (int i = 0; i < kStopsATurn; ++i) {
+    const pid_t pid = os::take_stopped_child();
+    if (pid == 0) return;
+    if (warm_ && warm_->process.pid == pid) os::send_signal(warm_->process.pidfd.get(), SIGCONT);
+    for (auto& [key, live] : live_)
+      if (live.shim.pid == pid) go_on(key, live);
+  }
+}
+
+void Attempts::look_after_adopted() {
+  look_timer_ = 0;
+  bool any = false;
+  for (auto& [key, live] : live_) {
+    if (!live.adopted) continue;
+    any = true;
+    if (os::is_stopped(live.shim.pid)) go_on(key, live);
+  }
+  if (any) look_timer_ = loop_.after(kLook, [this] { look_after_adopted(); });
 }
 
 void Attempts::on_shim_exit(const AttemptKey& key) {

@@ -48,6 +48,9 @@ class Attempts {
   std::vector<AttemptKey> unreported() const;
   // Nothing is being settled: every answer net waits for was posted.
   bool settled() const { return settling_.empty() && lookups_.empty() && retries_.empty(); }
+  // A job may stop its supervisor, whose user is its own: that goes on at once, for limits and stop
+  // are the supervisor's to keep. Called for SIGCHLD.
+  void continue_stopped();
   bool any_alive() const { return !live_.empty(); }
   void stop_all(Millis grace);
   void retire(WallTime now);
@@ -61,6 +64,8 @@ class Attempts {
     os::EventLoop::Token plan_timer = 0;
     link::Meta meta;
     int tries = 1;
+    bool adopted = false;      // not our child: nobody tells us when it is stopped
+    bool was_stopped = false;  // which is logged once
     // A Start that came again before anything was started: should this shim turn out to have had no
     // order (its spawner died in between), this is what is begun.
     std::optional<std::pair<link::Start, std::string>> parked;
@@ -98,6 +103,8 @@ class Attempts {
   os::UniqueFd open_dir(const AttemptKey& key) const;
   void watch(const AttemptKey& key, Live live);
   void adopt(const AttemptKey& key, pid_t pid);
+  void look_after_adopted();
+  static void go_on(const AttemptKey& key, Live& live);
   void on_shim_exit(const AttemptKey& key);
   void restart(const AttemptKey& key);
   void retry_report(const AttemptKey& key);
@@ -129,6 +136,7 @@ class Attempts {
   std::string boot_;
   std::optional<WarmShim> warm_;
   os::EventLoop::Token warm_timer_ = 0;
+  os::EventLoop::Token look_timer_ = 0;  // while there are adopted ones
   std::map<AttemptKey, Live> live_;
   std::map<AttemptKey, Settling> settling_;
   std::map<AttemptKey, Lookup> lookups_;

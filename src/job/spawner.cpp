@@ -98,10 +98,11 @@ class Spawner {
               .gone = [this](int status) { on_net_gone(status); }}) {}
 
   int run() {
-    auto signals = os::open_signals({SIGTERM, SIGINT});
+    auto signals = os::open_signals({SIGTERM, SIGINT, SIGCHLD});
     if (!signals) return 1;
     auto token = loop_.watch(signals->get(), EPOLLIN, [this, fd = signals->get()](std::uint32_t) {
-      while (os::take_signal(fd) != 0) stop();
+      while (const int signal = os::take_signal(fd))
+        signal == SIGCHLD ? attempts_.continue_stopped() : stop();
     });
     attempts_.scan();
     retire();

@@ -31,6 +31,19 @@ siginfo_t wait_for(int type, int id, int options) {
   return info;
 }
 
+Result<ProcessInfo> read_stat(pid_t pid) {
+  const std::string name = std::to_string(pid) + "/stat";
+  UniqueFd proc(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  UniqueFd fd(::openat(proc.get(), name.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return fail_errno("/proc/" + name, errno);
+  char text[1024];
+  const ssize_t n = ::read(fd.get(), text, sizeof(text));
+  ProcessInfo info;
+  if (n <= 0 || !parse_stat({text, static_cast<std::size_t>(n)}, info))
+    return fail(Code::kIo, "/proc/" + name + ": unreadable");
+  return info;
+}
+
 [[noreturn]] void exec_program(const std::vector<std::string>& argv,
                                const std::vector<std::string>& environment, int output) {
   std::vector<char*> arguments, variables;
@@ -82,6 +95,13 @@ int reap_orphans(pid_t keep) {
     if (pid == 0 || pid == keep) return reaped;
     if (wait_for(P_PID, pid, WEXITED | WNOHANG).si_pid != 0) ++reaped;
   }
+}
+
+pid_t take_stopped_child() { return wait_for(P_ALL, 0, WSTOPPED | WNOHANG).si_pid; }
+
+bool is_stopped(pid_t pid) {
+  const auto info = read_stat(pid);
+  return info && info->state == 'T';
 }
 
 Result<UniqueFd> open_signals(std::initializer_list<int> signals) {
@@ -149,16 +169,9 @@ bool install_descriptors(std::vector<int> fds) {
 }
 
 Result<std::uint64_t> start_ticks(pid_t pid) {
-  const std::string name = std::to_string(pid) + "/stat";
-  UniqueFd proc(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  UniqueFd fd(::openat(proc.get(), name.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return fail_errno("/proc/" + name, errno);
-  char text[1024];
-  const ssize_t n = ::read(fd.get(), text, sizeof(text));
-  ProcessInfo info;
-  if (n <= 0 || !parse_stat({text, static_cast<std::size_t>(n)}, info))
-    return fail(Code::kIo, "/proc/" + name + ": unreadable");
-  return info.start_ticks;
+  const auto info = read_stat(pid);
+  if (!info) return std::unexpected(info.error());
+  return info->start_ticks;
 }
 
 std::string boot_id() {

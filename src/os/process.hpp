@@ -38,6 +38,11 @@ void reap_killed(int pidfd);
 // Number reaped.
 int reap_orphans(pid_t keep);
 
+// A child that was stopped since it was last asked for; 0: none. Its end is not looked at.
+pid_t take_stopped_child();
+// Whether that process is stopped now, as a job's control does it.
+bool is_stopped(pid_t pid);
+
 // Blocks these signals; they are read from the descriptor instead (non-blocking).
 Result<UniqueFd> open_signals(std::initializer_list<int> signals);
 // The number of one pending signal, 0 when there is none.
