@@ -10,6 +10,7 @@
 #include <charconv>
 
 #include "src/base/text.hpp"
+#include "src/os/room.hpp"
 #include "src/wire/maps.hpp"
 
 namespace rexec::job {
@@ -88,6 +89,12 @@ Result<StoredMeta> decode_meta(std::string_view bytes) {
                      wire::u64_or(*map, "received_ms", 0), wire::bool_or(*map, "restarts", false),
                      static_cast<std::uint32_t>(wire::u64_or(*map, "streak", 0))},
                     wire::bool_or(*map, "attach", false)};
+}
+
+bool reserve_record(int dir_fd) {
+  constexpr std::size_t kRoom = 4096;  // a block; a record is a few hundred bytes
+  const auto file = os::create_file_at(dir_fd, "exit.tmp");
+  return file && os::reserve(file->get(), kRoom);
 }
 
 pid_t lock_holder(int dir_fd, const char* name) {

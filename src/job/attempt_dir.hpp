@@ -45,6 +45,10 @@ struct StoredMeta {
 };
 Result<StoredMeta> decode_meta(std::string_view bytes);
 
+// The attempt's record will have its place, however full the disk is by then: a job can always be
+// ended. False: there is no room even now.
+bool reserve_record(int dir_fd);
+
 // The process that holds the lock file in dir_fd, 0 when nobody does (or there is no file yet).
 pid_t lock_holder(int dir_fd);
 // Takes it for the rest of the process's life; the descriptor is deliberately never closed. False:

@@ -11,6 +11,7 @@
 #include "src/base/log.hpp"
 #include "src/base/text.hpp"
 #include "src/job/attempts.hpp"
+#include "src/os/room.hpp"
 #include "src/os/seqpacket.hpp"
 
 namespace rexec::job {
@@ -20,6 +21,9 @@ namespace {
 constexpr Nanos kKeepPlan = std::chrono::seconds(2);
 // The next warm shim is made when this start no longer needs the processor.
 constexpr Nanos kWarmPause = std::chrono::microseconds(300);
+
+// With less on the disk a job is not begun: its journal and its first output would have no place.
+constexpr std::uint64_t kLeastRoom = 1 << 20;
 
 bool valid(const AttemptKey& key) { return is_id(key.job.text, 'j') && key.attempt > 0; }
 
@@ -61,6 +65,11 @@ void Attempts::begin(const link::Start& start, const std::string& spec_bytes) {
                   {Code::kRefusedByNode,
                    "limits are unavailable on this node: it has no writable cgroup for " + missing,
                    {}});
+  if (const std::uint64_t room = os::free_bytes(jobs_.get()); room < kLeastRoom)
+    return refuse(start.key, {Code::kIo,
+                              "the disk of node " + defaults_.node +
+                                  " is full: " + format_size(room) + " are left for its jobs",
+                              {}});
   auto user = find_job_user(*spec, policy_);
   if (!user) return refuse(start.key, user.error());
   if (*user) return begin_as(start, spec_bytes, *spec, std::move(**user));

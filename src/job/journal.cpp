@@ -153,6 +153,8 @@ Result<StartedJob> start_attempt(ShimOrder& order, const ShimPlan& plan, const L
   const int dir = order.directory.get();
   if (!order.listener) {
     if (auto claimed = claim(dir); !claimed) return std::unexpected(claimed.error());
+    if (!reserve_record(dir)) return fail(Code::kIo, "its disk is full");
+  }
   // After a power loss nobody starts this attempt again, so its spec may be lost with it; a next
   // attempt needs it.
   const auto sync = plan.durable && plan.restarts ? os::Sync::kYes : os::Sync::kNo;

@@ -93,7 +93,8 @@ Append OutputPump::append_waiting() {
 
 // Puts the waiting frame into the spool, or pauses until it can be.
 bool OutputPump::store() {
-  Append result = append_waiting();
+  Append result = gave_up_ ? Append::kDone : append_waiting();
+  if (gave_up_) spool_.lose(waiting_->channel, waiting_size_);
   if (result == Append::kReaderBehind && writers_gone_) {
     limit_to_queued();
     result = append_waiting();
@@ -171,6 +172,15 @@ void OutputPump::limit_to_queued() {
     stream->left = counted ? static_cast<std::uint64_t>(queued) : kTerminalQueue;
   }
   spool_.exceed_quota();
+}
+
+void OutputPump::give_up() {
+  gave_up_ = true;
+  loop_.cancel(retry_timer_);
+  limit_to_queued();
+  // Before what is lost now is counted: the spool ends where that begins.
+  spool_.give_back();
+  retry();
 }
 
 void OutputPump::writers_gone() {

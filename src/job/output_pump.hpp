@@ -37,6 +37,10 @@ class OutputPump {
   // No process of the job is left to be held back. While the readers keep up the streams are read
   // to their ends; as soon as one is behind, and at once if it is already, finish_queued().
   void writers_gone();
+  // The disk is full and nobody will wait for it: what is in the pipes at this moment is read and
+  // counted as lost, and what the spool holds of the disk goes too.
+  void give_up();
+  bool gave_up() const { return gave_up_; }
   // The reader has moved on: try what was held back.
   void retry();
   bool all_closed() const { return !out_.fd && !err_.fd; }

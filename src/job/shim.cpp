@@ -88,8 +88,9 @@ void prepare_directory(Prepared& prepared) {
   prepared.directory.reset(::openat(kJobs, making.c_str(), kFlags));
   const int dir = prepared.directory.get();
   if (!take_lock(dir)) return;
-  for (const char* name : {"spec", "meta", "started.tmp", "exit.tmp"})
+  for (const char* name : {"spec", "meta", "started.tmp"})
     if (!os::create_file_at(dir, name)) return;
+  if (!reserve_record(dir)) return;
   auto listener = os::listen_seqpacket(dir, "sock");
   if (!listener || ::renameat(kJobs, making.c_str(), kJobs, prepared.name.c_str()) != 0) return;
   prepared.listener = std::move(*listener);

@@ -171,6 +171,12 @@ class SpoolWriter {
   // From here on append() is never behind a reader: the newest segment grows instead. For the end,
   // when what can still come is what the pipes hold.
   void exceed_quota() { beyond_quota_ = true; }
+  // Output that was read and for which there is no place: counted, not kept. Nothing can be
+  // appended after it.
+  void lose(Channel channel, std::uint64_t bytes);
+  // Gives the disk back what is kept, when that is enough to matter; what nobody has read is
+  // counted as dropped.
+  void give_back();
   // fdatasync of what is there.
   Result<void> sync();
   const std::deque<SegmentInfo>& segments() const { return segments_; }

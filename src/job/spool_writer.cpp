@@ -16,6 +16,9 @@ namespace {
 constexpr std::uint64_t kSegments = 8;
 constexpr std::uint64_t kSmallestSegment = 128u << 10;  // holds at least one largest frame
 
+// A smaller spool makes no difference to a full disk, and its output is worth keeping.
+constexpr std::uint64_t kWorthGivingBack = 1u << 20;
+
 int write_at(int fd, ByteSpan bytes, std::uint64_t position) {
   if (const int pretended = fail_errno_at(FailPoint::kSpoolWrite)) return pretended;
   while (!bytes.empty()) {
@@ -106,6 +109,20 @@ void SpoolWriter::drop_oldest() {
   dropped_.err += unseen(oldest.err_base, end.err, seen_.err);
   ::unlinkat(directory_, segment_name(oldest.index).c_str(), 0);
   segments_.pop_front();
+}
+
+void SpoolWriter::lose(Channel channel, std::uint64_t bytes) {
+  (channel == Channel::kErr ? totals_.err : totals_.out) += bytes;
+  (channel == Channel::kErr ? dropped_.err : dropped_.out) += bytes;
+}
+
+void SpoolWriter::give_back() {
+  if ((segments_.size() - (segments_.empty() ? 0 : 1)) * options_.segment_size + position_ <
+      kWorthGivingBack)
+    return;
+  while (!segments_.empty()) drop_oldest();
+  file_.reset();
+  position_ = 0;
 }
 
 Append SpoolWriter::open_segment() {

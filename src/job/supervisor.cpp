@@ -88,6 +88,7 @@ void Supervisor::on_output() {
   active_ = BootClock::now();
   if (output_.held().error == ENOENT && directory_gone()) return abandon();
   tell_held();
+  if (asked_to_end_ && output_.held().error != 0) advance();
 }
 
 void Supervisor::tell_held() {

@@ -61,6 +61,7 @@ class Supervisor {
   void kill_loop();
   void begin_ending();
   void set_drain_deadline();
+  void leave_full_disk();
   void advance();
   void finish();
   EndRecord compose() const;
@@ -90,6 +91,7 @@ class Supervisor {
   std::string reason_;
   bool reap_pending_ = true;    // the leader is not reaped
   bool ending_ = false;         // begin_ending() was done
+  bool asked_to_end_ = false;   // by stop, a limit or an absence: no end waits for a full disk then
   bool must_be_empty_ = false;  // no process may be left before the end
   bool finished_ = false;
   bool gone_ = false;  // leave() was called

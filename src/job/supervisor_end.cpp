@@ -53,6 +53,7 @@ std::string_view stage_word(Stage stage) {
 // own end changes no outcome but ends what it left.
 void Supervisor::stop(Outcome verdict, std::string reason, Millis grace) {
   if (finished_) return;
+  asked_to_end_ = true;
   const bool natural = status_.has_value() && verdict == Outcome::kStopped;
   if (!verdict_ && !natural) {
     verdict_ = verdict;
@@ -143,10 +144,18 @@ void Supervisor::advance() {
     loop_.cancel(kill_timer_);
     set_drain_deadline();
   }
+  if (empty && asked_to_end_) leave_full_disk();
+  if (finished_) return;                                    // that closed the last stream
   if (plan_.children == Children::kWait && !empty) return;  // they need not hold the output open
   // The dead are not held back: no end waits for a reader.
   if (empty && !output_.all_closed()) output_.writers_gone();
   if (!finished_ && output_.all_closed()) finish();
+}
+
+// A full disk delays a natural end. One that somebody asked for does not wait: there may never be
+// room again but for what this job gives back.
+void Supervisor::leave_full_disk() {
+  if (output_.held().error != 0) output_.give_up();
 }
 
 void Supervisor::finish() {
@@ -227,6 +236,8 @@ EndRecord Supervisor::compose() const {
   record.ended_ms = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
   judge(record);
   if (failure_) return record;
+  if (output_.gave_up())
+    record.message = "the node's disk was full: output that nobody had read was given up";
   record.oom = order_.limits.out_of_memory() ||
                (tree_.cgroup() != nullptr && tree_.cgroup()->out_of_memory());
   if (record.oom) record.reason = "oom";

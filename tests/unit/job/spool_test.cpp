@@ -293,6 +293,31 @@ TEST_CASE("spool: a full disk writes nothing in half, and the same frame goes in
   CHECK(read_all(reader).out == "before " + block);
 }
 
+TEST_CASE("spool: what is given back to a full disk is counted, and a little is kept") {
+  TempDir dir;
+  SpoolWriter small_one(dir.fd(), spool_options(64u << 20));
+  REQUIRE(put(small_one, Channel::kOut, "precious") == Append::kDone);
+  small_one.give_back();
+  CHECK(small_one.segments().size() == 1);
+  CHECK(small_one.dropped() == PerStream<std::uint64_t>{});
+
+  TempDir large_dir;
+  SpoolWriter writer(large_dir.fd(), spool_options(64u << 20));
+  const std::string block(65536, 'x');
+  for (int i = 0; i < 40; ++i) REQUIRE(put(writer, Channel::kOut, block) == Append::kDone);
+  REQUIRE(put(writer, Channel::kErr, "err") == Append::kDone);
+  writer.set_reader({65536, 0});
+  writer.give_back();
+  writer.lose(Channel::kOut, 100);
+  CHECK(writer.segments().empty());
+  CHECK(::faccessat(large_dir.fd(), segment_name(0).c_str(), F_OK, 0) != 0);
+  CHECK(writer.totals() == PerStream<std::uint64_t>{40 * 65536 + 100, 3});
+  CHECK(writer.dropped() == PerStream<std::uint64_t>{39 * 65536 + 100, 3});
+  SpoolReader reader = reader_of(large_dir, writer, 65536, 0);
+  reader.finish();
+  CHECK(read_all(reader).notes == "out 65536-2621540;err 0-3;");
+}
+
 TEST_CASE("spool: a torn last frame is cut and counted") {
   TempDir dir;
   {
