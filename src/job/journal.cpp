@@ -58,7 +58,7 @@ Result<void> open_pair(os::UniqueFd& reading, os::UniqueFd& writing) {
 }
 
 Result<void> open_terminal(const ShimPlan& plan, ChildSide& child, ShimSide& shim) {
-  auto pty = os::open_pty({plan.rows, plan.cols}, plan.uid);
+  auto pty = os::open_pty({plan.rows, plan.cols}, plan.uid, plan.terminal_modes);
   if (!pty) return std::unexpected(pty.error());
   child.in = std::move(pty->slave);
   shim.in.reset(::fcntl(pty->master.get(), F_DUPFD_CLOEXEC, 3));

@@ -25,6 +25,7 @@ void shim_fields(F& f, P& p) {
   f.flag(p.tty);
   f.number(p.rows);
   f.number(p.cols);
+  f.text(p.terminal_modes, kMaxField);
   f.number(p.timeout_ms);
   f.number(p.idle_timeout_ms);
   f.number(p.grace_ms);
@@ -155,7 +156,10 @@ Launch plan_launch(const JobSpec& spec, const link::Start& start, const os::User
   shim.attach = start.attach;
   shim.forward_stdin = spec.forward_stdin;
   shim.tty = spec.tty.has_value();
-  if (spec.tty) shim.rows = spec.tty->rows, shim.cols = spec.tty->cols;
+  if (spec.tty) {
+    shim.rows = spec.tty->rows, shim.cols = spec.tty->cols;
+    shim.terminal_modes = spec.tty->modes;
+  }
   shim.timeout_ms = spec.timeout_ms;
   shim.idle_timeout_ms = spec.idle_timeout_ms;
   shim.overflow = spec.overflow;

@@ -25,6 +25,7 @@ struct ShimPlan {
   bool tty = false;
   std::uint16_t rows = 0;
   std::uint16_t cols = 0;
+  std::string terminal_modes;  // of the caller's terminal, as RFC 4254 §8 writes them
   std::uint64_t timeout_ms = 0;
   std::uint64_t grace_ms = 0;
   OnDisconnect on_disconnect = OnDisconnect::kKeep;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "src/base/text.hpp"
+#include "src/os/terminal_modes.hpp"
 #include "src/wire/maps.hpp"
 
 namespace rexec::job {
@@ -94,7 +95,7 @@ bool read_tty(const Map& map, JobSpec& spec) {
   TtySpec tty;
   std::uint64_t rows = tty.rows, cols = tty.cols;
   if (!read(*found, "rows", rows, 65535) || !read(*found, "cols", cols, 65535)) return false;
-  if (!read(*found, "term", tty.term)) return false;
+  if (!read(*found, "term", tty.term) || !read(*found, "modes", tty.modes)) return false;
   tty.rows = static_cast<std::uint16_t>(rows);
   tty.cols = static_cast<std::uint16_t>(cols);
   spec.tty = tty;
@@ -178,9 +179,11 @@ Map to_map(const JobSpec& spec) {
     map["restart"] = kRestartNames[static_cast<int>(spec.restart.when)];
   if (spec.restart.most != 0) map["restart_most"] = spec.restart.most;
   if (spec.script) map["script"] = wire::bin(*spec.script);
-  if (spec.tty)
+  if (spec.tty) {
     map["tty"] = Map{
         {"rows", spec.tty->rows}, {"cols", spec.tty->cols}, {"term", wire::bin(spec.tty->term)}};
+    if (!spec.tty->modes.empty()) map["tty"]["modes"] = wire::bin(spec.tty->modes);
+  }
   return map;
 }
 
@@ -215,6 +218,7 @@ Result<void> validate_spec(const JobSpec& spec) {
   if (has_nul(spec.user) || spec.user.size() > 256) return wrong("user");
   if (has_nul(spec.group) || spec.group.size() > 256) return wrong("group");
   if (spec.tty && (has_nul(spec.tty->term) || spec.tty->term.size() > 256)) return wrong("term");
+  if (spec.tty && !os::are_terminal_modes(spec.tty->modes)) return wrong("terminal modes");
   if (spec.output_quota < kMinQuota || spec.output_quota > kMaxQuota) return wrong("output_quota");
   if (std::max({spec.timeout_ms, spec.grace_ms, spec.on_disconnect_ms}) > kMaxMillis)
     return fail(Code::kUsage, "job spec: a duration of more than ten years");

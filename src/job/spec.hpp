@@ -22,6 +22,7 @@ struct TtySpec {
   std::uint16_t rows = 24;
   std::uint16_t cols = 80;
   std::string term = "xterm-256color";
+  std::string modes = {};  // of the caller's terminal, as RFC 4254 §8 writes them; may be empty
   bool operator==(const TtySpec&) const = default;
 };
 

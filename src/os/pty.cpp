@@ -9,9 +9,11 @@
 
 #include <cerrno>
 
+#include "src/os/terminal_modes.hpp"
+
 namespace rexec::os {
 
-Result<Pty> open_pty(WindowSize size, uid_t owner) {
+Result<Pty> open_pty(WindowSize size, uid_t owner, std::string_view terminal_modes) {
   Pty pty;
   pty.master.reset(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
   if (!pty.master) return fail_errno("/dev/ptmx", errno);
@@ -26,6 +28,7 @@ Result<Pty> open_pty(WindowSize size, uid_t owner) {
   termios modes{};
   if (::tcgetattr(pty.slave.get(), &modes) == 0) {
     modes.c_iflag |= IUTF8;
+    apply_terminal_modes(terminal_modes, modes);
     ::tcsetattr(pty.slave.get(), TCSANOW, &modes);
   }
   if (auto sized = resize_pty(pty.master.get(), size); !sized)

@@ -18,7 +18,7 @@ JobSpec full_spec() {
   spec.user = "ann";
   spec.group = "adm";
   spec.forward_stdin = true;
-  spec.tty = TtySpec{50, 200, "vt100"};
+  spec.tty = TtySpec{50, 200, "vt100", std::string("\x01\0\0\0\x07\0", 6)};
   spec.timeout_ms = 1500;
   spec.grace_ms = 10;
   spec.on_disconnect = OnDisconnect::kStopAfter;
@@ -63,6 +63,8 @@ TEST_CASE("spec: what cannot be executed or is malformed is refused") {
   CHECK(refused({{"argv", {"a"}}, {"children", "adopt"}}));
   CHECK(refused({{"argv", {"a"}}, {"timeout_ms", -1}}));
   CHECK(refused({{"argv", {"a"}}, {"tty", {{"rows", 70000}}}}));
+  CHECK(refused({{"argv", {"a"}}, {"tty", {{"modes", wire::bin("\x01x")}}}}));
+  CHECK(refused({{"argv", {"a"}}, {"tty", {{"modes", wire::bin(std::string(2'000, 1))}}}}));
   CHECK(refused({{"argv", {"a"}}, {"output_quota", 1}}));
   CHECK(!decode_spec(as_bytes("\xc1")));
   const auto whole = *encode_spec(full_spec());
