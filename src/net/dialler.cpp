@@ -1,10 +1,16 @@
 #include "src/net/dialler.hpp"
 
 #include <fcntl.h>
+#include <netdb.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <thread>
 
 #include "src/net/listener.hpp"
 #include "src/net/tls_failure.hpp"
@@ -20,8 +26,62 @@ constexpr int kMostCuts = 10;
 
 using Endpoints = std::vector<asio::ip::tcp::endpoint>;
 
+// One name that is being looked up. getaddrinfo cannot be interrupted and may take minutes: it has
+// a thread of its own, which whoever gives up leaves behind, with this.
+struct Lookup {
+  std::string host;
+  std::string service;
+  int finished = -1;  // an eventfd
+  Endpoints found;
+
+  Lookup(std::string host_name, std::uint16_t port)
+      : host(std::move(host_name)),
+        service(std::to_string(port)),
+        finished(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  ~Lookup() {
+    if (finished >= 0) ::close(finished);
+  }
+  Lookup(const Lookup&) = delete;
+  Lookup& operator=(const Lookup&) = delete;
+
+  void run() {
+    addrinfo wanted{};
+    wanted.ai_socktype = SOCK_STREAM;
+    wanted.ai_flags = AI_ADDRCONFIG;
+    addrinfo* list = nullptr;
+    if (::getaddrinfo(host.c_str(), service.c_str(), &wanted, &list) != 0) list = nullptr;
+    for (const addrinfo* one = list; one != nullptr; one = one->ai_next) {
+      asio::ip::tcp::endpoint& to = found.emplace_back();
+      if (one->ai_addrlen > to.capacity()) {
+        found.pop_back();
+        continue;
+      }
+      std::memcpy(to.data(), one->ai_addr, one->ai_addrlen);
+      to.resize(one->ai_addrlen);
+    }
+    if (list != nullptr) ::freeaddrinfo(list);
+    const std::uint64_t done = 1;
+    static_cast<void>(!::write(finished, &done, sizeof done));
+  }
+};
+
+// False when there are no more threads. The signals are for the thread that is there for them.
+bool look_up(const std::shared_ptr<Lookup>& lookup) {
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  bool started = lookup->finished >= 0;
+  try {
+    if (started) std::thread([lookup] { lookup->run(); }).detach();
+  } catch (const std::system_error&) {
+    started = false;
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return started;
+}
+
 // Numeric addresses and localhost need no resolver, and so no /etc.
-Task<Endpoints> resolve(std::string host, std::uint16_t port, std::string& why) {
+Task<Endpoints> resolve(std::string host, std::uint16_t port, Millis limit, std::string& why) {
   asio::error_code error;
   const auto numeric = asio::ip::make_address(host, error);
   if (!error) co_return Endpoints{{numeric, port}};
@@ -29,14 +89,20 @@ Task<Endpoints> resolve(std::string host, std::uint16_t port, std::string& why) 
     co_return Endpoints{{asio::ip::address_v4::loopback(), port},
                         {asio::ip::address_v6::loopback(), port}};
   const auto executor = co_await asio::this_coro::executor;
-  asio::ip::tcp::resolver resolver(executor);
-  const std::string service = std::to_string(port);
-  auto found = co_await resolver.async_resolve(host, service,
-                                               asio::redirect_error(asio::use_awaitable, error));
-  Endpoints out;
-  for (const auto& entry : found) out.push_back(entry.endpoint());
-  if (out.empty()) why = "cannot be resolved";
-  co_return out;
+  const auto lookup = std::make_shared<Lookup>(std::move(host), port);
+  why = "cannot be resolved";
+  if (!look_up(lookup)) co_return Endpoints{};
+  BorrowedDescriptor finished(executor, lookup->finished);
+  Timer deadline(executor);
+  deadline.arm(limit, [&finished] { finished.cancel(); });
+  using Descriptor = asio::posix::stream_descriptor;
+  co_await finished.async_wait(Descriptor::wait_read,
+                               asio::redirect_error(asio::use_awaitable, error));
+  deadline.cancel();
+  std::uint64_t done = 0;
+  if (::read(lookup->finished, &done, sizeof done) == sizeof done) co_return lookup->found;
+  why = "the name was not resolved within " + format_duration(limit);
+  co_return Endpoints{};
 }
 
 // A connected socket, or -1 with the reason.
@@ -129,7 +195,9 @@ Task<std::unique_ptr<TlsTransport>> try_all(TlsContext& tls, const DialOptions& 
       continue;
     }
     std::string why;
-    auto endpoints = co_await resolve(parts->first, parts->second, why);
+    const auto before = std::chrono::ceil<Millis>(give_up - BootClock::now());
+    auto endpoints =
+        co_await resolve(parts->first, parts->second, std::max(before, Millis{1}), why);
     if (endpoints.empty()) round.note(address, why);
     for (const auto& endpoint : endpoints) {
       const auto left = std::chrono::ceil<Millis>(give_up - BootClock::now());
