@@ -155,6 +155,8 @@ class Session {
   void grant(StreamId stream, std::uint64_t absolute_limit);
   void end(StreamId stream);
   void reset(StreamId stream, const Error& error);
+  // A PING at once: its PONG, which is no event, moves last_received().
+  void ping(BootTime now);
   // Queues CLOSE; no event follows but Closed.
   void close(const Error& error);
 
@@ -171,6 +173,7 @@ class Session {
   std::vector<Buffer> take_output(BootTime now, std::size_t max_bytes);
   bool has_output() const { return !control_.empty() || !ready_.empty(); }
   BootTime wake_at() const;
+  BootTime last_received() const { return last_received_; }
   bool closed() const { return closed_; }
   bool greeted() const { return greeted_; }
   // What must hold between any two calls; for tests and fuzzers, linear in what is queued.

@@ -310,12 +310,16 @@ void Session::tick(BootTime now) {
   }
   if (greeted_ && now >= last_sent_ + kPingEvery) {
     last_sent_ = now;
-    if (!control_.empty()) return;  // the link is stuck; more frames would not make it less so
-    Frame ping(FrameType::kPing, 0, 0, 8);
-    store_be(ping.payload_room().data(),
-             static_cast<std::uint64_t>(now.time_since_epoch().count()));
-    queue_control(std::move(ping));
+    // Of a stuck link more frames would make nothing better.
+    if (control_.empty()) ping(now);
   }
+}
+
+void Session::ping(BootTime now) {
+  if (closed_) return;
+  Frame ping(FrameType::kPing, 0, 0, 8);
+  store_be(ping.payload_room().data(), static_cast<std::uint64_t>(now.time_since_epoch().count()));
+  queue_control(std::move(ping));
 }
 
 BootTime Session::wake_at() const {

@@ -229,6 +229,17 @@ TEST_CASE("session: a PING is sent after 5 silent seconds and answered with its 
   CHECK(pair.dialler.wake_at() == kStart + 10s);
 }
 
+TEST_CASE("session: who asks for a sign of life has it by when the last byte came") {
+  Pair pair;
+  pair.dialler.ping(kStart + 1s);
+  pair.dialler.ping(kStart + 1s);
+  CHECK(pair.dialler.last_received() < kStart + 1s);
+  pair.exchange(kStart + 2s);
+  CHECK(pair.dialler.last_received() == kStart + 2s);
+  CHECK(trace(pair.dialler).empty());
+  CHECK(trace(pair.acceptor).empty());
+}
+
 TEST_CASE("session: whoever sends needs no PING") {
   Pair pair;
   for (auto now = kStart; now < kStart + 60s; now += 4s) {
