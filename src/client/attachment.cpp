@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::size_t kMostBacklog = 256 << 10;
 constexpr std::size_t kMostWatchedBacklog = 64 << 10;
-constexpr std::size_t kMostUnsent = 16;
 
 std::string hex_of(const XXH3_state_t* state) {
   XXH128_canonical_t canonical;
@@ -20,6 +19,14 @@ std::string hex_of(const XXH3_state_t* state) {
 }
 
 }  // namespace
+
+void keep_unsent(std::vector<wire::Map>& unsent, const wire::Map& signal) {
+  constexpr std::size_t kMostUnsent = 16;
+  const auto is_size = [](const wire::Map& one) { return wire::text_or(one, "t") == "resize"; };
+  if (is_size(signal)) std::erase_if(unsent, is_size);
+  if (unsent.size() == kMostUnsent) unsent.erase(unsent.begin());
+  unsent.push_back(signal);
+}
 
 Attachment::Attachment(std::size_t index, JobInfo info, const RunPlan& plan, Observer& observer,
                        Source* source, Hooks hooks)
@@ -273,7 +280,7 @@ void Attachment::on_credit(std::uint64_t limit) {
 void Attachment::send_signal(const wire::Map& map) {
   if (finished_) return;
   if (remote_ == nullptr) {  // between two streams: the next one takes it along
-    if (unsent_.size() < kMostUnsent) unsent_.push_back(map);
+    keep_unsent(unsent_, map);
     return;
   }
   remote_->session().send_signal(stream_, map);

@@ -15,6 +15,10 @@ struct XXH3_state_s;
 
 namespace rexec::client {
 
+// What waits for a stream: of the terminal's sizes the newest, and of all the newest 16, so that a
+// storm of signals fills no memory and keeps no stop from the job.
+void keep_unsent(std::vector<wire::Map>& unsent, const wire::Map& signal);
+
 class Attachment final : public StreamHandler {
  public:
   struct Hooks {

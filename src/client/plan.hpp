@@ -46,6 +46,7 @@ struct JobInfo {
   std::string name = {};     // in a DAG
   std::string waiting = {};  // why it did not start at once
   std::string refused = {};  // why it never will: the reason of its record
+  bool ended = false;        // it had, when it was asked for (attach, logs)
 };
 
 enum class Follow { kUntilEnd, kWhatIsThere };  // logs without -f

@@ -49,6 +49,8 @@ class Remote final : public net::SessionHandler {
   std::function<void()> on_room;  // something was written
 
   bool alive() const { return driver_ != nullptr; }
+  // When the last byte came; the epoch without a session.
+  BootTime last_heard() const { return driver_ ? driver_->session().last_received() : BootTime{}; }
   wire::Session& session() { return driver_->session(); }
   void flush() {
     if (driver_) driver_->flush_soon();

@@ -41,7 +41,7 @@ Run::Impl::Impl(asio::io_context& context, Connector& connector, RunPlan plan, O
   if (plan_.request.empty()) plan_.request = random_request();
   for (const DagJob& job : plan_.dag) plan_.spec += job.spec;
   if (plan_.stdin_fd >= 0) {
-    source_ = std::make_unique<Source>(executor_, plan_.stdin_fd, [this] { pump_all(); });
+    source_ = std::make_unique<Source>(executor_, plan_.stdin_fd, [this] { take_input(); });
     if (plan_.stdin_end == StdinEnd::kKeys) source_->press_at_end('\x04');
     source_->filter = [this](std::string& bytes) { observer_.typed(bytes); };
   }
@@ -53,6 +53,10 @@ Run::Impl::Impl(asio::io_context& context, Connector& connector, RunPlan plan, O
   for (const JobInfo& job : plan_.jobs) add_job(job);
   share_window();
   accepted_ = !plan_.jobs.empty();
+}
+
+Run::Impl::~Impl() {
+  if (dialling_) dialling_->owner = nullptr;
 }
 
 bool Run::Impl::done() const {
@@ -92,6 +96,25 @@ net::Task<> Run::Impl::pause() {
     co_await news_.wait_for(std::chrono::ceil<Millis>(until - now));
 }
 
+net::Task<> Run::Impl::dial_beside(Connector& connector, net::Patience patience, Millis most,
+                                   std::shared_ptr<Dialling> into) {
+  auto transport = co_await connector.dial(patience, most);
+  into->transport = std::move(transport);
+  if (into->owner != nullptr) into->owner->news_.notify();
+}
+
+// kInterrupted when the user has left before there was an answer.
+net::Task<Result<std::unique_ptr<net::Transport>>> Run::Impl::dial(net::Patience patience,
+                                                                   Millis most) {
+  const auto mine = std::make_shared<Dialling>(this);
+  dialling_ = mine;
+  net::spawn(executor_, dial_beside(connector_, patience, most, mine));
+  while (!mine->transport && !done()) co_await news_.wait();
+  mine->owner = nullptr;
+  if (!mine->transport) co_return fail(Code::kInterrupted, "left while connecting");
+  co_return std::move(*mine->transport);
+}
+
 // False when it is final that there is no session. Until a controller has taken a connection nobody
 // can have the submit: then one dial decides, within --connect-timeout.
 net::Task<bool> Run::Impl::connect() {
@@ -99,7 +122,8 @@ net::Task<bool> Run::Impl::connect() {
     if (ever_connected_ && late()) co_return false;
     const auto patience = ever_connected_ ? net::Patience::kOneRound : net::Patience::kAfterCut;
     const Millis most = ever_connected_ ? patience_left() : Millis::max();
-    auto transport = co_await connector_.dial(patience, most);
+    auto transport = co_await dial(patience, most);
+    if (done()) co_return false;
     if (transport) {
       ever_connected_ = true;
       remote_.start(std::move(*transport), connector_.hello());
@@ -122,9 +146,11 @@ net::Task<> Run::Impl::hold_session() {
     submit_.begin();
   else
     attach_missing();
+  greeting_ = true;
   auto hello = co_await remote_.greeted();
+  if (hello && remote_.alive()) co_await connector_.renew_if_due(remote_);
+  greeting_ = false;
   if (!hello) co_return;  // lost_session() has judged it
-  if (remote_.alive()) co_await connector_.renew_if_due(remote_);
   while (remote_.alive() && !done() && !late()) {
     const bool news = co_await news_.wait_for(Millis{1'000});
     // Whatever was missed, a job without a stream gets one.
@@ -153,6 +179,7 @@ net::Task<RunResult> Run::Impl::run() {
 
 RunResult Run::Impl::result() {
   RunResult out;
+  out.reached = ever_connected_;
   const bool complete = accepted_ && (plan_.mode == "detached" ||
                                       std::all_of(jobs_.begin(), jobs_.end(),
                                                   [](const auto& job) { return job->finished(); }));
@@ -162,8 +189,11 @@ RunResult Run::Impl::result() {
   } else if (accepted_) {
     out.lost = true;
     const std::string why = failure_ ? failure_->message : last_error_.message;
-    out.error = Error{Code::kLinkLost, "the link was away for longer than --reconnect: " + why,
-                      "the job may still run: rexec job show " + jobs_.front()->info().job};
+    const JobInfo& first = jobs_.front()->info();
+    const std::string show = "rexec job show " + first.job;
+    out.error =
+        Error{Code::kLinkLost, "the link was away for longer than --reconnect: " + why,
+              first.ended ? "how the job ended: " + show : "the job may still run: " + show};
     if (failure_) out.error = failure_;
   } else {
     // The submit may have reached the controller: only a definite refusal says that nothing runs.
@@ -179,15 +209,29 @@ RunResult Run::Impl::result() {
 }
 
 void Run::Impl::broadcast(const wire::Map& map) {
-  if (!accepted_) return early_.push_back(map);
+  if (!accepted_) return keep_unsent(early_, map);
   for (auto& job : jobs_) job->send_signal(map);
 }
 
 void Run::Impl::leave() {
   broadcast({{"t", "leave"}});
   left_ = true;
+  wake();
+}
+
+// Who leaves does not wait for a controller that says nothing.
+void Run::Impl::wake() {
+  if (greeting_ && remote_.alive()) remote_.close({Code::kLinkLost, "the client is leaving", {}});
   news_.notify();
 }
+
+void Run::Impl::ping() {
+  if (!remote_.alive()) return;
+  remote_.session().ping(BootClock::now());
+  remote_.flush();
+}
+
+BootTime Run::Impl::last_heard() const { return remote_.last_heard(); }
 
 Run::Run(asio::io_context& context, Connector& connector, RunPlan plan, Observer& observer)
     : impl_(std::make_unique<Impl>(context, connector, std::move(plan), observer)) {}
@@ -204,5 +248,8 @@ void Run::close_output(wire::Channel channel) {
 void Run::leave() { impl_->leave(); }
 void Run::abandon() { impl_->abandon(); }
 void Run::drained() { impl_->drained(); }
+bool Run::has_reached() const { return impl_->has_reached(); }
+void Run::ping() { impl_->ping(); }
+BootTime Run::last_heard() const { return impl_->last_heard(); }
 
 }  // namespace rexec::client

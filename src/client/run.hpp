@@ -52,6 +52,8 @@ class Observer {
   // Bytes taken but not yet written out that keep this job from more: from 256 KiB on none are
   // asked for. Call Run::drained() when it fell.
   virtual std::size_t backlog_of(std::size_t job) const = 0;
+  // stdin could not be read on (errno): the job gets no end of it, because that was none.
+  virtual void input_failed(int error) { static_cast<void>(error); }
   // stdin bytes before they are sent, to find the escape sequence of -t; may erase.
   virtual void typed(std::string& bytes) { static_cast<void>(bytes); }
 };
@@ -59,7 +61,8 @@ class Observer {
 // Why a run came back.
 struct RunResult {
   std::optional<Error> error;  // refused, or could not start: nothing ran (or `lost` is set)
-  bool lost = false;  // the link was away for longer than RunPlan::reconnect, or the user left
+  bool lost = false;     // the link was away for longer than RunPlan::reconnect, or the user left
+  bool reached = false;  // a controller has taken a connection, and perhaps the submit
 };
 
 class Run {
@@ -78,6 +81,12 @@ class Run {
   void leave();                              // the jobs go on, on purpose
   void abandon();                            // come back at once with lost set; nothing is sent
   void drained();                            // the observer's backlog fell
+
+  // Whether a controller has ever taken a connection.
+  bool has_reached() const;
+  // Asks for a sign of life, after a signal was sent, and when the last byte of one came.
+  void ping();
+  BootTime last_heard() const;
 
  private:
   class Impl;

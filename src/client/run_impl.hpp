@@ -15,13 +15,17 @@ bool is_final(Code code);
 class Run::Impl {
  public:
   Impl(asio::io_context& context, Connector& connector, RunPlan plan, Observer& observer);
+  ~Impl();
   net::Task<RunResult> run();
   void broadcast(const wire::Map& map);
   void leave();
   void abandon() {
     gone_ = true;
-    news_.notify();
+    wake();
   }
+  bool has_reached() const { return ever_connected_; }
+  void ping();
+  BootTime last_heard() const;
   void drained() {
     for (auto& job : jobs_) job->grant();
   }
@@ -59,6 +63,15 @@ class Run::Impl {
     bool ended_ = false;
   };
 
+  // A dial under way beside the run: whoever leaves does not wait for the end of it, so it may
+  // outlive the run.
+  struct Dialling {
+    Impl* owner;
+    std::optional<Result<std::unique_ptr<net::Transport>>> transport;
+  };
+  static net::Task<> dial_beside(Connector& connector, net::Patience patience, Millis most,
+                                 std::shared_ptr<Dialling> into);
+
   // An attach stream whose job is not known yet: OPEN is a control frame and overtakes the answer
   // to the submit. Its own frames come after that answer; only a RESET may be earlier.
   struct Early final : public StreamHandler {
@@ -82,6 +95,8 @@ class Run::Impl {
   void begin_count(const Error& error);
   void attach_missing();
   void schedule_retry();
+  void wake();
+  void take_input();
   void pump_all();
   void release_stdin();
   void give_up(const Error& error) {
@@ -91,6 +106,7 @@ class Run::Impl {
   void refused_for_now(const Error& error);
   bool done() const;
   bool late() const;
+  net::Task<Result<std::unique_ptr<net::Transport>>> dial(net::Patience patience, Millis most);
   net::Task<bool> connect();
   net::Task<> hold_session();
   net::Task<> pause();
@@ -124,6 +140,9 @@ class Run::Impl {
   bool resubmit_ = false;
   bool left_ = false;
   bool gone_ = false;
+  bool input_failed_ = false;
+  bool greeting_ = false;  // the session is new, and its first answers are waited for
+  std::shared_ptr<Dialling> dialling_;
 };
 
 }  // namespace rexec::client

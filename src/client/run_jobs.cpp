@@ -238,6 +238,12 @@ void Run::Impl::attach_missing() {
     if (!job->finished() && !job->bound()) job->reattach(remote_);
 }
 
+void Run::Impl::take_input() {
+  pump_all();
+  const int error = source_->failure();
+  if (error != 0 && !std::exchange(input_failed_, true)) observer_.input_failed(error);
+}
+
 void Run::Impl::pump_all() {
   if (remote_.alive() && !accepted_) submit_.pump();
   for (auto& job : jobs_) job->pump_stdin();

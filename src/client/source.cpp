@@ -54,13 +54,20 @@ void Source::read_some() {
     return n > 0 ? static_cast<std::size_t>(n) : 0;
   });
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return wait();
-  if (n <= 0) return reach_end();
+  if (n < 0) return fail_with(errno);
+  if (n == 0) return reach_end();
   if (filter) filter(bytes);
   if (!bytes.empty()) {
     keep(std::move(bytes));
     on_input_();
   }
   wait();
+}
+
+void Source::fail_with(int error) {
+  ended_ = true;
+  failure_ = error;
+  on_input_();
 }
 
 void Source::reach_end() {

@@ -15,7 +15,7 @@ namespace rexec::client {
 
 class Source {
  public:
-  // Borrows `fd`. `on_input` is called after bytes or the end came.
+  // Borrows `fd`. `on_input` is called after bytes, the end or a failure came.
   Source(const net::Executor& executor, int fd, std::function<void()> on_input);
   ~Source();
   Source(const Source&) = delete;
@@ -31,6 +31,9 @@ class Source {
   ByteSpan at(std::uint64_t offset, std::size_t most) const;
   std::uint64_t end_offset() const { return end_; }
   bool finished() const { return finished_; }
+  // errno of a read that failed: nothing more comes, but this was not the end, and finished() never
+  // comes true. 0: none did.
+  int failure() const { return failure_; }
   // A filter sees what is typed before it is kept (the escape of -t); it may erase bytes.
   std::function<void(std::string& bytes)> filter;
 
@@ -39,6 +42,7 @@ class Source {
   void read_some();
   void keep(std::string bytes);
   void reach_end();
+  void fail_with(int error);
   void press();
   void wait_to_press();
 
@@ -50,6 +54,7 @@ class Source {
   bool waiting_ = false;
   bool ended_ = false;  // nothing more can be read; finished_: nothing more comes
   bool finished_ = false;
+  int failure_ = 0;
   std::optional<char> end_key_;
   net::Timer next_press_;
   Millis press_after_;

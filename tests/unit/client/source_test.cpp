@@ -55,6 +55,34 @@ TEST_CASE("source: what is typed is there by its offset, until the end") {
   }
 }
 
+TEST_CASE("source: a read that fails is not the end of the input") {
+  struct Row {
+    const char* path;
+    int error;
+  };
+  for (const Row row : {Row{"/", EISDIR}, Row{"/proc/self/mem", EIO}}) {
+    const os::UniqueFd fd(::open(row.path, O_RDONLY | O_CLOEXEC));
+    REQUIRE(fd);
+    Rig rig(fd.get());
+    rig.source.start();
+    run_until(rig.context, [&] { return rig.calls > 0; });
+    CHECK(rig.source.failure() == row.error);
+    CHECK_FALSE(rig.source.finished());
+    rig.context.restart();
+    rig.context.poll();
+    CHECK(rig.calls == 1);
+  }
+}
+
+TEST_CASE("source: no end-of-file key is pressed where reading fails") {
+  const os::UniqueFd fd(::open("/", O_RDONLY | O_CLOEXEC));
+  Rig rig(fd.get());
+  rig.source.press_at_end('\x04');
+  rig.source.start();
+  run_until(rig.context, [&] { return rig.calls > 0; });
+  CHECK(rig.source.end_offset() == 0);
+}
+
 TEST_CASE("source: bytes are kept until they are released, and read on only then") {
   Ends ends = pipe_ends();
   Rig rig(ends.read.get());
