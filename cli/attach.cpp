@@ -21,7 +21,9 @@ Result<void> read(const Invocation& invocation, FollowOptions& into) {
   Result<client::JobInfo> job = find_job(invocation.globals, args.word(0), where);
   if (!job) return std::unexpected(job.error());
   into.plan.jobs = {std::move(*job)};
+  into.visit = Visit::kAttached;
   if (args.has("stdin") || args.has("tty")) into.plan.stdin_fd = STDIN_FILENO;
+  into.job_terminal = args.has("tty");
   if (args.has("tty") && ::isatty(STDIN_FILENO) == 1) into.terminal = Terminal::kRaw;
   if (::isatty(STDOUT_FILENO) == 1) into.plan.pace = client::Pace::kReader;
   into.stamps = args.has("timestamps") ? Stamps::kTime : Stamps::kNone;
@@ -50,7 +52,9 @@ constexpr Flag kFlags[] = {
 };
 constexpr std::string_view kDetails =
     "Output begins at byte 0 unless --from says otherwise; leaving a job prints the position to\n"
-    "come back to. Signals and exit codes are those of rexec run.";
+    "come back to. Ctrl-C, Ctrl-\\ and exit codes are those of rexec run; TERM, HUP, a closed "
+    "pipe\n"
+    "or a full disk end the reading, never the job.";
 
 }  // namespace
 

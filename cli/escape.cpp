@@ -2,8 +2,10 @@
 
 namespace rexec::cli {
 
-bool Escape::feed(std::string& bytes) {
+Escape::Wish Escape::feed(std::string& bytes) {
+  constexpr char kSuspendKey = '\x1a';
   std::string kept;
+  bool suspends = false;
   for (const char c : bytes) {
     if (left_) break;
     if (state_ == State::kTilde) {
@@ -11,6 +13,11 @@ bool Escape::feed(std::string& bytes) {
       if (c == '.') {
         left_ = true;
         break;
+      }
+      if (c == kSuspendKey) {  // and the line begins anew
+        suspends = true;
+        state_ = State::kLineStart;
+        continue;
       }
       kept += '~';  // held back until now
       if (c == '~') continue;
@@ -22,7 +29,7 @@ bool Escape::feed(std::string& bytes) {
     state_ = c == '\r' || c == '\n' ? State::kLineStart : State::kMiddle;
   }
   bytes = std::move(kept);
-  return left_;
+  return left_ ? Wish::kLeave : suspends ? Wish::kSuspend : Wish::kNone;
 }
 
 }  // namespace rexec::cli

@@ -1,5 +1,6 @@
-// "Enter ~ ." typed on a raw terminal leaves the job running, as in ssh; "Enter ~ ~" sends one
-// tilde. Pure: it sees every typed byte before it is sent and takes the sequences out.
+// "Enter ~ ." typed on a raw terminal leaves the job running, "Enter ~ Ctrl-Z" suspends the client,
+// as in ssh; "Enter ~ ~" sends one tilde. Pure: it sees every typed byte before it is sent and
+// takes the sequences out.
 #pragma once
 
 #include <string>
@@ -8,8 +9,9 @@ namespace rexec::cli {
 
 class Escape {
  public:
-  // Erases what was for us; true once the user asked to leave. Bytes after that are dropped.
-  bool feed(std::string& bytes);
+  enum class Wish { kNone, kSuspend, kLeave };
+  // Erases what was for us; kLeave from then on, and what follows it is dropped.
+  Wish feed(std::string& bytes);
 
  private:
   enum class State { kLineStart, kMiddle, kTilde };

@@ -56,6 +56,7 @@ int exit_of_failure(Code code) {
       return kExitDenied;
     case Code::kLinkLost:
     case Code::kOutcomeUnknown:
+    case Code::kLeft:
       return kExitLost;
     case Code::kIncomplete:
       return kExitIncomplete;
@@ -87,6 +88,7 @@ int exit_of_failure(Code code) {
     case Code::kBusy:
     case Code::kDependency:
     case Code::kQueueTimeout:
+    case Code::kInterrupted:
     case Code::kInternal:
       return kExitNotStarted;
   }
@@ -161,6 +163,8 @@ int exit_of_error(Code code) {
     case Code::kStore:
     case Code::kDependency:
     case Code::kQueueTimeout:
+    case Code::kLeft:
+    case Code::kInterrupted:
     case Code::kInternal:
       return 1;
   }

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <set>
 
 #include "cli/errors.hpp"
 #include "cli/follower.hpp"
@@ -31,21 +32,24 @@ class SignalDesk {
         follower_(follower),
         terminal_(terminal),
         patience_(context.get_executor()),
+        answer_(context.get_executor()),
         set_(context) {
     for (const int number :
          {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT}) {
       if (!is_ignored(number)) set_.add(number);
     }
+    if (terminal_ != nullptr && terminal_->is_raw() && !is_ignored(SIGTSTP)) set_.add(SIGTSTP);
+    // A run brings its size with it.
+    if (options_.visit == Visit::kAttached) on_resize();
     wait();
   }
 
   // True when the process shall die of SIGINT: the job did, or the user would not wait.
   bool dies_of_interrupt() const {
-    return ladder_.was_pressed() && (went_ || follower_.ended_by_interrupt());
+    return is_interrupted_ && (went_ || follower_.ended_by_interrupt());
   }
-  bool is_pressed() const { return ladder_.was_pressed(); }
   // Nobody waits any more, not even for what is still to be written.
-  bool has_gone() const { return went_ || hung_up_; }
+  bool has_gone() const { return went_ || ended_; }
 
  private:
   void wait() {
@@ -57,41 +61,33 @@ class SignalDesk {
   }
 
   void react(int number) {
-    const bool is_about_size = number == SIGWINCH || number == SIGCONT;
-    if (options_.reader_only && !is_about_size) {
-      ladder_.press(BootClock::now());
-      return number == SIGINT ? went() : go();
-    }
-    switch (number) {
-      case SIGINT:
+    if (number == SIGWINCH || number == SIGCONT) return on_screen(number);
+    if (number == SIGTSTP) return suspend();
+    switch (const Deed deed = deed_of(number, options_.visit)) {
+      case Deed::kLadder:
+        is_interrupted_ = true;
         return on_interrupt();
-      case SIGQUIT:
+      case Deed::kDie:
+        is_interrupted_ = true;
+        return went();
+      case Deed::kLeave:
         return follower_.leave();
-      case SIGHUP:
-        hung_up_ = true;
-        return go();
-      case SIGCONT:
-        if (terminal_ != nullptr) terminal_->enter();
-        return on_resize();
-      case SIGWINCH:
-        if (options_.terminal != Terminal::kRaw && follower_.is_accepted()) run_.signal(SIGWINCH);
-        return on_resize();
-      default:
-        run_.signal(number);
-        return go_unless_accepted();
+      case Deed::kEnd:
+        return end(number);
+      case Deed::kTerm:
+      case Deed::kForward:
+        send_on(number, deed);
+        return end_unless_accepted(number);
     }
   }
 
   void on_interrupt() {
-    switch (ladder_.press(BootClock::now())) {
+    const Reaction reaction = ladder_.press(BootClock::now());
+    if (follower_.is_accepted() && !follower_.is_link_down()) tell(reaction);
+    switch (reaction) {
       case Reaction::kInterrupt:
-        run_.signal(SIGINT);
-        if (follower_.is_link_down()) {
-          follower_.words().say(
-              "the link is down: Ctrl-C reaches the job when it is back; "
-              "Ctrl-\\ leaves it running");
-        }
-        return go_unless_accepted();
+        send_on(SIGINT, Deed::kLadder);
+        return end_unless_accepted(SIGINT);
       case Reaction::kStop:
         return run_.stop(options_.grace);
       case Reaction::kGo:
@@ -99,25 +95,76 @@ class SignalDesk {
     }
   }
 
-  void go_unless_accepted() {
+  // Of each step once.
+  void tell(Reaction reaction) {
+    if (!told_.insert(reaction).second) return;
+    follower_.words().say(interrupt_words(reaction, options_.grace));
+  }
+
+  void send_on(int number, Deed deed) {
+    const BootTime now = BootClock::now();
+    look_for_answer();
+    unanswered_.sent(now, deed);
+    sent_ = deed;
+    run_.signal(number);
+    run_.ping();
+    look_for_answer();
+    if (unanswered_.is_waiting())
+      answer_.arm(Unanswered::kAnswerWithin + Millis{1}, [this] { look_for_answer(); });
+  }
+
+  // Of a job that was not accepted yet there is nothing to be heard.
+  void look_for_answer() {
+    if (!follower_.is_accepted()) return;
+    switch (unanswered_.look(BootClock::now(), run_.last_heard(), follower_.is_link_down())) {
+      case Unanswered::Verdict::kNothing:
+        return;
+      case Unanswered::Verdict::kTell:
+        return follower_.words().say(unanswered_words(sent_, follower_.is_link_down()));
+      case Unanswered::Verdict::kLeave:
+        return end(SIGTERM);
+    }
+  }
+
+  // Where nobody can know of the job there is nothing to wait for.
+  void end_unless_accepted(int number) {
     if (follower_.is_accepted()) return;
-    patience_.arm(kAcceptAfterInterrupt, [this] {
-      if (!follower_.is_accepted()) went();
+    const auto leave = [this, number] { number == SIGINT ? went() : end(number); };
+    if (!run_.has_reached()) return leave();
+    patience_.arm(kAcceptAfterInterrupt, [this, leave] {
+      if (!follower_.is_accepted()) leave();
     });
   }
 
   void went() {
     went_ = true;
-    go();
+    follower_.end({Leaving::kInterrupt});
   }
 
-  void go() {
-    run_.abandon();
-    follower_.changed().notify();
+  void end(int number) {
+    ended_ = true;
+    follower_.end({Leaving::kSignal, number});
+  }
+
+  void on_screen(int number) {
+    if (number == SIGCONT && terminal_ != nullptr) terminal_->enter();
+    const bool is_own = options_.visit != Visit::kReader && !options_.job_terminal;
+    if (number == SIGWINCH && is_own && follower_.is_accepted()) run_.signal(SIGWINCH);
+    on_resize();
+  }
+
+  // Stops here as by default, with the terminal as the shell knows it. Where nobody could continue
+  // the process the system does not stop it.
+  void suspend() {
+    RawTerminal::restore();
+    set_.remove(SIGTSTP);
+    ::raise(SIGTSTP);
+    set_.add(SIGTSTP);
+    on_screen(SIGCONT);
   }
 
   void on_resize() {
-    if (options_.terminal != Terminal::kRaw) return;  // its job has no terminal
+    if (!options_.job_terminal) return;
     if (const auto size = terminal_size()) run_.resize(size->rows, size->cols);
   }
 
@@ -126,10 +173,15 @@ class SignalDesk {
   Follower& follower_;
   RawTerminal* terminal_;
   net::Timer patience_;
+  net::Timer answer_;
   asio::signal_set set_;
   InterruptLadder ladder_;
+  std::set<Reaction> told_;
+  Unanswered unanswered_;
+  Deed sent_ = Deed::kForward;
+  bool is_interrupted_ = false;
   bool went_ = false;
-  bool hung_up_ = false;
+  bool ended_ = false;
 };
 
 struct Ended {
@@ -148,7 +200,7 @@ net::Task<> drive(client::Run& run, Follower& follower, SignalDesk& desk, Ended&
   while (!drained()) co_await follower.changed().wait();
   RawTerminal::restore();
   follower.words().set_terminal(Terminal::kCooked);
-  ended.code = follower.finish(result, desk.is_pressed() && desk.has_gone());
+  ended.code = follower.finish(result);
   while (!drained()) co_await follower.changed().wait();
   ended.by_interrupt = desk.dies_of_interrupt();
   context.stop();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/exit_status.hpp"
+#include "cli/signals.hpp"
 #include "cli/status.hpp"
 #include "cli/verbs.hpp"
 #include "src/client/plan.hpp"
@@ -22,6 +23,7 @@ struct FollowOptions {
   client::RunPlan plan;
   Prefix prefix = Prefix::kAuto;
   Stamps stamps = Stamps::kNone;
+  bool job_terminal = false;              // -t: the window's size goes to the job
   Terminal terminal = Terminal::kCooked;  // kRaw: keys go to the job, "Enter ~ ." leaves
   ExitRule rule = ExitRule::kSeveral;
   Millis grace{5'000};  // of the second Ctrl-C
@@ -30,8 +32,8 @@ struct FollowOptions {
   std::string workdir;        // as it was asked for
   std::string not_found;      // the next step when the node finds nothing to execute
   std::string on_disconnect;  // the rule of a run, as it is written; empty: the job was there
-  bool reader_only = false;   // logs: signals end the reading and never reach the job
-  bool quiet_end = false;     // logs without -f: the end is not news and 0 is success
+  Visit visit = Visit::kOwner;
+  bool quiet_end = false;  // logs without -f: the end is not news and 0 is success
 };
 
 // The exit status. A client that was ended by Ctrl-C dies of SIGINT instead of returning.

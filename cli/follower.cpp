@@ -1,5 +1,7 @@
 #include "cli/follower.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstring>
@@ -42,14 +44,15 @@ Follower::Follower(asio::io_context& context, const FollowOptions& options)
       changed_(context.get_executor()),
       link_news_(context.get_executor()),
       output_(context.get_executor(), {options.globals, options.prefix, options.stamps},
-              [this] { on_sink_change(); }) {
+              [this] { on_sink_change(); }),
+      is_typed_(::isatty(STDIN_FILENO) == 1) {
   for (const auto& job : options.plan.jobs) jobs_.push_back({job, job.out, job.err, {}, {}});
   if (!jobs_.empty()) output_.begin(options.plan.jobs);
 }
 
 void Follower::on_sink_change() {
-  if (run_ != nullptr && options_.reader_only && output_.is_closed(wire::Channel::kOut)) {
-    run_->abandon();  // nobody reads the log any more; the job is none of a log's business
+  if (run_ != nullptr && options_.visit != Visit::kOwner) {
+    is_unread() ? end({Leaving::kUnread}) : run_->drained();
   } else if (run_ != nullptr) {
     const bool out = output_.is_closed(wire::Channel::kOut);
     const bool err = output_.is_closed(wire::Channel::kErr);
@@ -58,6 +61,12 @@ void Follower::on_sink_change() {
     run_->drained();
   }
   changed_.notify();
+}
+
+// What a visitor reads is its stdout, and stderr where both are one file.
+bool Follower::is_unread() const {
+  const bool is_err_closed = output_.is_closed(wire::Channel::kErr);
+  return output_.is_closed(wire::Channel::kOut) || (is_err_closed && output_.is_one_file());
 }
 
 void Follower::accepted(const std::string& run, const std::vector<client::JobInfo>& jobs) {
@@ -116,6 +125,8 @@ void Follower::ended(std::size_t job, const wire::Map& record) {
   Job& done = jobs_[job];
   if (const auto beyond = beyond_end(done.info, record)) return refuse(job, *beyond);
   done.record = whole_record(record);
+  if (input_failed_ && wire::text_or(record, "outcome") == "stopped")
+    (*done.record)["reason"] = "input_not_read";
   output_.ended(job, *done.record);
   int code = exit_of_record(record);
   // Nobody read it any more: then what is missing is not missed.
@@ -196,13 +207,20 @@ void Follower::link(bool up, const std::string& why) {
   }
   link_news_.arm(kLinkNewsAfter, [this, why] {
     link_told_ = true;
-    output_.say("the link is lost (" + printable(why) + "); the job goes on, reconnecting");
+    const bool goes_on =
+        std::ranges::any_of(jobs_, [](const Job& job) { return !job.record && !job.info.ended; });
+    output_.say("the link is lost (" + printable(why) + "); " +
+                (goes_on ? "the job goes on, reconnecting"
+                         : "reconnecting, to read what the job wrote before it ended"));
   });
 }
 
 void Follower::typed(std::string& bytes) {
   if (options_.terminal != Terminal::kRaw) return;
-  if (escape_.feed(bytes) && !left_) leave();
+  const Escape::Wish wish = escape_.feed(bytes);
+  if (wish == Escape::Wish::kLeave && departure_.how == Leaving::kNot) leave();
+  // As the key would, had the terminal made a signal of it: to the whole job of the shell.
+  if (wish == Escape::Wish::kSuspend) ::kill(0, SIGTSTP);
   const auto waits = [](const Job& job) { return !job.waiting.empty() && !job.record; };
   if (!std::ranges::any_of(jobs_, waits)) return;
   // A raw terminal makes no signal of Ctrl-C, and there is no job yet that could read it.
@@ -212,9 +230,29 @@ void Follower::typed(std::string& bytes) {
   ::raise(SIGINT);
 }
 
+// What the job has got is not all of its input, and must not look like it.
+void Follower::input_failed(int error) {
+  // The window is gone, and its HUP may be ignored or on its way.
+  if (is_typed_ && error == EIO) return end({Leaving::kSignal, SIGHUP});
+  input_failed_ = true;
+  const bool is_own = options_.visit == Visit::kOwner;
+  output_.complain({Code::kIo, std::string("standard input: ") + std::strerror(error),
+                    is_own ? "the job is stopped: it has not got all of its input"
+                           : "the job goes on and waits for the rest of its input"});
+  if (!is_own) return end({Leaving::kInput});
+  if (run_ != nullptr) run_->stop(options_.grace);
+}
+
 void Follower::leave() {
-  left_ = true;
+  if (departure_.how == Leaving::kNot) departure_.how = Leaving::kChosen;
+  told_node_ = !link_down_;
   if (run_ != nullptr) run_->leave();
+}
+
+void Follower::end(Departure departure) {
+  if (departure_.how == Leaving::kNot) departure_ = departure;
+  if (run_ != nullptr) run_->abandon();
+  changed_.notify();
 }
 
 void Follower::tell_how_to_come_back() {
@@ -226,24 +264,24 @@ void Follower::tell_how_to_come_back() {
     } else if (job.out + job.err > 0) {
       how += " --from out=" + std::to_string(job.out) + ",err=" + std::to_string(job.err);
     }
-    output_.say(about(job) + what_becomes_of_it(how));
+    output_.say(about(job) +
+                what_becomes_of_it({options_.on_disconnect, how, told_node_, job.info.ended}));
   }
 }
 
-// Leaving on purpose keeps the job; a hang-up or a lost link is what --on-disconnect speaks of.
-std::string Follower::what_becomes_of_it(const std::string& way_back) const {
-  constexpr std::string_view kAfter = "stop-after=";
-  const std::string& rule = options_.on_disconnect;
-  if (!left_ && rule == "stop") return "the job is stopped there (--on-disconnect stop)";
-  const bool ends = !left_ && rule.starts_with(kAfter);
-  return "the job goes on" + (ends ? " for " + rule.substr(kAfter.size()) : "") +
-         "; come back with: " + way_back;
+void Follower::tell_leaving(const client::RunResult& result) {
+  failure_ = why_left(departure_, {result.reached, is_accepted()});
+  // A Ctrl-C that came before anything was sent has done what it should: no words, as locally.
+  const bool is_quiet = departure_.how == Leaving::kInterrupt && !result.reached;
+  if (!is_accepted() && !is_quiet) output_.complain(*failure_);
 }
 
 int Follower::exit_code(const client::RunResult& result) {
-  if (options_.plan.mode == "detached" && !result.error) return unprinted_ ? 1 : 0;
+  if (input_failed_) return 1;
+  if (options_.plan.mode == "detached" && is_accepted() && !result.error) return unprinted_ ? 1 : 0;
   if (options_.quiet_end && result.error) return exit_of_error(result.error->code);
-  if (options_.quiet_end && !out_of_reach_) return 0;
+  const bool is_cut = departure_.how == Leaving::kSignal && order_.size() < jobs_.size();
+  if (options_.quiet_end && !out_of_reach_) return is_cut ? kExitLost : 0;
   return code_of_jobs();
 }
 
@@ -252,7 +290,8 @@ int Follower::code_of_jobs() const {
   for (const std::size_t job : order_) codes.push_back(jobs_[job].code);
   const std::size_t missing = jobs_.size() - std::min(jobs_.size(), codes.size());
   const int code_of_missing = failure_ ? exit_of_failure(failure_->code) : kExitLost;
-  if (jobs_.empty() || (left_ && missing > 0)) return code_of_missing;
+  const bool has_left = departure_.how != Leaving::kNot;
+  if (jobs_.empty() || (has_left && missing > 0)) return code_of_missing;
   codes.insert(codes.end(), missing, code_of_missing);
   return exit_of_several(codes, options_.rule);
 }
@@ -282,12 +321,13 @@ void Follower::judge_outputs() {
 }
 
 void Follower::leave_screen() {
-  const bool some_missing = order_.size() < jobs_.size() && options_.plan.mode != "detached";
-  if (!some_missing || options_.terminal != Terminal::kRaw) return;
-  output_.control(terminal_reset_sequence());
+  const auto by_itself = [](const Job& job) {
+    return job.record && wire::text_or(*job.record, "outcome") == "exited";
+  };
+  if (!std::ranges::all_of(jobs_, by_itself)) output_.restore_screen();
 }
 
-int Follower::finish(const client::RunResult& result, bool interrupted) {
+int Follower::finish(const client::RunResult& result) {
   link_news_.cancel();
   output_.break_long_lines();
   const bool some_missing = order_.size() < jobs_.size() && options_.plan.mode != "detached";
@@ -297,16 +337,17 @@ int Follower::finish(const client::RunResult& result, bool interrupted) {
     if (result.lost && !is_definite(failure_->code)) failure_->code = Code::kLinkLost;
     if (some_missing || jobs_.empty()) output_.complain(of_node(*failure_));
   } else if (result.lost) {
-    failure_ = Error{Code::kLinkLost, left_ ? "the user left the job running" : "disconnected", {}};
-    if (jobs_.empty() && !interrupted) {
-      output_.say("left before the job was accepted; if it was started: rexec ps");
-    }
+    tell_leaving(result);
   }
   const bool is_refused =
       result.error && is_definite(failure_->code) && failure_->code != Code::kLinkLost;
-  const bool may_go_on = result.lost && !interrupted && !options_.reader_only && !is_refused;
-  if (some_missing && may_go_on) tell_how_to_come_back();
   judge_outputs();
+  // Who closed the pipe, or pressed Ctrl-C three times, knows; a script's log need not.
+  const bool is_known = departure_.how == Leaving::kInterrupt ||
+                        (departure_.how == Leaving::kUnread && output_failure() == 0);
+  const bool may_go_on =
+      result.lost && !is_known && options_.visit != Visit::kReader && !is_refused;
+  if (some_missing && may_go_on) tell_how_to_come_back();
   int code = exit_code(result);
   if (code == 0 && output_failure() != 0) code = kExitIncomplete;
   const auto succeeded = [this](std::size_t job) { return jobs_[job].code == 0; };

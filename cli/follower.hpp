@@ -8,6 +8,7 @@
 
 #include "cli/escape.hpp"
 #include "cli/follow.hpp"
+#include "cli/leaving.hpp"
 #include "cli/output.hpp"
 #include "cli/restart_words.hpp"
 #include "src/client/run.hpp"
@@ -41,6 +42,7 @@ class Follower final : public client::Observer {
   std::size_t backlog() const { return output_.backlog(); }
   std::size_t backlog_of(std::size_t job) const override { return output_.backlog_of(job); }
   void typed(std::string& bytes) override;
+  void input_failed(int error) override;
 
   // The run it observes; from then on closed outputs are passed on to it.
   void set_run(client::Run* run) { run_ = run; }
@@ -50,13 +52,15 @@ class Follower final : public client::Observer {
   net::Notifier& changed() { return changed_; }
   // The user leaves the jobs running.
   void leave();
-  bool has_left() const { return left_; }
+  // The client ends before them.
+  void end(Departure departure);
 
-  // A full-screen program that is left, or lost, has the terminal's other screen: what is said
-  // there goes with it. Before finish(), and written out before it.
+  // A full-screen program that is left, lost or ended by force has the terminal's other screen:
+  // what is said there goes with it. Before finish(), and written out before it. What ended by
+  // itself leaves the terminal as it would here.
   void leave_screen();
   // Says what is to be said about the end; the exit code.
-  int finish(const client::RunResult& result, bool interrupted);
+  int finish(const client::RunResult& result);
   // True when Ctrl-C is what ended a job.
   bool ended_by_interrupt() const;
   std::vector<wire::Map> status() const;
@@ -76,7 +80,8 @@ class Follower final : public client::Observer {
   void tell_unreachable(Job& job);
   Error of_node(Error error) const;
   void tell_how_to_come_back();
-  std::string what_becomes_of_it(const std::string& way_back) const;
+  void tell_leaving(const client::RunResult& result);
+  bool is_unread() const;
   void print_detached(const std::string& run);
   void tell_unprinted(const std::vector<std::string>& ids, int error);
   std::string about(const Job& job) const;  // "node: " among several
@@ -98,12 +103,15 @@ class Follower final : public client::Observer {
   std::string run_id_;
   bool link_down_ = false;
   bool link_told_ = false;
-  bool left_ = false;
+  Departure departure_;
+  bool told_node_ = false;  // that it is left on purpose
   bool out_closed_ = false;
   bool err_closed_ = false;
   bool out_of_reach_ = false;  // a position that the user gave, or all output that is missing
   bool unprinted_ = false;     // the ids of detached jobs
   bool times_told_ = false;    // that a node does not say when its output was written
+  bool input_failed_ = false;
+  const bool is_typed_;  // stdin is a terminal
 };
 
 }  // namespace rexec::cli

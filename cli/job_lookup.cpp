@@ -19,6 +19,7 @@ Result<client::JobInfo> find_job(const Globals& globals, const std::string& pref
   info.attempt = static_cast<std::uint32_t>(wire::u64_or(*job, "attempt", 1));
   info.out = from.out;
   info.err = from.err;
+  info.ended = wire::child_or_empty(*job, "record").contains("outcome");
   const auto beyond = beyond_end(info, wire::child_or_empty(*job, "record"));
   if (beyond) return std::unexpected(*beyond);
   return info;

@@ -19,7 +19,7 @@ Result<void> read(const Invocation& invocation, FollowOptions& into) {
   if (!args.has("from")) job->attempt = 1;  // of a restarted job: each attempt in turn
   into.plan.jobs = {std::move(*job)};
   into.plan.hold = client::Hold::kNo;
-  into.reader_only = true;
+  into.visit = Visit::kReader;
   if (into.quiet_end) into.plan.follow = client::Follow::kWhatIsThere;
   into.stamps = args.has("timestamps") ? Stamps::kTime : Stamps::kNone;
   return {};

@@ -50,11 +50,14 @@ void Output::open_places() {
     const bool is_err = stream == LineShare::kWords || stream % 2 == 1;
     is_err ? put_err(text) : put_out(text);
   };
+  for (int i = 0; i < (is_one_file() ? 1 : 2); ++i)
+    places_.push_back(std::make_unique<Place>(executor_, write));
+}
+
+bool Output::is_one_file() {
   struct stat out{}, err{};
   const bool known = ::fstat(STDOUT_FILENO, &out) == 0 && ::fstat(STDERR_FILENO, &err) == 0;
-  const bool same = known && out.st_dev == err.st_dev && out.st_ino == err.st_ino;
-  for (int i = 0; i < (same ? 1 : 2); ++i)
-    places_.push_back(std::make_unique<Place>(executor_, write));
+  return known && out.st_dev == err.st_dev && out.st_ino == err.st_ino;
 }
 
 void Output::begin(const std::vector<client::JobInfo>& jobs) {
@@ -72,12 +75,12 @@ void Output::begin(const std::vector<client::JobInfo>& jobs) {
 }
 
 void Output::put_out(std::string_view text) {
-  if (out_is_terminal_ && !text.empty()) mid_line_ = text.back() != '\n';
+  if (out_is_terminal_) screen_.feed(text);
   out_.write(as_bytes(text));
 }
 
 void Output::put_err(std::string_view text) {
-  if (err_is_terminal_ && !text.empty()) mid_line_ = text.back() != '\n';
+  if (err_is_terminal_) screen_.feed(text);
   err_.write(as_bytes(text));
 }
 
@@ -143,8 +146,9 @@ void Output::summary(wire::Map more) {
   if (by_events_) put_out(summary_line(std::move(more)));
 }
 
-void Output::control(std::string_view sequence) {
-  if (out_is_terminal_) put_out(sequence);
+void Output::restore_screen() {
+  const std::string sequence = screen_.restore();
+  if (!sequence.empty()) out_is_terminal_ ? put_out(sequence) : put_err(sequence);
 }
 
 void Output::put_line(std::string_view text) {
@@ -152,7 +156,7 @@ void Output::put_line(std::string_view text) {
     return on_lines(place_of(wire::Channel::kErr),
                     [&](LineShare& lines) { lines.say(std::string(text)); });
   const bool is_raw = terminal_ == Terminal::kRaw;
-  std::string line = err_is_terminal_ && mid_line_ ? (is_raw ? "\r\n" : "\n") : "";
+  std::string line = err_is_terminal_ && screen_.is_mid_line() ? (is_raw ? "\r\n" : "\n") : "";
   for (const char c : text) {
     if (c == '\n' && is_raw) line += '\r';
     line += c;

@@ -11,6 +11,7 @@
 #include "cli/events.hpp"
 #include "cli/follow.hpp"
 #include "cli/line_share.hpp"
+#include "cli/screen.hpp"
 #include "cli/verbs.hpp"
 #include "src/client/run.hpp"
 #include "src/client/sink.hpp"
@@ -40,8 +41,8 @@ class Output {
   void state(std::size_t job, const std::string& state, wire::Map more = wire::Map::object());
   void ended(std::size_t job, const wire::Map& record);
   void summary(wire::Map more);
-  // Raw text for the terminal itself, on stdout.
-  void control(std::string_view sequence);
+  // Takes back what a job that was not asked to end has changed of the terminal.
+  void restore_screen();
 
   // "rexec: text", a line of its own; not with --quiet or as JSON.
   void say(std::string_view text);
@@ -54,6 +55,8 @@ class Output {
   // Nobody waits for the end of a line any more: the run is over.
   void break_long_lines();
   bool is_closed(wire::Channel channel) const;
+  // stdout and stderr are the same file.
+  static bool is_one_file();
   // Why an output was closed, when it is not that nobody reads or that it never was open: errno,
   // or 0.
   int failure(wire::Channel channel) const;
@@ -97,7 +100,7 @@ class Output {
   bool by_events_ = false;
   bool out_is_terminal_;
   bool err_is_terminal_;
-  bool mid_line_ = false;  // the terminal's cursor is behind some text
+  Screen screen_;  // what all that was written has made of the terminal
   Terminal terminal_ = Terminal::kCooked;
 };
 

@@ -98,6 +98,7 @@ Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions
   if (::isatty(STDOUT_FILENO) == 1) into.plan.pace = client::Pace::kReader;
   if (spec->forward_stdin) into.plan.stdin_fd = STDIN_FILENO;
   if (spec->tty && ::isatty(STDIN_FILENO) != 1) into.plan.stdin_end = client::StdinEnd::kKeys;
+  into.job_terminal = spec->tty.has_value();
   const bool is_terminal = spec->tty.has_value() && ::isatty(STDIN_FILENO) == 1;
   into.terminal = is_terminal ? Terminal::kRaw : Terminal::kCooked;
   into.grace = Millis{static_cast<std::int64_t>(spec->grace_ms)};

@@ -261,7 +261,10 @@ Result<job::JobSpec> read_spec(const Args& args, Manner manner) {
   if (step) step = read_limits(args, manner, spec);
   if (!step) return std::unexpected(step.error());
   const bool has_terminal = manner == Manner::kShell || args.has("tty");
-  if (has_terminal) spec.tty = terminal_size().value_or(job::TtySpec{});
+  if (has_terminal) {
+    spec.tty = terminal_size().value_or(job::TtySpec{});
+    spec.tty->modes = terminal_modes();
+  }
   spec.forward_stdin = has_terminal || args.has("stdin");
   spec.sha256 = args.has("sha256");
   spec.durable = manner == Manner::kDetached;

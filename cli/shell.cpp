@@ -12,7 +12,7 @@ int run(const Invocation& invocation) {
 
 constexpr std::string_view kDetails =
     "The keys go to the shell. Enter ~ . leaves it running (rexec attach -t brings it back),\n"
-    "Enter ~ ~ types one tilde.";
+    "Enter ~ Ctrl-Z suspends the client, Enter ~ ~ types one tilde.";
 
 }  // namespace
 

@@ -5,14 +5,28 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
+
+#include "src/os/terminal_modes.hpp"
 
 namespace rexec::cli {
 namespace {
 
 termios g_found;                  // as the user had it; valid while g_raw is set
 std::atomic<bool> g_raw = false;  // lock-free, read by the signal handler
+
+bool is_in_background() {
+  const pid_t group = ::tcgetpgrp(STDIN_FILENO);
+  return group >= 0 && group != ::getpgrp();
+}
+
+// SIGCONT interrupts whoever was stopped in it.
+void set_modes(const termios& modes) {
+  while (::tcsetattr(STDIN_FILENO, TCSADRAIN, &modes) != 0 && errno == EINTR) {
+  }
+}
 
 // The signals that end a process with a core: restore, then let them do that.
 constexpr int kFatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS};
@@ -26,6 +40,7 @@ void on_fatal(int number) {
 }  // namespace
 
 RawTerminal::RawTerminal() {
+  wait_for_foreground();
   if (::isatty(STDIN_FILENO) != 1 || ::tcgetattr(STDIN_FILENO, &g_found) != 0) return;
   static const bool once = [] {
     std::atexit(RawTerminal::restore);
@@ -33,8 +48,6 @@ RawTerminal::RawTerminal() {
     return true;
   }();
   static_cast<void>(once);
-  // Restoring from the background would stop the process instead.
-  std::signal(SIGTTOU, SIG_IGN);
   enter();
 }
 
@@ -47,11 +60,19 @@ void RawTerminal::enter() {
   raw.c_cc[VMIN] = 1;
   raw.c_cc[VTIME] = 0;
   g_raw = true;
-  ::tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
+  set_modes(raw);
 }
 
 void RawTerminal::restore() {
-  if (g_raw.exchange(false)) ::tcsetattr(STDIN_FILENO, TCSADRAIN, &g_found);
+  // Who has the terminal by now has set it for himself; from the background it is not ours.
+  if (g_raw.exchange(false) && !is_in_background()) set_modes(g_found);
+}
+
+// Waiting for the output to be written changes nothing, but is a change for the job control.
+void wait_for_foreground() {
+  if (::isatty(STDIN_FILENO) != 1) return;
+  while (is_in_background() && ::tcdrain(STDIN_FILENO) != 0 && errno == EINTR) {
+  }
 }
 
 std::optional<job::TtySpec> terminal_size() {
@@ -68,9 +89,11 @@ std::optional<job::TtySpec> terminal_size() {
   return std::nullopt;
 }
 
-const char* terminal_reset_sequence() {
-  return "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>"
-         "\x1b[0m\r\n";
+std::string terminal_modes() {
+  wait_for_foreground();
+  termios modes{};
+  if (::isatty(STDIN_FILENO) != 1 || ::tcgetattr(STDIN_FILENO, &modes) != 0) return {};
+  return os::encode_terminal_modes(modes);
 }
 
 }  // namespace rexec::cli

@@ -178,6 +178,17 @@ Next: `rexec job show JOB` of the other one, mend it, then `rexec rerun` or subm
 The job waited for a node, a lock or another job, and --queue-timeout was over before it could
 start. Nothing was started.
 Next: `rexec ps` shows what holds the lock or whom it waited for; submit again with more time.)"},
+    {Code::kLeft, "left", R"(
+The client ended before the job did: its user left (Ctrl-\, Enter ~ ., a third Ctrl-C), a signal
+ended it (HUP of a closed window, TERM), or nobody read its output any more. The message says which.
+The job goes on, or is stopped, as its --on-disconnect says.
+
+  rexec attach JOB     continues at the byte that the client named when it left
+  rexec wait JOB       waits for the end and gives its code)"},
+    {Code::kInterrupted, "interrupted", R"(
+A signal ended the client while it was still reaching the controller. No job was submitted, so
+nothing was started.
+Next: the same command again; where it hung, `rexec doctor` says which step fails.)"},
     {Code::kInternal, "internal", R"(
 A bug in rexec, or a code from a newer version that this one does not know. Running jobs are in
 processes of their own and go on.

@@ -45,6 +45,8 @@ enum class Code {
   kBusy,             // another process holds the data directory
   kDependency,       // a job that it is after ended otherwise than --after asks for
   kQueueTimeout,     // it did not start within --queue-timeout
+  kLeft,             // the client ended before the job, by its user, a signal or its reader
+  kInterrupted,      // the client was ended before it reached a controller: nothing was started
   kInternal,         // a bug
 };
 

@@ -14,6 +14,7 @@ namespace {
 struct Typed {
   std::string sent;
   bool left = false;
+  int suspends = 0;
 };
 
 Typed type(const std::string& keys, std::size_t piece) {
@@ -21,7 +22,9 @@ Typed type(const std::string& keys, std::size_t piece) {
   Typed typed;
   for (std::size_t at = 0; at < keys.size(); at += piece) {
     std::string bytes = keys.substr(at, piece);
-    typed.left = escape.feed(bytes);
+    const Escape::Wish wish = escape.feed(bytes);
+    typed.left = wish == Escape::Wish::kLeave;
+    typed.suspends += wish == Escape::Wish::kSuspend ? 1 : 0;
     typed.sent += bytes;
   }
   return typed;
@@ -49,6 +52,22 @@ TEST_CASE("escape: Enter ~ . leaves and is not sent, in whatever pieces it comes
       CHECK(typed.sent == row.sent);
       CHECK(typed.left == row.left);
     }
+  }
+}
+
+TEST_CASE("escape: Enter ~ Ctrl-Z suspends, is not sent, and leaves the line where it was") {
+  for (std::size_t piece = 1; piece <= 5; ++piece) {
+    const Typed once = type(
+        "ls\r~\x1a"
+        "pwd\r",
+        piece);
+    CHECK(once.sent == "ls\rpwd\r");
+    CHECK(once.suspends == 1);
+    CHECK_FALSE(once.left);
+    const Typed then = type("~\x1a~.", piece);
+    CHECK(then.sent.empty());
+    CHECK(then.left);
+    CHECK(type("a~\x1a", piece).sent == "a~\x1a");
   }
 }
 

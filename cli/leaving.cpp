@@ -1,0 +1,80 @@
+#include "cli/leaving.hpp"
+
+#include <csignal>
+#include <cstring>
+
+namespace rexec::cli {
+namespace {
+
+std::string name_of(int signal) {
+  const char* name = ::sigabbrev_np(signal);
+  return name == nullptr ? "signal " + std::to_string(signal) : name;
+}
+
+std::string who_left(const Departure& departure) {
+  switch (departure.how) {
+    case Leaving::kSignal:
+      return name_of(departure.signal) + " ended the client";
+    case Leaving::kInterrupt:
+      return "Ctrl-C ended the client";
+    case Leaving::kInput:
+      return "standard input could not be read";
+    case Leaving::kUnread:
+      return "nobody takes the output any more";
+    case Leaving::kNot:
+    case Leaving::kChosen:
+      break;
+  }
+  return "the user left";
+}
+
+}  // namespace
+
+Error why_left(const Departure& departure, const Reached& reached) {
+  const std::string who = who_left(departure);
+  if (reached.acceptance) {
+    const bool is_stop = departure.how == Leaving::kInterrupt;
+    return {Code::kLeft, who + (is_stop ? "; the stop goes on" : "; the job was left running"), {}};
+  }
+  if (!reached.controller)
+    return {
+        Code::kInterrupted, who + " before the controller was reached; nothing was started", {}};
+  return {Code::kOutcomeUnknown, who + " before the job was accepted; it may have been started",
+          "see: rexec ps"};
+}
+
+// Leaving on purpose keeps the job; a hang-up or a lost link is what --on-disconnect speaks of.
+std::string what_becomes_of_it(const LeftJob& job) {
+  constexpr std::string_view kAfter = "stop-after=";
+  if (job.has_ended) return "the job has ended; read what it wrote with: " + job.way_back;
+  if (!job.on_purpose && job.rule == "stop")
+    return "the job is stopped there (--on-disconnect stop)";
+  const bool ends = !job.on_purpose && job.rule.starts_with(kAfter);
+  return "the job goes on" + (ends ? " for " + job.rule.substr(kAfter.size()) : "") +
+         "; come back with: " + job.way_back;
+}
+
+std::string interrupt_words(Reaction reaction, Millis grace) {
+  switch (reaction) {
+    case Reaction::kInterrupt:
+      return "Ctrl-C: INT was sent to the job; again within " +
+             format_duration(InterruptLadder::kAgainWithin) +
+             " stops it, Ctrl-\\ leaves it running";
+    case Reaction::kStop:
+      return "Ctrl-C: the job is stopped, with TERM and after " + format_duration(grace) +
+             " KILL; once more leaves at once, the stop goes on";
+    case Reaction::kGo:
+      break;
+  }
+  return "Ctrl-C: left at once; the stop goes on";
+}
+
+std::string unanswered_words(Deed deed, bool is_link_down) {
+  const std::string signal = deed == Deed::kTerm ? "TERM" : "Ctrl-C";
+  const std::string next =
+      deed == Deed::kTerm ? "a third TERM leaves without it" : "Ctrl-\\ leaves the job as it is";
+  return std::string(is_link_down ? "the link is down: " : "the controller does not answer: ") +
+         signal + " reaches the job when it is back; " + next;
+}
+
+}  // namespace rexec::cli

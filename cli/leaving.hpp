@@ -1,0 +1,52 @@
+// How a client ends before its job does, and what is said about it: by Ctrl-C, on leaving, as the
+// status JSON's reason. Words only; follow.cpp drives, the follower says them.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/signals.hpp"
+#include "src/base/error.hpp"
+
+namespace rexec::cli {
+
+enum class Leaving {
+  kNot,
+  kChosen,     // Ctrl-\, Enter ~ .
+  kSignal,     // HUP, TERM and the like ended the client
+  kInterrupt,  // the third Ctrl-C, or one before there was a job
+  kInput,      // stdin could not be read on
+  kUnread,     // nobody reads the output any more, or it cannot be written
+};
+
+struct Departure {
+  Leaving how = Leaving::kNot;
+  int signal = 0;  // kSignal
+};
+
+// How far the client had come.
+struct Reached {
+  bool controller = false;
+  bool acceptance = false;
+};
+
+// The error of a run whose client left: kLeft; before the job was accepted kOutcomeUnknown, and
+// kInterrupted where no controller can know of it.
+Error why_left(const Departure& departure, const Reached& reached);
+
+// What becomes of a job that is left. `rule` is its --on-disconnect, empty where it is not known;
+// `way_back` a command.
+struct LeftJob {
+  std::string rule;
+  std::string way_back;
+  bool on_purpose = false;  // and the node hears of it
+  bool has_ended = false;
+};
+std::string what_becomes_of_it(const LeftJob& job);
+
+// What one Ctrl-C did, and what the next one does.
+std::string interrupt_words(Reaction reaction, Millis grace);
+// Of signals that were sent on and reached nobody yet.
+std::string unanswered_words(Deed deed, bool is_link_down);
+
+}  // namespace rexec::cli
