@@ -7,10 +7,9 @@ import pytest
 
 from support import processes
 from support.running import Running
-from support.terminal import Terminal, strip_escapes
+from support.terminal import SIZES, Terminal, strip_escapes
 
 VIM = shutil.which("vim") or "vim.tiny"  # the name depends on which of its packages is there
-LOOP = "trap 'stty size' WINCH; echo ready; while :; do read -t 1 line || :; done"
 # Says what came, so that the next key is pressed only then: two at once may arrive as one signal.
 STUBBORN = "trap 'echo int' INT; trap 'echo term' TERM; echo $REXEC_JOB; while :; do sleep 0.05; done"
 
@@ -43,12 +42,11 @@ def test_the_code_of_a_terminal_job_comes_back(cli):
 
 
 def test_a_resize_reaches_the_job(cli):
-    with Terminal(cli, "run", "-t", "n1", "bash", "-c", LOOP) as t:
-        t.expect("ready")
-        t.setwinsize(50, 132)
-        t.expect("50 132")
-        t.setwinsize(20, 60)
-        t.expect("20 60")
+    with Terminal(cli, "run", "-t", "n1", "python3", "-c", SIZES, size=(24, 80)) as t:
+        t.expect("size 24 80\r\n")
+        for size in ((50, 132), (20, 60), (20, 61), (24, 80)):
+            t.setwinsize(*size)
+            t.expect("size %d %d\r\n" % size)
         t.send("\x03")
         ended = t.ended()
     assert ended.restored == "" and ended.status["signal"] == signal.SIGINT, ended.status

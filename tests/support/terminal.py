@@ -14,6 +14,18 @@ from support.patience import patient
 
 GUARD = pathlib.Path(__file__).with_name("guard.py")
 PATIENCE_S = patient(20)
+# For `python3 -c`: says the terminal's size, and each time that it changes. The signal is blocked but
+# where it is waited for; a shell's trap loses one that comes between two of its commands.
+SIZES = """
+import os, signal
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])
+print("job", os.environ["REXEC_JOB"], flush=True)
+while True:
+    size = os.get_terminal_size(0)
+    print("size", size.lines, size.columns, flush=True)
+    signal.sigwait([signal.SIGWINCH])
+"""
 
 
 class Ended:
