@@ -118,7 +118,8 @@ constexpr Flag kInitFlags[] = {
      .help = "default 0.0.0.0:7443; port 0 picks a free one and keeps it"},
     {.name = "advertise",
      .value = "HOST:PORT",
-     .help = "what nodes and people dial; may be repeated (default: from --listen)"},
+     .help = "what nodes and people dial; may be repeated (default: from --listen)",
+     .often = Often::kRepeated},
     {.name = "cluster", .value = "NAME", .help = "the cluster's name (default: a random one)"},
     {.name = "admin", .value = "NAME", .help = "the first user (default admin)"},
 };

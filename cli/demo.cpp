@@ -132,6 +132,7 @@ constinit const Verb demo_verb{
     .details =
         "With --exec, rexec is on PATH, the demo's context is set, and the nodes are n1, n2 and "
         "n3;\n"
-        "REXEC_DEMO_STAY=1 keeps it open afterwards. Without it, Ctrl-C ends the demo."};
+        "REXEC_DEMO_STAY=1 keeps it open afterwards. Without it, Ctrl-C ends the demo.",
+    .formats = kOnlyText};
 
 }  // namespace rexec::cli

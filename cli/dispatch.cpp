@@ -9,6 +9,7 @@
 #include "cli/errors.hpp"
 #include "cli/help.hpp"
 #include "cli/run_flags.hpp"
+#include "cli/synopsis.hpp"
 #include "cli/verbs.hpp"
 #include "src/base/text.hpp"
 
@@ -40,10 +41,15 @@ std::size_t leading_flags(Argv argv) {
 // could be read.
 Globals guess_globals(Argv argv) {
   Globals globals;
-  for (const char* text : argv) {
-    const std::string_view word = text;
+  std::string_view before;
+  for (const std::string_view word : argv) {
     if (word == "--") break;
-    if (word == "--json" || word == "-ojson" || word == "--output=json") globals.json_errors = true;
+    std::string_view format = word == "--json" ? "json" : "";
+    if (before == "-o" || before == "--output") format = word;
+    if (word.starts_with("-o")) format = word.substr(2);
+    if (word.starts_with("--output=")) format = word.substr(word.find('=') + 1);
+    if (format == "json" || format == "jsonl") globals.json_errors = true;
+    before = word;
   }
   return globals;
 }
@@ -98,12 +104,23 @@ Result<void> check_words(const Verb& verb, const std::string& name, const Args& 
   if (count >= verb.least && count <= verb.most) return {};
   const std::string usage = "usage: rexec " + name + " " + std::string(verb.synopsis) +
                             "\nsee: rexec " + name + " --help";
-  if (count < verb.least)
-    return fail(Code::kUsage, "rexec " + name + ": something is missing", usage);
+  if (count < verb.least) {
+    // A flag may have taken the word that is missed.
+    if (const Result<void> durations = args.check_durations(); !durations) return durations;
+    const std::string taken = args.last_taken();
+    return fail(Code::kUsage,
+                "rexec " + name + ": missing argument: " + missing_word(verb.synopsis, count),
+                (taken.empty() ? "" : taken + "\n") + usage);
+  }
   return fail(Code::kUsage,
               "rexec " + name + ": unexpected word \"" +
                   printable(args.words()[verb.most].substr(0, 64)) + "\"",
               usage);
+}
+
+int usage_exit(const Verb& verb, const Args& args) {
+  const bool follows = !verb.follows_with.empty() && args.has(verb.follows_with);
+  return follows ? kExitNotStarted : verb.usage_exit;
 }
 
 // A verb that has a status JSON tells of its command line there too.
@@ -114,7 +131,7 @@ int refuse(const Verb& verb, const Args& args, const Globals& globals, const Err
   static_cast<void>(read_status(args, options.status));
   if (options.status.wanted()) return fail_run(options, error);
   print_error(globals, error);
-  return verb.usage_exit;
+  return usage_exit(verb, args);
 }
 
 // A reactor that cannot be made, for want of descriptors, throws.
@@ -162,7 +179,7 @@ int dispatch(Argv argv) {
   if (is_noun) return without_verb(*chosen, args);
   if (args.has("help")) return print_out(verb_help(verb, chosen->name));
   if (args.has("version")) return version_verb.run({version_verb, "version", args, Globals{}});
-  const Result<Globals> globals = read_globals(args);
+  const Result<Globals> globals = read_globals(args, verb, chosen->name);
   if (!globals) return refuse(verb, args, guess_globals(argv), globals.error());
   const Result<void> words = check_words(verb, chosen->name, args);
   if (!words) return refuse(verb, args, *globals, words.error());

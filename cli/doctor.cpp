@@ -74,6 +74,7 @@ constinit const Verb doctor_verb{
     .name = "doctor",
     .summary = "check this machine, the context and the way to the controller",
     .run = run,
-    .details = "Exit 0 when all is well, 2 when something is degraded or does not work."};
+    .details = "Exit 0 when all is well, 2 when something is degraded or does not work.",
+    .formats = kNamedFormats};
 
 }  // namespace rexec::cli

@@ -39,6 +39,7 @@ int run(const Invocation& invocation) {
     names.push_back(name);
     if (name != wanted) continue;
     const std::string text(code_explanation(code));
+    if (globals.format == Format::kName) return print_out(name + "\n");
     if (globals.format == Format::kJson || globals.format == Format::kJsonl) {
       return print_object(globals, {{"code", name}, {"explanation", text}});
     }
@@ -58,6 +59,7 @@ constinit const Verb explain_verb{.name = "explain",
                                   .synopsis = "[CODE]",
                                   .most = 1,
                                   .run = run,
-                                  .completes = "@code"};
+                                  .completes = "@code",
+                                  .formats = kAllFormats};
 
 }  // namespace rexec::cli

@@ -95,8 +95,7 @@ class Parser {
     if ((*flag)->takes == Takes::kNothing) {
       return fail(Code::kUsage, shown(**flag) + " takes no value", hint());
     }
-    args_.add(**flag, text.substr(equals + 1));
-    return {};
+    return add(**flag, text.substr(equals + 1), Args::Stood::kInside);
   }
 
   Result<void> take_letters(std::string_view letters) {
@@ -106,10 +105,9 @@ class Parser {
       const Result<const Flag*> flag = known(row, std::string("-") + letters[i]);
       if (!flag) return std::unexpected(flag.error());
       if ((*flag)->takes == Takes::kNothing) {
-        args_.add(**flag, {});
+        static_cast<void>(add(**flag, {}, Args::Stood::kInside));
       } else if (i + 1 < letters.size()) {
-        args_.add(**flag, letters.substr(i + 1));
-        return {};
+        return add(**flag, letters.substr(i + 1), Args::Stood::kInside);
       } else {
         return take_value(**flag);
       }
@@ -119,15 +117,18 @@ class Parser {
 
   // The value in the next word, when the flag needs one.
   Result<void> take_value(const Flag& flag) {
-    if (flag.takes != Takes::kValue) {
-      args_.add(flag, {});
-      return {};
-    }
+    if (flag.takes != Takes::kValue) return add(flag, {}, Args::Stood::kInside);
     if (at_ == argv_.size()) {
       return fail(Code::kUsage, shown(flag) + " needs a value: " + std::string(flag.value), hint());
     }
-    args_.add(flag, argv_[at_++]);
-    return {};
+    return add(flag, argv_[at_++], Args::Stood::kNextWord);
+  }
+
+  Result<void> add(const Flag& flag, std::string_view value, Args::Stood stood) {
+    const Flag* global = find_flag(grammar_.globals, flag.name);
+    Result<void> added = args_.add(flag, value, stood, global == &flag);
+    if (!added) added.error().hint = hint();
+    return added;
   }
 
   std::string hint() const { return "see: " + std::string(grammar_.see); }
@@ -167,9 +168,39 @@ Result<Args> parse_flags(const Grammar& grammar, std::span<const char* const> ar
 
 const std::string_view* Args::find(std::string_view name) const {
   for (auto at = given_.rbegin(); at != given_.rend(); ++at) {
-    if (at->first->name == name) return &at->second;
+    if (at->flag->name == name) return &at->value;
   }
   return nullptr;
+}
+
+Result<void> Args::add(const Flag& flag, std::string_view value, Stood stood, bool is_global) {
+  const std::string_view* before = find(flag.name);
+  const bool adds_up = flag.often == Often::kRepeated || flag.takes == Takes::kNothing || is_global;
+  if (before != nullptr && !adds_up && *before != value)
+    return fail(Code::kUsage, shown(flag) + " is given twice: \"" +
+                                  printable(before->substr(0, 64)) + "\" and \"" +
+                                  printable(value.substr(0, 64)) + "\"");
+  given_.push_back({&flag, value, stood});
+  return {};
+}
+
+Result<void> Args::check_durations() const {
+  for (const Given& one : given_) {
+    const bool is_left_open = one.flag->takes == Takes::kOptionalValue && one.value.empty();
+    if (one.flag->value != kDurationValue || is_left_open) continue;
+    const Result<Millis> read = parse_duration(shown(*one.flag), one.value);
+    if (!read) return std::unexpected(read.error());
+  }
+  return {};
+}
+
+std::string Args::last_taken() const {
+  for (auto at = given_.rbegin(); at != given_.rend(); ++at) {
+    if (at->stood != Stood::kNextWord) continue;
+    if (at->flag->value == kDurationValue) return {};
+    return shown(*at->flag) + " has \"" + printable(at->value.substr(0, 64)) + "\" as its value";
+  }
+  return {};
 }
 
 std::string Args::value(std::string_view name, std::string_view otherwise) const {
@@ -179,8 +210,8 @@ std::string Args::value(std::string_view name, std::string_view otherwise) const
 
 std::vector<std::string> Args::values(std::string_view name) const {
   std::vector<std::string> all;
-  for (const auto& [flag, value] : given_) {
-    if (flag->name == name) all.emplace_back(value);
+  for (const Given& one : given_) {
+    if (one.flag->name == name) all.emplace_back(one.value);
   }
   return all;
 }

@@ -17,8 +17,12 @@
 namespace rexec::cli {
 
 enum class Takes { kNothing, kValue, kOptionalValue };
-// kLater: part of the contract (CLI.md), refused clearly until a version has it.
+// kLater: part of the contract (CLI.md), refused clearly until a version has it. kHidden: on no
+// list; the verb takes it, or says why it does not.
 enum class Standing { kHere, kLater, kHidden };
+// Of a verb's flag that takes a value: two different ones are an error unless they add up. What
+// applies everywhere (the globals) may come from an alias, and the last one counts.
+enum class Often { kOnce, kRepeated };
 
 struct Flag {
   char letter = 0;
@@ -28,7 +32,11 @@ struct Flag {
   std::string_view choices = {};  // for completion: "a|b|c", "@node", "@job", "@file" …
   Takes takes = value.empty() ? Takes::kNothing : Takes::kValue;
   Standing standing = Standing::kHere;
+  Often often = Often::kOnce;
 };
+
+// How a value that is a duration is called.
+inline constexpr std::string_view kDurationValue = "D";
 
 // How the words that are not flags are taken.
 enum class Words {
@@ -52,6 +60,12 @@ class Args {
   Result<std::string> choice(std::string_view name, std::string_view allowed,
                              std::string_view otherwise) const;
 
+  // kUsage of the first value of a flag that is called D and is no duration.
+  Result<void> check_durations() const;
+  // "--user has "n1" as its value": the last word that a flag took and that can be anything, for
+  // whoever misses a word. Empty when there is none.
+  std::string last_taken() const;
+
   const std::vector<std::string>& words() const { return words_; }
   std::string word(std::size_t i) const { return i < words_.size() ? words_[i] : std::string(); }
 
@@ -62,12 +76,20 @@ class Args {
     return out;
   }
 
-  void add(const Flag& flag, std::string_view value) { given_.emplace_back(&flag, value); }
+  // Where the value stood: in the flag's own word (--name=value, -n5) or in the next one.
+  enum class Stood { kInside, kNextWord };
+  // kUsage when another value was given for a flag that has one.
+  Result<void> add(const Flag& flag, std::string_view value, Stood stood, bool is_global);
   void add_word(std::string_view word) { words_.emplace_back(word); }
 
  private:
+  struct Given {
+    const Flag* flag;
+    std::string_view value;
+    Stood stood;
+  };
   const std::string_view* find(std::string_view name) const;
-  std::vector<std::pair<const Flag*, std::string_view>> given_;
+  std::vector<Given> given_;
   std::vector<std::string> words_;
 };
 

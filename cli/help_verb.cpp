@@ -92,6 +92,7 @@ constinit const Verb help_verb{.name = "help",
                                .synopsis = "[TOPIC [SUB]]",
                                .most = 2,
                                .run = run,
-                               .completes = "@topic"};
+                               .completes = "@topic",
+                               .formats = kOnlyText};
 
 }  // namespace rexec::cli

@@ -30,9 +30,9 @@ int run(const Invocation& invocation) {
   options.globals = invocation.globals;
   const Result<void> done = read(invocation, options);
   if (done) return follow(options);
-  // Without -f logs is a command like others, but for a wrong command line.
-  const bool is_run = !options.quiet_end || done.error().code == Code::kUsage;
-  return is_run ? fail_run(options, done.error()) : fail_with(options.globals, done.error());
+  // Without -f logs is a command like others.
+  return options.quiet_end ? fail_with(options.globals, done.error())
+                           : fail_run(options, done.error());
 }
 
 constexpr Flag kFlags[] = {
@@ -57,6 +57,6 @@ constinit const Verb logs_verb{.name = "logs",
                                .run = run,
                                .completes = "@job",
                                .details = kDetails,
-                               .usage_exit = 125};
+                               .follows_with = "follow"};
 
 }  // namespace rexec::cli

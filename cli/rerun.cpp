@@ -29,6 +29,7 @@ constinit const Verb rerun_verb{
         "you. It waits for nothing that the first one waited for but its locks, and has no stdin\n"
         "and no terminal.\n\n"
         "example:\n"
-        "  rexec attach $(rexec rerun j-4k2m)"};
+        "  rexec attach $(rexec rerun j-4k2m)",
+    .formats = kNamedFormats};
 
 }  // namespace rexec::cli

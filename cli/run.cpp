@@ -35,6 +35,7 @@ constinit const Verb run_verb{.name = "run",
                               .run = run,
                               .completes = "@target :command :file",
                               .details = kDetails,
-                              .usage_exit = 125};
+                              .usage_exit = 125,
+                              .formats = kAllFormats};
 
 }  // namespace rexec::cli

@@ -34,14 +34,15 @@ void add_variable(const std::string& text, Environment& into) {
   }
 }
 
-// A line of a file: what a shell would read otherwise is an error, not a strange name.
-Result<void> check_variable(const std::string& line) {
-  const std::string variable = line.substr(0, line.find('='));
-  const bool has_space = variable.find_first_of(" \t") != std::string::npos;
-  if (!variable.empty() && !has_space && line.find('\0') == std::string::npos) return {};
-  return fail(
-      Code::kUsage, "\"" + printable(line.substr(0, 64)) + "\" is not a K=V line",
-      "write K=V, without export, quotes or spaces around K; K alone is passed on from here");
+// A line of a file or the value of --env: what a shell would read otherwise is an error, not a
+// strange name. Any other name is one, also one that no shell can set: execve takes it.
+Result<void> check_variable(const std::string& text) {
+  const std::string variable = text.substr(0, text.find('='));
+  const bool has_space = variable.find_first_of(" \t\n") != std::string::npos;
+  if (!variable.empty() && !has_space && text.find('\0') == std::string::npos) return {};
+  const std::string hint =
+      "write K=V, without export, quotes or spaces around K; K alone is passed on from here";
+  return fail(Code::kUsage, "\"" + printable(text.substr(0, 64)) + "\" is not K=V", hint);
 }
 
 Result<void> read_environment(const Args& args, job::JobSpec& spec) {
@@ -53,10 +54,8 @@ Result<void> read_environment(const Args& args, job::JobSpec& spec) {
     spec.env.insert(spec.env.end(), parsed->begin(), parsed->end());
   }
   for (const std::string& text : args.values("env")) {
-    if (text.empty() || text[0] == '=') {
-      return fail(Code::kUsage, "--env: \"" + printable(text) + "\" names no variable",
-                  "write K=V, or K to pass it on from here");
-    }
+    const Result<void> good = check_variable(text);
+    if (!good) return of_flag("--env", good.error(), {});
     add_variable(text, spec.env);
   }
   // The last of a name wins, as in a shell; the spec holds each once.
@@ -90,8 +89,10 @@ Result<void> read_command(const Args& args, Manner manner, job::JobSpec& spec) {
     spec.script = std::move(*text);
     spec.argv = {base_name(path)};
   } else if (rest == words.end()) {
+    const std::string taken = args.last_taken();
     return fail(Code::kUsage, "no command: what shall run on " + printable(args.word(0)) + "?",
-                "a shell on a terminal: rexec shell " + args.word(0) + "\nsee: rexec run --help");
+                (taken.empty() ? "" : taken + "\n") + "a shell on a terminal: rexec shell " +
+                    args.word(0) + "\nsee: rexec run --help");
   }
   spec.argv.insert(spec.argv.end(), rest, words.end());
   return {};
@@ -255,10 +256,11 @@ Result<Environment> parse_env_file(std::string_view text, const std::string& nam
 
 Result<job::JobSpec> read_spec(const Args& args, Manner manner) {
   job::JobSpec spec;
-  Result<void> step = read_command(args, manner, spec);
-  if (step) step = read_environment(args, spec);
+  // The command last: a flag that has taken the target, and cannot be that, says so first.
+  Result<void> step = read_environment(args, spec);
   if (step) step = read_place(args, spec);
   if (step) step = read_limits(args, manner, spec);
+  if (step) step = read_command(args, manner, spec);
   if (!step) return std::unexpected(step.error());
   const bool has_terminal = manner == Manner::kShell || args.has("tty");
   if (has_terminal) {

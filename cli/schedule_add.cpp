@@ -108,6 +108,7 @@ constinit const Verb schedule_add_verb{
         "the node was away for so short a time, unless the next one is due as well.\n\n"
         "example:\n"
         "  rexec schedule add nightly --cron '30 2 * * *' --tz Europe/Rome --catch-up last \\\n"
-        "    @all -- /usr/local/bin/backup"};
+        "    @all -- /usr/local/bin/backup",
+    .formats = kNamedFormats};
 
 }  // namespace rexec::cli

@@ -73,6 +73,7 @@ constinit const Verb schedule_next_verb{
         "a change to summer time skips fires once, at the end of the gap; one that comes twice\n"
         "fires the first time only, and both times when the rule's hour contains *.\n\n"
         "example:\n"
-        "  rexec schedule next --cron '30 2 * * *' --tz Europe/Rome"};
+        "  rexec schedule next --cron '30 2 * * *' --tz Europe/Rome",
+    .formats = kAllFormats};
 
 }  // namespace rexec::cli

@@ -74,8 +74,10 @@ int run_show(const Invocation& invocation) {
 
 }  // namespace
 
-constinit const Verb schedule_ls_verb{
-    .name = "ls", .summary = "the schedules and when they fire next", .run = run_ls};
+constinit const Verb schedule_ls_verb{.name = "ls",
+                                      .summary = "the schedules and when they fire next",
+                                      .run = run_ls,
+                                      .formats = kAllFormats};
 constinit const Verb schedule_show_verb{
     .name = "show",
     .summary = "one schedule, and what each node made of it",
@@ -87,6 +89,7 @@ constinit const Verb schedule_show_verb{
         "SKIPPED counts firings that met a running job or were missed and not caught up. FAILED\n"
         "counts those that a node refused, such as for a user that it does not have: they have no\n"
         "job, and why the last one failed is said below the table. A command that is not there\n"
-        "leaves a job all the same, not_started: see rexec ps -a."};
+        "leaves a job all the same, not_started: see rexec ps -a.",
+    .formats = kAllFormats};
 
 }  // namespace rexec::cli

@@ -25,6 +25,7 @@ constinit const Verb shell_verb{.name = "shell",
                                 .run = run,
                                 .completes = "@node",
                                 .details = kDetails,
-                                .usage_exit = 125};
+                                .usage_exit = 125,
+                                .formats = kOnlyText};
 
 }  // namespace rexec::cli

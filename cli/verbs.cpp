@@ -1,6 +1,7 @@
 // Which verbs there are, in which order, and which ones of the contract come in a later version.
 #include "cli/verbs.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "src/base/text.hpp"
@@ -44,7 +45,7 @@ constexpr Flag kGlobals[] = {
      .value = "WHEN",
      .help = "auto, always or never (NO_COLOR)",
      .choices = "auto|always|never"},
-    {.name = "no-input", .help = "never ask (REXEC_NO_INPUT)"},
+    {.name = "no-input", .help = "never ask; what would is refused without -y (REXEC_NO_INPUT)"},
     {'y', "yes", {}, "the answer to every question"},
     {'h', "help", {}, "this help"},
     {'V', "version", {}, "the version"},
@@ -54,8 +55,6 @@ std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? std::string() : std::string(value);
 }
-
-constexpr std::string_view kFormats = "table|wide|json|jsonl|name";
 
 Format format_of(std::string_view name) {
   if (name == "wide") return Format::kWide;
@@ -71,18 +70,33 @@ Color color_of(std::string_view name) {
   return environment("TERM") == "dumb" ? Color::kNever : Color::kAuto;
 }
 
-Result<Format> read_format(const Args& args) {
-  const std::string from_environment = environment("REXEC_OUTPUT");
-  if (!args.has("output") && !args.has("json") && !from_environment.empty()) {
-    for (const std::string& known : split(kFormats, '|')) {
-      if (known == from_environment) return format_of(known);
-    }
-    return fail(Code::kUsage, "REXEC_OUTPUT: \"" + printable(from_environment) +
-                                  "\" is not one of " + std::string(kFormats));
-  }
-  const Result<std::string> format = args.choice("output", kFormats, "table");
-  if (!format) return std::unexpected(format.error());
-  return args.has("json") ? Format::kJson : format_of(*format);
+bool is_one_of(std::string_view words, std::string_view word) {
+  const std::vector<std::string> all = split(words, '|');
+  return std::ranges::find(all, word) != all.end();
+}
+
+// The default of every verb: what makes no sense for one is no mistake of whoever set it.
+Result<Format> format_of_environment(const Verb& verb) {
+  const std::string wanted = environment("REXEC_OUTPUT");
+  if (wanted.empty()) return Format::kTable;
+  if (is_one_of(kAllFormats, wanted))
+    return is_one_of(verb.formats, wanted) ? format_of(wanted) : Format::kTable;
+  return fail(Code::kUsage, "REXEC_OUTPUT: \"" + printable(wanted) + "\" is not one of " +
+                                std::string(kAllFormats));
+}
+
+Result<Format> read_format(const Args& args, const Verb& verb, const std::string& name) {
+  const bool is_json_flag = args.has("json");
+  if (!args.has("output") && !is_json_flag) return format_of_environment(verb);
+  const Result<std::string> named =
+      args.choice("output", kAllFormats, is_json_flag ? "json" : "table");
+  if (!named) return std::unexpected(named.error());
+  if (is_json_flag && !is_json(format_of(*named)))
+    return fail(Code::kUsage, "--json and --output " + *named + " do not go together: give one");
+  if (is_one_of(verb.formats, *named)) return format_of(*named);
+  const std::string flag = args.has("output") ? "--output " + *named : "--json";
+  return fail(Code::kUsage, flag + ": rexec " + name + " prints nothing of that kind",
+              "it has -o " + std::string(verb.formats));
 }
 
 }  // namespace
@@ -112,11 +126,11 @@ Error unknown_verb(std::span<const Verb* const> verbs, std::string_view noun,
           (mean.empty() ? "" : mean + "\n") + see};
 }
 
-Result<Globals> read_globals(const Args& args) {
+Result<Globals> read_globals(const Args& args, const Verb& verb, const std::string& name) {
   Globals globals;
   globals.context = args.value("context");
   globals.config = args.value("config");
-  const Result<Format> format = read_format(args);
+  const Result<Format> format = read_format(args, verb, name);
   if (!format) return std::unexpected(format.error());
   globals.format = *format;
   const Result<std::string> color = args.choice("color", "auto|always|never", "auto");
@@ -126,7 +140,7 @@ Result<Globals> read_globals(const Args& args) {
   globals.verbose = args.has("verbose");
   globals.no_input = args.has("no-input") || !environment("REXEC_NO_INPUT").empty();
   globals.yes = args.has("yes");
-  globals.json_errors = *format == Format::kJson || *format == Format::kJsonl;
+  globals.json_errors = is_json(*format);
   return globals;
 }
 

@@ -27,6 +27,14 @@ struct Globals {
   bool json_errors = false;  // --json or -o json: errors are an object on stderr
 };
 
+inline bool is_json(Format format) { return format == Format::kJson || format == Format::kJsonl; }
+
+// What -o may say of a verb's result. A verb that prints nothing has JSON too: that of its errors.
+inline constexpr std::string_view kAllFormats = "table|wide|json|jsonl|name";
+inline constexpr std::string_view kNamedFormats = "table|json|jsonl|name";
+inline constexpr std::string_view kObjectFormats = "table|json|jsonl";
+inline constexpr std::string_view kOnlyText = "table";
+
 struct Verb;
 struct Invocation {
   const Verb& verb;
@@ -52,6 +60,10 @@ struct Verb {
   std::string_view sub_by_default = {};  // `controller` is `controller run`
   Shown shown = Shown::kYes;
   int usage_exit = 2;  // 125 where an exit code may be a job's own
+  // With this flag, too, the exit code may be a job's own.
+  std::string_view follows_with = {};
+  // Another one is refused where it is typed; as the default (REXEC_OUTPUT) it counts as the table.
+  std::string_view formats = kObjectFormats;
 };
 
 // In the order of the overview: hot verbs first.
@@ -63,8 +75,8 @@ const Verb* find_verb(std::span<const Verb* const> verbs, std::string_view name)
 Error unknown_verb(std::span<const Verb* const> verbs, std::string_view noun,
                    std::string_view name);
 
-// kUsage for a value that is none of the allowed.
-Result<Globals> read_globals(const Args& args);
+// kUsage for a value that is none of the allowed, or of no use to the verb called `name`.
+Result<Globals> read_globals(const Args& args, const Verb& verb, const std::string& name);
 
 // The rows, each in the file of its verb.
 extern const Verb run_verb, submit_verb, shell_verb;                         // run.cpp, submit.cpp

@@ -16,7 +16,9 @@ int run(const Invocation& invocation) {
 
 }  // namespace
 
-constinit const Verb whoami_verb{
-    .name = "whoami", .summary = "who you are to the controller", .run = run};
+constinit const Verb whoami_verb{.name = "whoami",
+                                 .summary = "who you are to the controller",
+                                 .run = run,
+                                 .formats = kNamedFormats};
 
 }  // namespace rexec::cli

@@ -150,12 +150,16 @@ Result<ContextEntry> ContextFile::choose(const std::string& name) const {
     return fail(Code::kNotSignedIn, "not signed in to any controller" + missing_file(paths_),
                 "sign in with a token from its administrator: rexec login rx1_…\ntry rexec on this "
                 "machine: rexec demo");
-  const auto at = entries_.find(wanted);
+  return find(wanted);
+}
+
+Result<ContextEntry> ContextFile::find(const std::string& name) const {
+  const auto at = entries_.find(name);
   if (at != entries_.end()) return at->second;
   std::vector<std::string> names;
   for (const auto& [known, entry] : entries_) names.push_back(known);
-  const std::string mean = did_you_mean(wanted, names);
-  return fail(Code::kNotSignedIn, "no context \"" + printable(wanted) + "\"",
+  const std::string mean = did_you_mean(name, names);
+  return fail(Code::kUnknownObject, "no context \"" + printable(name) + "\"",
               (mean.empty() ? "" : mean + "\n") + "see: rexec context ls");
 }
 
@@ -171,21 +175,15 @@ void ContextFile::put(ContextEntry entry) {
 }
 
 Result<void> ContextFile::use(const std::string& name) {
-  auto found = choose(name);
-  if (!found) {
-    found.error().code = Code::kUnknownObject;
-    return std::unexpected(found.error());
-  }
+  const auto found = find(name);
+  if (!found) return std::unexpected(found.error());
   current_ = name;
   return {};
 }
 
 Result<void> ContextFile::remove(const std::string& name) {
-  auto found = choose(name);
-  if (!found) {
-    found.error().code = Code::kUnknownObject;
-    return std::unexpected(found.error());
-  }
+  const auto found = find(name);
+  if (!found) return std::unexpected(found.error());
   entries_.erase(name);
   if (current_ == name) current_ = entries_.empty() ? std::string() : entries_.begin()->first;
   std::error_code ignored;

@@ -36,9 +36,11 @@ class ContextFile {
   // A missing file is an empty list. kConfig with file:line for anything wrong.
   static Result<ContextFile> load(const Paths& paths);
   Result<void> save() const;
-  // The named one, else the current one; kNotSignedIn with what to do when there is none,
-  // did-you-mean for a wrong name.
+  // The named one (`name`, REXEC_CONTEXT), else the current one; kNotSignedIn with what to do when
+  // there is none.
   Result<ContextEntry> choose(const std::string& name) const;
+  // Of that very name; kUnknownObject with did-you-mean.
+  Result<ContextEntry> find(const std::string& name) const;
   std::vector<ContextEntry> all() const;
   const std::string& current() const { return current_; }
   void put(ContextEntry entry);

@@ -295,8 +295,9 @@ def test_what_comes_later_is_said_to_be_not_in_this_version(cli, argv):
 
 @pytest.mark.parametrize("where", ["", "out=1,out=2", "out=1,err=2,err=3", ","])
 def test_a_position_is_given_once(cli, where):
-    done = cli("logs", "--from", where, "j-nonononono")
-    assert done.code == 125 and "--from" in done.errors, done
+    for verb, code in ((("logs",), 2), (("logs", "-f"), 125), (("attach",), 125)):
+        done = cli(*verb, "--from", where, "j-nonononono")
+        assert done.code == code and "--from" in done.errors, done
 
 
 def test_the_status_file_keeps_to_the_umask(cli, tmp_path):

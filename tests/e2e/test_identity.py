@@ -314,7 +314,7 @@ def test_contexts_are_listed_chosen_and_removed(make_cluster):
     assert cli("whoami", "-o", "name").text == "ann\n"
     env = {**cli.env, "REXEC_CONTEXT": first.made["context"]}
     assert cli("whoami", "-o", "name", env=env).text == "admin\n"
-    assert cli("--context", "othr", "whoami").code == 4
+    assert cli("--context", "othr", "whoami").code == 3
     assert "did you mean" in cli("--context", "othr", "whoami").errors
     cli("context", "rm", "other", "-y").ok()
     assert not (cli.data_home / "rexec" / "ctx" / "other").exists()

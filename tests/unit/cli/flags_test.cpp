@@ -13,7 +13,8 @@ namespace {
 constexpr Flag kFlags[] = {
     {'i', "stdin"},
     {'t', "tty"},
-    {'e', "env", "K=V"},
+    {.letter = 'e', .name = "env", .value = "K=V", .often = Often::kRepeated},
+    {'u', "user", "USER"},
     {.name = "timeout", .value = "D"},
     {.name = "wait", .value = "D", .takes = Takes::kOptionalValue},
     {.name = "cpu", .value = "N", .standing = Standing::kLater},
@@ -106,8 +107,33 @@ TEST_CASE("flags: an optional value comes only after =") {
   CHECK(parse({"--wait=5s"})->value("wait") == "5s");
 }
 
-TEST_CASE("flags: the last of a repeated flag wins") {
-  CHECK(parse({"--timeout", "1", "--timeout", "2"})->value("timeout") == "2");
+TEST_CASE("flags: two different values of one flag are refused unless they add up") {
+  const auto twice = parse({"--timeout", "1", "--timeout=2"});
+  REQUIRE_FALSE(twice);
+  CHECK(twice.error().code == Code::kUsage);
+  CHECK(twice.error().message == "--timeout is given twice: \"1\" and \"2\"");
+  CHECK(parse({"-u", "a", "-ub"}).error().message == "--user is given twice: \"a\" and \"b\"");
+  CHECK(parse({"--timeout", "1", "--timeout", "1"})->value("timeout") == "1");
+  CHECK(parse({"-e", "A", "-e", "B"})->values("env") == Strings{"A", "B"});
+  CHECK(parse({"-i", "-i"})->has("stdin"));
+}
+
+TEST_CASE("flags: of a global flag, which may come from an alias, the last value counts") {
+  CHECK(parse({"-o", "json", "--output", "name"})->value("output") == "name");
+}
+
+TEST_CASE("flags: what is no duration is found in every flag that takes one") {
+  CHECK(parse({"--timeout", "1m", "--wait", "--wait"})->check_durations());
+  CHECK(parse({"--timeout", "n1"})->check_durations().error().message ==
+        "--timeout: \"n1\" is not a duration");
+  CHECK(parse({"--wait=n1"})->check_durations().error().message ==
+        "--wait: \"n1\" is not a duration");
+}
+
+TEST_CASE("flags: the last word that a flag took is known, for whoever misses one") {
+  CHECK(parse({"-u", "n1", "-i", "x"})->last_taken() == "--user has \"n1\" as its value");
+  CHECK(parse({"-un1", "--env=x", "x"})->last_taken().empty());
+  CHECK(parse({"-u", "n1", "--timeout", "5m"})->last_taken().empty());
 }
 
 TEST_CASE("flags: numbers, durations and choices are checked where they are read") {

@@ -10,6 +10,7 @@
 #include "cli/run_flags.hpp"
 #include "cli/status.hpp"
 #include "cli/systemd.hpp"
+#include "src/base/text.hpp"
 
 using namespace rexec;
 using namespace rexec::cli;
@@ -69,6 +70,31 @@ TEST_CASE("run: -e K=V sets, -e K passes on, the last of a name wins") {
   CHECK(spec->env == Environment{{"REXEC_UNIT_SET", "here"}, {"A", "2=3"}, {"E", ""}});
 }
 
+TEST_CASE("run: --env and --env-file take the same names") {
+  for (const std::string line : {"A B=1", "=1", "export A=1", "A\tB", " A=1"}) {
+    CAPTURE(line);
+    const auto spec = spec_of({"-e", line.c_str(), "n", "true"});
+    REQUIRE_FALSE(spec);
+    CHECK(spec.error().message == "--env: \"" + printable(line) + "\" is not K=V");
+    CHECK_FALSE(parse_env_file(line, "f"));
+  }
+  for (const std::string line : {"1A=b", "A-B.c=1", "\xc3\xa4=1", "A= b c"}) {
+    CAPTURE(line);
+    const auto spec = spec_of({"-e", line.c_str(), "n", "true"});
+    REQUIRE(spec);
+    CHECK(*parse_env_file(line, "f") == spec->env);
+  }
+}
+
+TEST_CASE("run: a flag that has taken the target says so") {
+  CHECK(spec_of({"--timeout", "n1", "--", "true"}).error().message ==
+        "--timeout: \"n1\" is not a duration");
+  CHECK(spec_of({"--pids", "n1", "--", "true"}).error().message.starts_with("--pids: \"n1\""));
+  CHECK(spec_of({"-u", "n1", "--", "true"})
+            .error()
+            .hint.starts_with("--user has \"n1\" as its value\n"));
+}
+
 TEST_CASE("run: an env file has K=V lines, comments and names to pass on") {
   ::setenv("REXEC_UNIT_SET", "here", 1);
   const auto parsed = parse_env_file("# c\nA=1\r\n\nREXEC_UNIT_SET\nB='x y'\n", "f");
@@ -76,7 +102,7 @@ TEST_CASE("run: an env file has K=V lines, comments and names to pass on") {
   CHECK(*parsed == Environment{{"A", "1"}, {"REXEC_UNIT_SET", "here"}, {"B", "'x y'"}});
   const auto wrong = parse_env_file("A=1\n=2\n", "f");
   REQUIRE_FALSE(wrong);
-  CHECK(wrong.error().message == "--env-file: f:2: \"=2\" is not a K=V line");
+  CHECK(wrong.error().message == "--env-file: f:2: \"=2\" is not K=V");
 }
 
 TEST_CASE("run: user, group, limits and what to do with what is left") {

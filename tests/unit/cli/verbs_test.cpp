@@ -2,10 +2,14 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "cli/help.hpp"
+#include "src/base/text.hpp"
 
 using namespace rexec;
 using namespace rexec::cli;
@@ -79,4 +83,35 @@ TEST_CASE("verbs: a mistyped one gets the nearest") {
   CHECK(error.code == Code::kUsage);
   CHECK(error.hint.starts_with("did you mean: run?"));
   CHECK(unknown_verb(node_verb.subs, "node", "shwo").hint.starts_with("did you mean: show?"));
+}
+
+TEST_CASE("verbs: the formats of each are known ones, and the table is one of them") {
+  for_each_verb(all_verbs(), "", [](const Verb& verb, const std::string& name) {
+    CAPTURE(name);
+    const auto all = split(kAllFormats, '|');
+    const auto own = split(verb.formats, '|');
+    CHECK(own.front() == "table");
+    for (const std::string& format : own) CHECK(std::ranges::find(all, format) != all.end());
+  });
+}
+
+TEST_CASE("verbs: a format is refused where it is typed and no mistake as the default") {
+  constexpr Verb object{.name = "x"};
+  const auto read = [&](std::vector<const char*> words) {
+    const auto args = parse_flags({global_flags(), {}, Words::kAnywhere, {}}, words);
+    REQUIRE(args);
+    return read_globals(*args, object, "x");
+  };
+  ::unsetenv("REXEC_OUTPUT");
+  CHECK(read({"-o", "wide"}).error().message ==
+        "--output wide: rexec x prints nothing of that kind");
+  CHECK(read({"--json"})->format == Format::kJson);
+  CHECK(read({"--json", "-o", "jsonl"})->format == Format::kJsonl);
+  CHECK(read({"--json", "-o", "table"}).error().code == Code::kUsage);
+  ::setenv("REXEC_OUTPUT", "wide", 1);
+  CHECK(read({})->format == Format::kTable);
+  CHECK(read({"-o", "jsonl"})->format == Format::kJsonl);
+  ::setenv("REXEC_OUTPUT", "nmae", 1);
+  CHECK_FALSE(read({}));
+  ::unsetenv("REXEC_OUTPUT");
 }
