@@ -49,18 +49,29 @@ Error why_not_started(const EndOf& job, const wire::Map& record) {
           alone ? next_step(cause, node, job.not_found) : ""};
 }
 
+std::string how_it_was_stopped(const EndOf& job, const wire::Map& record) {
+  const std::string reason = wire::text_or(record, "reason");
+  if (reason == "disconnect") return "the job was stopped: its client was away (--on-disconnect)";
+  if (job.prefix.empty()) return {};  // the code says it, and who stopped it knows
+  return "stopped" + (reason.empty() ? "" : " (" + printable(reason) + ")");
+}
+
 std::string how_it_ended(const EndOf& job, const wire::Map& record) {
   const std::string outcome = wire::text_or(record, "outcome", "lost");
   const std::uint64_t code = wire::u64_or(record, "code", 0);
   const int signal = static_cast<int>(wire::u64_or(record, "signal", 0));
   if (outcome == "exited" && code != 0 && !job.prefix.empty())
     return "exit " + std::to_string(code);
-  if (outcome == "signaled" && signal != SIGINT && signal != SIGPIPE) return signal_words(record);
+  // Alone it dies of these as a local command would, without a word; so does a pipeline's that
+  // nobody reads any more.
+  const bool is_quiet = signal == SIGINT    ? job.prefix.empty()
+                        : signal == SIGPIPE ? job.prefix.empty() || !job.output_wanted
+                                            : false;
+  if (outcome == "signaled" && !is_quiet) return signal_words(record);
   if (outcome == "timeout" && wire::text_or(record, "reason") == "idle")
     return "the job was idle for its --idle-timeout and was ended";
   if (outcome == "timeout") return "the job reached its --timeout and was ended";
-  if (outcome == "stopped" && wire::text_or(record, "reason") == "disconnect")
-    return "the job was stopped: its client was away (--on-disconnect)";
+  if (outcome == "stopped") return how_it_was_stopped(job, record);
   if (outcome == "lost") return failure_words(record, "how the job ended is not known");
   return {};
 }
@@ -112,7 +123,7 @@ EndWords end_words(const EndOf& job, const wire::Map& record) {
   if (outcome == "not_started" || outcome == "unreachable" || outcome == "denied")
     words.failure = why_not_started(job, record);
   if (const std::string how = how_it_ended(job, record); !how.empty())
-    words.remarks.push_back(job.prefix + how);
+    words.ending = job.prefix + how;
   if (outcome != "exited" && outcome != "signaled") return words;
   if (const std::uint64_t left = wire::u64_or(record, "left_behind", 0); left > 0)
     words.remarks.push_back(job.prefix + left_behind(left));

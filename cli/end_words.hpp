@@ -21,8 +21,11 @@ struct EndOf {
 };
 
 struct EndWords {
-  std::optional<Error> failure;      // nothing was started
-  std::vector<std::string> remarks;  // one about how it ended, others about what was lost or left
+  std::optional<Error> failure;  // nothing was started
+  // How it ended, when that is not well. Of one among several it is why the whole fails, which is
+  // never without a word.
+  std::string ending;
+  std::vector<std::string> remarks;  // what was lost or left
 };
 
 EndWords end_words(const EndOf& job, const wire::Map& record);

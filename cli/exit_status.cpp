@@ -48,6 +48,11 @@ int exit_of_record(const wire::Map& record) {
   return kExitLost;
 }
 
+int exit_of_command(wire::Map record) {
+  record["complete"] = true;
+  return exit_of_record(record);
+}
+
 int exit_of_failure(Code code) {
   switch (code) {
     case Code::kDenied:

@@ -22,6 +22,8 @@ inline constexpr int kExitNotStarted = 125;
 
 // From an end record. Unknown outcomes (a newer node's) count as lost.
 int exit_of_record(const wire::Map& record);
+// The same of one who did not read the output: what became of it is not his loss, so never 122.
+int exit_of_command(wire::Map record);
 // A run that has no end record: why.
 int exit_of_failure(Code code);
 // "denied", "unreachable", "lost" or "not_started": what the status JSON calls that failure.

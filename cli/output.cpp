@@ -169,6 +169,10 @@ void Output::say(std::string_view text) {
   put_line("rexec: " + std::string(text) + "\n");
 }
 
+void Output::insist(std::string_view text) {
+  if (!options_.globals.json_errors) put_line("rexec: " + std::string(text) + "\n");
+}
+
 void Output::complain(const Error& error) {
   if (options_.globals.json_errors) return put_line(error_json(error));
   std::string text = error_text(error);

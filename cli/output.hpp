@@ -46,6 +46,8 @@ class Output {
 
   // "rexec: text", a line of its own; not with --quiet or as JSON.
   void say(std::string_view text);
+  // The same, with --quiet too: why a run of several fails. JSON lines say it themselves.
+  void insist(std::string_view text);
   // The same, always: errors.
   void complain(const Error& error);
 

@@ -66,16 +66,27 @@ class Waiter {
   }
 
   void settle(std::size_t index, const Result<wire::Map>& answer) {
-    if (!answer && answer.error().code == Code::kNodeOffline)
-      return fail_jobs(away_too_long(answer.error()), 1);
-    if (!answer) return fail_jobs(answer.error(), 1);
-    const wire::Map& record = wire::child_or_empty(*answer, "record");
-    codes_.push_back(exit_of_record(record));
-    ended_[index] = *answer;
     const std::string prefix = jobs_.size() > 1 ? printable(jobs_[index]) + ": " : "";
+    if (!answer) {
+      Error why = answer.error();
+      if (why.code == Code::kNodeOffline) why = away_too_long(why);
+      why.message = prefix + why.message;
+      return fail_jobs(why, 1);
+    }
+    const wire::Map& record = wire::child_or_empty(*answer, "record");
+    codes_.push_back(exit_of_command(record));
+    ended_[index] = *answer;
     const EndWords words = end_words({wire::text_or(*answer, "node"), prefix, {}, {}}, record);
     if (words.failure) print_error(globals_, *words.failure);
+    if (!words.ending.empty()) print_ending(words.ending);
     for (const std::string& remark : words.remarks) print_notice(globals_, remark);
+  }
+
+  // Of one among several: why 123, which no flag makes silent.
+  void print_ending(const std::string& ending) const {
+    Globals globals = globals_;
+    globals.quiet = globals.quiet && jobs_.size() == 1;
+    print_notice(globals, ending);
   }
 
   static Error away_too_long(const Error& why) {
@@ -85,7 +96,12 @@ class Waiter {
 
   // Where nobody ever answered it is not known whether there are such jobs.
   void give_up(const Error& why) {
-    fail_jobs(ever_reached_ ? away_too_long(why) : why, open_.size());
+    Error said = ever_reached_ ? away_too_long(why) : why;
+    if (jobs_.size() > 1) {
+      said.message += "; not known of:";
+      for (const std::size_t index : open_) said.message += " " + printable(jobs_[index]);
+    }
+    fail_jobs(said, open_.size());
     open_.clear();
   }
 
@@ -130,8 +146,9 @@ constexpr Flag kFlags[] = {
     {.name = "reconnect", .value = "D", .help = "how long a lost link is waited for (default 5m)"},
 };
 constexpr std::string_view kDetails =
-    "One job: its exit code, as rexec run would have exited. Several: 0 when all succeeded, else\n"
-    "123, and each that did not is named. With --json the end records.";
+    "One job: its exit code, as rexec run would have exited; output that nobody read and that the\n"
+    "node no longer keeps is said, and changes no code. Several: 0 when all succeeded, else 123,\n"
+    "and each that did not is named. With --json the end records.";
 
 }  // namespace
 

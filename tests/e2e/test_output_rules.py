@@ -38,7 +38,7 @@ def test_without_a_reader_the_quota_is_kept_and_the_loss_is_counted(cli):
     logs = cli("logs", job)
     assert len(logs.out) == kept
     assert f"bytes 0 to {8 * MIB - kept} of stdout are gone" in logs.errors
-    assert done.code == 122
+    assert done.code == 0 and "were dropped" in done.errors
 
 
 def written(path):

@@ -10,6 +10,7 @@ namespace {
 std::string said(const EndOf& job, const wire::Map& record) {
   const EndWords words = end_words(job, record);
   std::string all = words.failure ? "! " + words.failure->message + "\n" : "";
+  if (!words.ending.empty()) all += words.ending + "\n";
   for (const std::string& remark : words.remarks) all += remark + "\n";
   return all;
 }
@@ -29,6 +30,19 @@ TEST_CASE("end words: what a local command would not say is not said") {
 TEST_CASE("end words: among several each failure has its node") {
   CHECK(said(kOne, {{"outcome", "exited"}, {"code", 3}}) == "n1: exit 3\n");
   CHECK(said(kOne, {{"outcome", "exited"}, {"code", 0}}).empty());
+}
+
+TEST_CASE("end words: among several no end that is a failure is without a word") {
+  CHECK(said(kOne, {{"outcome", "signaled"}, {"signal", 2}}) == "n1: killed by signal 2 (INT)\n");
+  CHECK(said(kOne, {{"outcome", "signaled"}, {"signal", 13}}) ==
+        "n1: killed by signal 13 (PIPE)\n");
+  CHECK(said(kOne, {{"outcome", "stopped"}, {"signal", 15}}) == "n1: stopped\n");
+  CHECK(said(kOne, {{"outcome", "stopped"}, {"reason", "by ann"}}) == "n1: stopped (by ann)\n");
+  CHECK(said(kOne, {{"outcome", "lost"}}) == "n1: how the job ended is not known\n");
+  CHECK_FALSE(said(kOne, {{"outcome", "timeout"}}).empty());
+  EndOf closed = kOne;
+  closed.output_wanted = false;
+  CHECK(said(closed, {{"outcome", "signaled"}, {"signal", 13}}).empty());
 }
 
 TEST_CASE("end words: the way it ended") {

@@ -139,3 +139,15 @@ TEST_CASE("exit status: other verbs exit by the kind of error") {
     CHECK(exit_of_failure(code) <= 127);
   }
 }
+
+TEST_CASE("exit: who did not read the output gets the command's code, whatever became of it") {
+  for (const char* outcome : {"exited", "signaled", "stopped", "timeout", "lost"}) {
+    wire::Map record{{"outcome", outcome}, {"code", 7}, {"signal", 9}, {"complete", true}};
+    const int code = exit_of_record(record);
+    CHECK(exit_of_command(record) == code);
+    record["complete"] = false;
+    CHECK(exit_of_command(record) == code);
+  }
+  CHECK(exit_of_record({{"outcome", "exited"}, {"code", 0}, {"complete", false}}) ==
+        kExitIncomplete);
+}
