@@ -51,14 +51,24 @@ int call_for_each(const Globals& globals, const std::string& verb, const std::st
   return failed > 0 && failed < objects.size() ? kExitPartly : code;
 }
 
-bool confirm(const Globals& globals, const std::string& question) {
+int confirm(const Invocation& invocation, const std::string& question) {
+  const Globals& globals = invocation.globals;
+  if (globals.yes) return 0;
   const bool is_terminal = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
-  if (globals.yes || globals.no_input || !is_terminal) return true;
+  if (globals.no_input || !is_terminal) {
+    std::string words;
+    for (const std::string& word : invocation.args.words()) words += " " + shell_quoted(word);
+    return fail_with(
+        globals,
+        {Code::kUsage,
+         "rexec " + invocation.name + " asks first (" + question + "), and nobody can answer here",
+         "if that is what you want: rexec " + invocation.name + " -y" + words});
+  }
   const std::string text = "rexec: " + question + " [y/N] ";
   static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
   char answer[64];
   const ssize_t n = ::read(STDIN_FILENO, answer, sizeof answer);
-  return n > 0 && (answer[0] == 'y' || answer[0] == 'Y');
+  return n > 0 && (answer[0] == 'y' || answer[0] == 'Y') ? 0 : 1;
 }
 
 }  // namespace rexec::cli

@@ -30,7 +30,8 @@ int call_for_each(const Globals& globals, const std::string& verb, const std::st
                   const std::vector<std::string>& objects, const Describe& describe,
                   const wire::Map& more = wire::Map::object());
 
-// Asks on a terminal; true with --yes, without a terminal and with --no-input.
-bool confirm(const Globals& globals, const std::string& question);
+// Asks on a terminal unless --yes says it already: 0 to go on, 1 for a no. Where nobody can be
+// asked (no terminal, --no-input) it is an error, 2, that names -y.
+int confirm(const Invocation& invocation, const std::string& question);
 
 }  // namespace rexec::cli

@@ -54,9 +54,17 @@ int run_use(const Invocation& invocation) {
 int run_rm(const Invocation& invocation) {
   Result<client::ContextFile> file = load_contexts(invocation.globals);
   if (!file) return fail_with(invocation.globals, file.error());
+  std::string names;
   for (const std::string& name : invocation.args.words()) {
-    if (!confirm(invocation.globals, "remove context " + printable(name) + " and its key?"))
-      return 1;
+    if (const auto known = file->find(name); !known)
+      return fail_with(invocation.globals, known.error());
+    names += " " + printable(name);
+  }
+  const bool is_one = invocation.args.words().size() == 1;
+  const int stop = confirm(invocation, (is_one ? "remove context" : "remove contexts") + names +
+                                           (is_one ? " and its key?" : " and their keys?"));
+  if (stop != 0) return stop;
+  for (const std::string& name : invocation.args.words()) {
     end_kept_connection(file->directory(name));
     Result<void> done = file->remove(name);
     if (done) done = file->save();
@@ -124,14 +132,18 @@ int run_persist(const Invocation& invocation) {
 }
 
 constexpr Flag kAddFlags[] = {
-    {.name = "address", .value = "HOST:PORT", .help = "the controller; may be repeated"},
+    {.name = "address",
+     .value = "HOST:PORT",
+     .help = "the controller; may be repeated",
+     .often = Often::kRepeated},
     {.name = "credentials",
      .value = "DIR",
      .help = "with ca.der, cert.der and key.der",
      .choices = "@file"},
     {.name = "user", .value = "NAME", .help = "how to call yourself in the list"},
 };
-constinit const Verb kLs{.name = "ls", .summary = "the contexts", .run = run_ls};
+constinit const Verb kLs{
+    .name = "ls", .summary = "the contexts", .run = run_ls, .formats = kAllFormats};
 constinit const Verb kUse{.name = "use",
                           .summary = "make a context the current one",
                           .synopsis = "NAME",

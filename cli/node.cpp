@@ -55,9 +55,15 @@ int run_show(const Invocation& invocation) {
 
 int run_rm(const Invocation& invocation) {
   std::string names;
-  for (const std::string& name : invocation.args.words()) names += " " + printable(name);
-  if (!confirm(invocation.globals, "remove" + names + "? Their certificates are revoked."))
-    return 1;
+  for (const std::string& name : invocation.args.words()) {
+    names += " " + printable(name);
+    if (invocation.globals.yes) continue;
+    // Nobody is asked about what is not there.
+    const Result<wire::Map> known = call(invocation.globals, "node.show", {{"name", name}});
+    if (!known) return fail_with(invocation.globals, known.error());
+  }
+  const int stop = confirm(invocation, "remove" + names + "? Their certificates are revoked.");
+  if (stop != 0) return stop;
   return call_for_each(invocation.globals, "node.rm", "name", invocation.args.words(), "removed",
                        {{"force", invocation.args.has("force")}});
 }
@@ -104,14 +110,16 @@ constinit const Verb kLs{.name = "ls",
                          .synopsis = "[TARGET]",
                          .most = 1,
                          .run = run_ls,
-                         .completes = "@target"};
+                         .completes = "@target",
+                         .formats = kAllFormats};
 constinit const Verb kShow{.name = "show",
                            .summary = "everything about a node",
                            .synopsis = "NODE",
                            .least = 1,
                            .most = 1,
                            .run = run_show,
-                           .completes = "@node"};
+                           .completes = "@node",
+                           .formats = kNamedFormats};
 constinit const Verb kRm{.name = "rm",
                          .summary = "remove nodes and revoke their certificates",
                          .synopsis = "[flags] NODE…",

@@ -275,7 +275,7 @@ def test_the_list_of_an_unknown_node_is_not_found(cluster):
         assert cluster.cli(*verb, "--node", "zz,n1").code == 3
     job = cluster.cli.submit("n1", "true")
     cluster.cli("wait", job).ok()
-    cluster.cli("node", "rm", "n1").ok()
+    cluster.cli("node", "rm", "-y", "n1").ok()
     assert cluster.cli("ps", "-a", "--node", "n1", "-o", "name").ok().text == job + "\n"
     assert cluster.cli("ps", "--node", "n1").ok().text == ""
 

@@ -184,8 +184,8 @@ def test_logs_of_a_waiting_job_are_empty_and_end_at_once(cluster):
 def test_a_job_that_waits_for_a_node_which_is_removed_was_not_started(cluster):
     cluster.nodes["n1"].stop()
     job = cluster.cli.submit("--queue-timeout", "1h", "n1", "true")
-    assert cluster.cli("node", "rm", "n1").code == 6
-    cluster.cli("node", "rm", "--force", "n1").ok()
+    assert cluster.cli("node", "rm", "-y", "n1").code == 6
+    cluster.cli("node", "rm", "-y", "--force", "n1").ok()
     record = cluster.cli.job(job)["record"]
     assert (record["outcome"], record["code"]) == ("not_started", 125)
 
