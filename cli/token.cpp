@@ -11,12 +11,20 @@
 namespace rexec::cli {
 namespace {
 
+// The controller's limit too.
+constexpr Millis kLongestLife = std::chrono::days(30);
+
 Result<wire::Map> read_new(const Args& args) {
   if (args.has("node") && args.has("user")) {
     return fail(Code::kUsage, "a token is for a node or for a user: give one of --node and --user");
   }
   if (args.has("role") && !args.has("user")) {
     return fail(Code::kUsage, "--role is for a token of a user: --user NAME");
+  }
+  for (const char* name : {"label", "replace"}) {
+    if (args.has(name) && args.has("user"))
+      return fail(Code::kUsage,
+                  "--" + std::string(name) + " is for a token of a node: --node NAME");
   }
   if (args.has("user") && args.value("user").empty()) {
     return fail(Code::kUsage, "--user: an empty name", "for a person: rexec token new --user NAME");
@@ -26,6 +34,10 @@ Result<wire::Map> read_new(const Args& args) {
   if (*ttl < std::chrono::seconds(1)) {
     return fail(Code::kUsage, "--ttl: a token that lives less than a second lets nobody in",
                 "for example: rexec token new --ttl 30m");
+  }
+  if (*ttl > kLongestLife) {
+    return fail(Code::kUsage, "--ttl: a token lives 30 days at most",
+                "make it when it is needed: rexec token new --ttl 30d");
   }
   const Result<std::string> role = args.choice("role", "user|admin", "user");
   if (!role) return std::unexpected(role.error());
@@ -91,7 +103,10 @@ constexpr Flag kNewFlags[] = {
     {.name = "node", .value = "NAME", .help = "for the node of that name"},
     {.name = "user", .value = "NAME", .help = "for a person"},
     {.name = "role", .value = "ROLE", .help = "user (default) or admin", .choices = "user|admin"},
-    {.name = "label", .value = "K=V", .help = "a label the node will carry; may be repeated"},
+    {.name = "label",
+     .value = "K=V",
+     .help = "a label the node will carry; may be repeated",
+     .often = Often::kRepeated},
     {.name = "ttl", .value = "D", .help = "how long it may be used (default 30m)"},
     {.name = "replace",
      .help = "it may take the name of a node that exists, which is then revoked"},
@@ -105,7 +120,8 @@ constinit const Verb kNew{
     .details =
         "Prints the token, alone, on stdout. Without --node and --user the node that uses\n"
         "it chooses its name."};
-constinit const Verb kLs{.name = "ls", .summary = "the tokens and their state", .run = run_ls};
+constinit const Verb kLs{
+    .name = "ls", .summary = "the tokens and their state", .run = run_ls, .formats = kAllFormats};
 constinit const Verb kRevoke{.name = "revoke",
                              .summary = "make tokens worthless",
                              .synopsis = "ID…",

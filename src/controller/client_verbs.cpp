@@ -166,6 +166,11 @@ void ClientSession::node_wait(const wire::Map& args, const Respond& respond) {
 
 // ---- tokens and people
 
+namespace {
+// A token is for somebody who is expected: one that lives longer is a key that lies about.
+constexpr std::uint64_t kLongestTokenLife = 30 * 86'400;
+}  // namespace
+
 void ClientSession::token_new(const wire::Map& args, const Respond& respond) {
   const auto allowed = policy_.administer(identity_.id, "making a token");
   if (!allowed) return respond(std::unexpected(allowed.error()));
@@ -184,8 +189,11 @@ void ClientSession::token_new(const wire::Map& args, const Respond& respond) {
   if (wire::bool_or(args, "replace", false)) row.replace = store::Replace::kYes;
   row.created_by = name_;
   row.created = wall_now();
-  row.expires = row.created + std::chrono::seconds(std::clamp<std::uint64_t>(
-                                  wire::u64_or(args, "ttl_s", 1800), 1, 30 * 86'400));
+  const std::uint64_t ttl_s = wire::u64_or(args, "ttl_s", 1800);
+  if (ttl_s < 1 || ttl_s > kLongestTokenLife)
+    return respond(fail(Code::kUsage, "a token lives from a second to 30 days",
+                        "for example: rexec token new --ttl 30m"));
+  row.expires = row.created + std::chrono::seconds(ttl_s);
   auto text =
       pki::encode_token({row.kind, hub_.addresses(), hub_.authority().pin(), row.id, row.secret});
   if (!text) return respond(std::unexpected(text.error()));
