@@ -131,11 +131,7 @@ void Follower::ended(std::size_t job, const wire::Map& record) {
   int code = exit_of_record(record);
   // Nobody read it any more: then what is missing is not missed.
   const bool closed_here = out_closed_ || err_closed_;
-  if (code == kExitIncomplete && closed_here) {
-    wire::Map whole = record;
-    whole["complete"] = true;
-    code = exit_of_record(whole);
-  }
+  if (code == kExitIncomplete && closed_here) code = exit_of_command(record);
   done.code = code;
   order_.push_back(job);
   tell_unreachable(done);
@@ -174,6 +170,8 @@ void Follower::tell_end(const Job& job) {
                                     !out_closed_ && !err_closed_},
                                    *job.record);
   if (words.failure) output_.complain(*words.failure);
+  if (!words.ending.empty())
+    jobs_.size() > 1 ? output_.insist(words.ending) : output_.say(words.ending);
   for (const std::string& remark : words.remarks) output_.say(remark);
 }
 
@@ -376,6 +374,8 @@ std::vector<wire::Map> Follower::status() const {
   for (const Job& job : jobs_) {
     if (job.record) {
       records.push_back(*job.record);
+    } else if (options_.plan.mode == "detached" && !failure_) {
+      records.push_back(status_of_accepted(job.info.node, job.info.job, job.info.refused));
     } else {
       records.push_back(status_of_failure({job.info.node, job.info.job, job.out, job.err},
                                           failure_.value_or(unknown)));

@@ -17,8 +17,16 @@ inline constexpr Flag kRunFlags[] = {
     {'i', "stdin", {}, "forward stdin"},
     {'t', "tty", {}, "allocate a terminal; implies -i; Enter ~ . leaves"},
     {'d', "detach", {}, "print the job id and return; the job goes on"},
-    {'e', "env", "K[=V]", "set K, or pass it on from here"},
-    {.name = "env-file", .value = "FILE", .help = "K=V lines", .choices = "@file"},
+    {.letter = 'e',
+     .name = "env",
+     .value = "K[=V]",
+     .help = "set K, or pass it on from here",
+     .often = Often::kRepeated},
+    {.name = "env-file",
+     .value = "FILE",
+     .help = "K=V lines",
+     .choices = "@file",
+     .often = Often::kRepeated},
     {'w', "workdir", "DIR", "the job's directory (default: its home)"},
     {.name = "here", .help = "the same directory as here"},
     {'u', "user", "USER[:GROUP]", "as this user of the node"},
@@ -64,12 +72,19 @@ inline constexpr Flag kRunFlags[] = {
      .help = "wait for a node that is offline (default 5m)",
      .takes = Takes::kOptionalValue},
     {.name = "queue-timeout", .value = "D", .help = "give up when it has not started after D"},
-    {.name = "lock", .value = "NAME[:N]", .help = "at most N (1) such jobs at once on a node"},
-    {.name = "fleet-lock", .value = "NAME[:N]", .help = "at most N (1) at once on all nodes"},
+    {.name = "lock",
+     .value = "NAME[:N]",
+     .help = "at most N (1) such jobs at once on a node",
+     .often = Often::kRepeated},
+    {.name = "fleet-lock",
+     .value = "NAME[:N]",
+     .help = "at most N (1) at once on all nodes",
+     .often = Often::kRepeated},
     {.name = "after",
      .value = "JOB[:WHEN]",
      .help = "start when JOB has ended: ok (default), any or fail",
-     .choices = "@job"},
+     .choices = "@job",
+     .often = Often::kRepeated},
     {.name = "no-prefix", .help = "several nodes: lines without the node's name"},
     {.name = "timestamps", .help = "before each line when the job wrote it"},
     {.name = "exit",
@@ -100,6 +115,13 @@ static_assert(kRunFlags[kFirstForSubmit].name == "env");
 static_assert(kRunFlags[kAfterShell].name == "sh");
 inline constexpr std::span<const Flag> kSubmitFlags =
     std::span<const Flag>(kRunFlags).subspan(kFirstForSubmit);
+// What only somebody who watches the job has a use for: no flags of submit, refused with -d.
+inline constexpr std::string_view kAboutWatching[] = {"no-prefix", "timestamps", "exit"};
+constexpr bool is_about_watching(std::string_view name) {
+  for (const std::string_view one : kAboutWatching)
+    if (one == name) return true;
+  return false;
+}
 // What one job of a DAG may say, and how its file is read: "FILE:LINE: …" for what is wrong in it.
 Result<std::vector<client::DagJob>> read_dag(const std::string& file);
 // Of what such a file holds; `path` is for the errors. Each job stands after those it names.

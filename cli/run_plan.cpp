@@ -57,6 +57,24 @@ Result<void> read_rules(const Args& args, FollowOptions& into) {
   return {};
 }
 
+// A flag that would do nothing is refused, so that nobody waits for what it promises.
+Result<void> check_manner(const Args& args, Manner manner, const Globals& globals) {
+  const bool is_list = globals.format == Format::kWide || globals.format == Format::kName;
+  if (manner == Manner::kForeground && args.has("output") && is_list)
+    return fail(Code::kUsage,
+                "--output " + args.value("output") + ": rexec run prints the job's own output",
+                "events as JSON lines: -o jsonl; a list of jobs: rexec run -d, rexec ps");
+  if (manner != Manner::kDetached) return {};
+  if (args.has("stdin") || args.has("tty"))
+    return fail(Code::kUsage, "a detached job has no stdin and no terminal: drop -i, -t or -d");
+  for (const std::string_view name : kAboutWatching)
+    if (args.has(name))
+      return fail(Code::kUsage,
+                  "--" + std::string(name) + ": nobody watches a detached job, it would do nothing",
+                  "its output: rexec logs --timestamps JOB; its exit code: rexec wait JOB");
+  return {};
+}
+
 }  // namespace
 
 Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions& into) {
@@ -66,9 +84,7 @@ Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions
   Result<void> step = read_status(args, into.status);
   if (step) step = read_rules(args, into);
   if (!step) return step;
-  if (manner == Manner::kDetached && (args.has("stdin") || args.has("tty"))) {
-    return fail(Code::kUsage, "a detached job has no stdin and no terminal: drop -i, -t or -d");
-  }
+  if (step = check_manner(args, manner, into.globals); !step) return step;
   const bool has_terminal = args.has("tty") || manner == Manner::kShell;
   if (has_terminal && into.plan.targets.find_first_of(",@[&=!") != std::string::npos) {
     return fail(

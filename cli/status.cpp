@@ -115,6 +115,18 @@ wire::Map status_of_failure(const FailedRun& run, const Error& error) {
           {"max_rss", 0}};
 }
 
+wire::Map status_of_accepted(const std::string& node, const std::string& job,
+                             const std::string& refused) {
+  if (!refused.empty())
+    return whole_record({{"node", node},
+                         {"job", job},
+                         {"outcome", outcome_of_failure(code_from_name(refused))},
+                         {"reason", refused}});
+  wire::Map status = status_of_failure({node, job, 0, 0}, {});
+  status.update({{"outcome", "accepted"}, {"code", nullptr}, {"reason", ""}, {"message", ""}});
+  return status;
+}
+
 wire::Map whole_record(wire::Map record) {
   const std::string outcome = wire::text_or(record, "outcome");
   if (outcome != "unreachable" && outcome != "not_started" && outcome != "denied") return record;

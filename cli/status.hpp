@@ -32,5 +32,9 @@ struct FailedRun {
 // The same fields and types for a job that never began, whoever wrote its record.
 wire::Map whole_record(wire::Map record);
 wire::Map status_of_failure(const FailedRun& run, const Error& error);
+// Of a job that nobody waits for: that it was accepted, or the reason (a code's name) why it never
+// starts.
+wire::Map status_of_accepted(const std::string& node, const std::string& job,
+                             const std::string& refused);
 
 }  // namespace rexec::cli

@@ -9,7 +9,13 @@ namespace {
 
 constexpr auto kFlags = [] {
   std::array<Flag, kSubmitFlags.size() + 1> flags{kDagFlag};
-  for (std::size_t i = 0; i < kSubmitFlags.size(); ++i) flags[i + 1] = kSubmitFlags[i];
+  for (std::size_t i = 0; i < kSubmitFlags.size(); ++i) {
+    flags[i + 1] = kSubmitFlags[i];
+    if (is_about_watching(kSubmitFlags[i].name)) flags[i + 1].standing = Standing::kHidden;
+    if (kSubmitFlags[i].name == "status-file")
+      flags[i + 1].help = "write there as JSON which jobs were accepted";
+    if (kSubmitFlags[i].name == "status-fd") flags[i + 1].help = "write that to this descriptor";
+  }
   return flags;
 }();
 
@@ -43,7 +49,7 @@ int run(const Invocation& invocation) {
   if (invocation.args.has("dag"))
     read = read_file_of_jobs(invocation.args, options);
   else if (invocation.args.words().empty())
-    read = fail(Code::kUsage, "rexec submit: something is missing",
+    read = fail(Code::kUsage, "rexec submit: missing argument: TARGET",
                 "usage: rexec submit " + std::string(invocation.verb.synopsis) +
                     "\nsee: rexec submit --help");
   else
@@ -72,6 +78,7 @@ constinit const Verb submit_verb{.name = "submit",
                                  .run = run,
                                  .completes = "@target :command :file",
                                  .details = kDetails,
-                                 .usage_exit = 125};
+                                 .usage_exit = 125,
+                                 .formats = kAllFormats};
 
 }  // namespace rexec::cli
