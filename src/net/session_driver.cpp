@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "src/base/check.hpp"
 
@@ -120,13 +121,18 @@ void SessionDriver::on_readable() {
   std::size_t budget = kReadBudget;
   bool more = true;
   while (!shut_ && more && budget > 0) {
+    if (session_.is_backlogged()) flush();
+    if (shut_ || session_.is_backlogged()) break;
     more = read_some();
     budget -= std::min<std::size_t>(budget, 16 << 10);
     dispatch();
   }
   flush();
   if (shut_) return;
-  if (more) {
+  // What he does not take is the answer to what he sent: nothing more of that before there is room.
+  if (session_.is_backlogged() && writing_) {
+    reads_later_ = true;
+  } else if (more) {
     asio::post(descriptor_.get_executor(), [self] {
       if (!self->reading_) self->on_readable();
     });
@@ -214,7 +220,12 @@ void SessionDriver::wait_write(Io what_for) {
   descriptor_.async_wait(what_for == Io::kWantRead ? Descriptor::wait_read : Descriptor::wait_write,
                          [self = shared_from_this()](const asio::error_code& error) {
                            self->writing_ = false;
-                           if (!error) self->flush();
+                           if (error) return;
+                           if (self->reads_later_)
+                             self->session_.written_in_backlog(BootClock::now());
+                           self->flush();
+                           if (!self->writing_ && std::exchange(self->reads_later_, false))
+                             self->on_readable();
                          });
 }
 

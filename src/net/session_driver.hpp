@@ -80,6 +80,7 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   EndTimes end_times_;
   bool reading_ = false;
   bool writing_ = false;
+  bool reads_later_ = false;  // when the peer took some of what waits for him
   bool dispatching_ = false;
   bool flushing_ = false;
   bool closing_ = false;

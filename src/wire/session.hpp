@@ -33,8 +33,15 @@ constexpr std::uint64_t share_of_window(std::uint64_t together, std::size_t read
 inline constexpr Millis kPingEvery{5'000};
 inline constexpr Millis kSuspectAfter{15'000};
 inline constexpr Millis kHelloDeadline{5'000};
-inline constexpr std::size_t kMaxQueuedControl =
-    1 << 20;  // a peer that pings and never reads is cut off here
+// Control frames that the peer causes (PONG, a refused OPEN) and does not take: who pings and never
+// reads is cut off here. What this side sends of its own accord never ends a session.
+inline constexpr std::size_t kMaxQueuedControl = 1 << 20;
+// Answers that he asked for and does not take; before that no more of his requests are read.
+inline constexpr std::size_t kMaxQueuedAnswers = 16 << 20;
+// Requests that wait for their answer: a peer may have so many, and ends the session at one more;
+// this side keeps the next ones back for as long as there are kRequestsUnderWay.
+inline constexpr std::size_t kMaxUnanswered = 1024;
+inline constexpr std::size_t kRequestsUnderWay = 256;
 // EVENTs are not charged to the credit: a reader that stalls may leave this many behind.
 inline constexpr std::size_t kMaxQueuedEvents = 4096;
 inline constexpr std::size_t kMaxQueuedEventBytes = 1 << 20;
@@ -139,7 +146,8 @@ class Session {
   // --- output
   void send_hello(Map hello);  // adds `versions`
   // A message larger than a frame may be is refused here, not by the peer: a request answers itself
-  // with kLimit, an OPEN or EVENT resets its stream with it.
+  // with kLimit, an OPEN or EVENT resets its stream with it. Requests keep their order; those
+  // beyond kRequestsUnderWay go when answers came.
   RequestId request(std::string_view verb, Map args);
   void respond(RequestId id, const Result<Map>& result);
   void notice(std::string_view verb, Map args);
@@ -176,6 +184,10 @@ class Session {
   BootTime last_received() const { return last_received_; }
   bool closed() const { return closed_; }
   bool greeted() const { return greeted_; }
+  // The peer leaves so much unread that nothing more of his is to be read before he took some.
+  bool is_backlogged() const { return control_bytes_ > kMaxQueuedControl / 2; }
+  // Something was written while nothing was read because of that: he is there.
+  void written_in_backlog(BootTime now) { last_received_ = now; }
   // What must hold between any two calls; for tests and fuzzers, linear in what is queued.
   void check_invariants() const;
 
@@ -199,7 +211,10 @@ class Session {
     bool end_taken = false;
     bool remote_ended = false;
     bool in_ready = false;
+    bool owes_credit = false;  // it is granted when the control lane has room
   };
+  // Who is the reason for a control frame, and so whom it costs the session when it piles up.
+  enum class Cause { kOwn, kPeer, kAnswer };
 
   void handle(Frame frame);
   void handle_hello(const Map& map);
@@ -220,9 +235,11 @@ class Session {
   void finish(Error why);
   void abort(StreamId stream, const Error& error);
   // False when the map is larger than a frame may be; nothing was queued then.
-  bool send_control(FrameType type, StreamId stream, const Map& map);
+  bool send_control(FrameType type, StreamId stream, const Map& map, Cause cause = Cause::kOwn);
   bool count_event(Stream& stream, std::size_t bytes);
-  void queue_control(Frame frame);
+  void queue_control(Frame frame, Cause cause);
+  void send_requests();
+  void send_owed_credits();
   static std::uint64_t grantable(const Stream& stream);
   void send_credit(StreamId id, Stream& stream);
   void enqueue(StreamId id, Stream& stream, Buffer bytes);
@@ -235,9 +252,14 @@ class Session {
   std::deque<Event> events_;
   std::deque<Buffer> control_;
   std::size_t control_bytes_ = 0;
+  std::size_t caused_bytes_ = 0;  // of these, by the peer
+  std::size_t answer_bytes_ = 0;
   std::deque<StreamId> ready_;  // streams with queued frames, next first
   std::unordered_map<StreamId, Stream> streams_;
-  std::set<RequestId> unanswered_;  // the peer's requests that we owe an answer
+  std::set<RequestId> unanswered_;                    // the peer's requests that we owe an answer
+  std::set<RequestId> asked_;                         // ours that he owes one
+  std::deque<std::pair<RequestId, Frame>> requests_;  // ours that were not sent yet
+  std::vector<StreamId> owed_credits_;
   std::size_t opened_by_peer_ = 0;
   StreamId next_stream_;
   StreamId highest_peer_stream_ = 0;

@@ -9,8 +9,10 @@ void Session::check_invariants() const {
   std::size_t control = 0;
   for (const Buffer& frame : control_) control += frame.size();
   check(closed_ || control == control_bytes_, "control bytes are counted");
-  check(control <= kMaxQueuedControl + 2 * (kMaxControl + kHeaderSize),
-        "the control lane is bounded");
+  check(caused_bytes_ <= kMaxQueuedControl && answer_bytes_ <= kMaxQueuedAnswers,
+        "what the peer causes and does not read is bounded");
+  check(caused_bytes_ + answer_bytes_ <= control || closed_, "it is part of the control lane");
+  check(asked_.size() <= kRequestsUnderWay, "requests under way are bounded");
   if (closed_) return check(streams_.empty() && ready_.empty(), "a closed session holds no stream");
 
   std::size_t of_peer = 0;

@@ -75,7 +75,7 @@ void Session::handle(Frame frame) {
       if (with_map(frame, map)) finish(error_from_map(map));
       return;
     case FrameType::kPing:
-      return queue_control(make_frame(FrameType::kPong, 0, frame.payload()));
+      return queue_control(make_frame(FrameType::kPong, 0, frame.payload()), Cause::kPeer);
     case FrameType::kPong:
       return;
     case FrameType::kRequest:
@@ -126,12 +126,15 @@ void Session::handle_request(Map map) {
   const auto verb = get_text(map, "verb");
   if (!id) return violate(Code::kProtocol, "REQUEST: " + id.error().message);
   if (!verb) return violate(Code::kProtocol, "REQUEST: " + verb.error().message);
-  if (unanswered_.size() >= 1024)
-    return violate(Code::kLimit, "more than 1024 requests without an answer");
+  if (unanswered_.size() >= kMaxUnanswered)
+    return violate(Code::kLimit,
+                   "more than " + std::to_string(kMaxUnanswered) + " requests without an answer");
   if (!unanswered_.insert(*id).second) {
     // The first one keeps its answer; the id of this one cannot be told apart, so the peer learns
     // it by a notice.
-    return notice("duplicate_request", {{"id", *id}});
+    send_control(FrameType::kNotice, 0, {{"verb", "duplicate_request"}, {"args", {{"id", *id}}}},
+                 Cause::kPeer);
+    return;
   }
   emit(event::Request{*id, *verb, child_or_empty(map, "args")});
 }
@@ -139,8 +142,11 @@ void Session::handle_request(Map map) {
 void Session::handle_response(Map map) {
   const auto id = get_u64(map, "id");
   if (!id) return violate(Code::kProtocol, "RESPONSE: " + id.error().message);
-  if (*id == 0 || *id >= next_request_)
-    return violate(Code::kProtocol, "RESPONSE to a request never made");
+  const bool is_sent =
+      *id != 0 && *id < (requests_.empty() ? next_request_ : requests_.front().first);
+  if (!is_sent) return violate(Code::kProtocol, "RESPONSE to a request never made");
+  asked_.erase(*id);
+  send_requests();
   if (map.contains("error")) {
     Error error = error_from_map(child_or_empty(map, "error"));
     return emit(event::Response{*id, std::unexpected(std::move(error))});
@@ -179,7 +185,7 @@ void Session::handle_open(StreamId stream, Map map) {
   if (opened_by_peer_ >= limit) {
     const Error error{
         Code::kLimit, "more than " + std::to_string(limit) + " streams in this session", {}};
-    send_control(FrameType::kReset, stream, error_to_map(error));
+    send_control(FrameType::kReset, stream, error_to_map(error), Cause::kPeer);
     return;
   }
   streams_[stream];

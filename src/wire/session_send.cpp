@@ -1,6 +1,7 @@
 // The sending half of the session machine: two lanes, credit, heartbeats.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "src/base/check.hpp"
 #include "src/wire/session.hpp"
@@ -22,22 +23,23 @@ Session::Session(const SessionOptions& options)
       last_received_(options.now),
       last_sent_(options.now) {}
 
-void Session::queue_control(Frame frame) {
+void Session::queue_control(Frame frame, Cause cause) {
   if (closed_) return;
-  if (control_bytes_ > kMaxQueuedControl) {
-    control_.clear();
-    control_bytes_ = 0;
-    return violate(Code::kLimit, "the peer does not read its control frames");
-  }
   Buffer bytes = std::move(frame).release();
   control_bytes_ += bytes.size();
+  if (cause == Cause::kPeer) caused_bytes_ += bytes.size();
+  if (cause == Cause::kAnswer) answer_bytes_ += bytes.size();
   control_.push_back(std::move(bytes));
+  if (caused_bytes_ <= kMaxQueuedControl && answer_bytes_ <= kMaxQueuedAnswers) return;
+  control_.clear();
+  control_bytes_ = caused_bytes_ = answer_bytes_ = 0;
+  violate(Code::kLimit, "the peer does not read its control frames");
 }
 
-bool Session::send_control(FrameType type, StreamId stream, const Map& map) {
+bool Session::send_control(FrameType type, StreamId stream, const Map& map, Cause cause) {
   const std::string packed = pack(map);
   if (packed.size() > kMaxControl) return false;
-  queue_control(make_frame(type, stream, as_bytes(packed)));
+  queue_control(make_frame(type, stream, as_bytes(packed)), cause);
   return true;
 }
 
@@ -48,10 +50,23 @@ void Session::send_hello(Map hello) {
 
 RequestId Session::request(std::string_view verb, Map args) {
   const RequestId id = next_request_++;
-  const Map map{{"id", id}, {"verb", verb}, {"args", std::move(args)}};
-  if (!send_control(FrameType::kRequest, 0, map))
+  const std::string packed = pack({{"id", id}, {"verb", verb}, {"args", std::move(args)}});
+  if (packed.size() > kMaxControl) {
     emit(event::Response{id, std::unexpected(too_large())});
+  } else if (!closed_) {
+    requests_.emplace_back(id, make_frame(FrameType::kRequest, 0, as_bytes(packed)));
+    send_requests();
+  }
   return id;
+}
+
+void Session::send_requests() {
+  while (!requests_.empty() && asked_.size() < kRequestsUnderWay) {
+    asked_.insert(requests_.front().first);
+    Frame frame = std::move(requests_.front().second);
+    requests_.pop_front();
+    queue_control(std::move(frame), Cause::kOwn);
+  }
 }
 
 void Session::respond(RequestId id, const Result<Map>& result) {
@@ -68,7 +83,7 @@ void Session::respond(RequestId id, const Result<Map>& result) {
                       "ask for less, for instance with --limit"};
     packed = pack({{"id", id}, {"error", error_to_map(error)}});
   }
-  if (!closed_) queue_control(make_frame(FrameType::kResponse, 0, as_bytes(packed)));
+  queue_control(make_frame(FrameType::kResponse, 0, as_bytes(packed)), Cause::kAnswer);
 }
 
 void Session::notice(std::string_view verb, Map args) {
@@ -159,8 +174,11 @@ void Session::relay(StreamId id, Frame frame) {
   auto at = streams_.find(id);
   if (closed_ || at == streams_.end()) return;
   frame.set_stream(id);
-  if (frame.type() == FrameType::kSignal) return queue_control(std::move(frame));
   Stream& stream = at->second;
+  if (frame.type() == FrameType::kSignal) {
+    if (!is_backlogged()) return queue_control(std::move(frame), Cause::kOwn);
+    return abort(id, {Code::kLimit, "the other side does not take its signals", {}});
+  }
   if (stream.local_ended) return;
   if (frame.type() == FrameType::kData) {
     const std::size_t size = frame.payload().size();
@@ -189,10 +207,23 @@ std::uint64_t Session::grantable(const Stream& stream) {
 void Session::send_credit(StreamId id, Stream& stream) {
   const std::uint64_t limit = grantable(stream);
   if (limit <= stream.receive_limit) return;
+  if (is_backlogged()) {  // one frame does for many, later
+    if (!std::exchange(stream.owes_credit, true)) owed_credits_.push_back(id);
+    return;
+  }
   stream.receive_limit = limit;
   Frame frame(FrameType::kCredit, id, 0, 8);
   store_be(frame.payload_room().data(), limit);
-  queue_control(std::move(frame));
+  queue_control(std::move(frame), Cause::kOwn);
+}
+
+void Session::send_owed_credits() {
+  for (const StreamId id : std::exchange(owed_credits_, {})) {
+    const auto at = streams_.find(id);
+    if (at == streams_.end()) continue;
+    at->second.owes_credit = false;
+    send_credit(id, at->second);
+  }
 }
 
 void Session::end(StreamId id) {
@@ -230,6 +261,9 @@ void Session::finish(Error why) {
   ready_.clear();
   opened_by_peer_ = 0;
   unanswered_.clear();
+  requests_.clear();
+  asked_.clear();
+  owed_credits_.clear();
   emit(event::Closed{std::move(why)});
 }
 
@@ -277,7 +311,8 @@ std::vector<Buffer> Session::take_output(BootTime now, std::size_t max_bytes) {
     out.push_back(std::move(control_.front()));
     control_.pop_front();
   }
-  control_bytes_ = 0;
+  control_bytes_ = caused_bytes_ = answer_bytes_ = 0;
+  send_owed_credits();
   while (!ready_.empty() && (taken < max_bytes || out.empty())) {
     const StreamId id = ready_.front();
     ready_.pop_front();
@@ -319,7 +354,7 @@ void Session::ping(BootTime now) {
   if (closed_) return;
   Frame ping(FrameType::kPing, 0, 0, 8);
   store_be(ping.payload_room().data(), static_cast<std::uint64_t>(now.time_since_epoch().count()));
-  queue_control(std::move(ping));
+  queue_control(std::move(ping), Cause::kOwn);
 }
 
 BootTime Session::wake_at() const {

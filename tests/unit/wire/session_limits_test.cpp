@@ -51,6 +51,92 @@ TEST_CASE("limits: a peer that pings and never reads is cut off with a reason") 
   CHECK(take(pair.acceptor).size() < 200);  // the CLOSE, not a megabyte of PONGs before it
 }
 
+TEST_CASE("limits: what this side sends of its own accord never ends the session") {
+  Pair pair;
+  const Map large{{"x", std::string(2'000, 'x')}};
+  for (int i = 0; i < 2'000; ++i) {
+    pair.acceptor.notice("n", large);
+    const StreamId stream = pair.acceptor.open("attach", large);
+    pair.acceptor.send_signal(stream, large);
+    if (i % 2 == 0) pair.acceptor.reset(stream, {Code::kConflict, "", ""});
+    pair.acceptor.request("job.stop", large);
+  }
+  CHECK_FALSE(pair.acceptor.closed());
+  CHECK(pair.acceptor.is_backlogged());
+  pair.exchange();
+  CHECK_FALSE(pair.dialler.closed());
+  CHECK_FALSE(pair.acceptor.is_backlogged());
+}
+
+TEST_CASE("limits: requests beyond those under way go, in order, when answers came") {
+  Pair pair;
+  for (std::size_t i = 1; i <= kMaxUnanswered + 100; ++i) pair.acceptor.request("q", {{"n", i}});
+  std::size_t answered = 0;
+  for (std::size_t round = 0; answered < kMaxUnanswered + 100 && round < 100; ++round) {
+    pair.exchange();
+    Event event;
+    std::size_t came = 0;
+    while (pair.dialler.next_event(event)) {
+      const auto* request = std::get_if<event::Request>(&event);
+      if (request == nullptr) continue;
+      CHECK(request->id == ++answered);
+      CHECK(++came <= kRequestsUnderWay);
+      pair.dialler.respond(request->id, Map::object());
+    }
+    pair.acceptor.check_invariants();
+  }
+  CHECK(answered == kMaxUnanswered + 100);
+  CHECK_FALSE(pair.dialler.closed());
+}
+
+TEST_CASE("limits: an answer to a request that was not sent yet ends the session") {
+  Pair pair;
+  for (std::size_t i = 0; i <= kRequestsUnderWay; ++i) pair.dialler.request("q", Map::object());
+  trace(pair.dialler);
+  feed(pair.dialler, raw_map(FrameType::kResponse, 0,
+                             Map{{"id", kRequestsUnderWay + 1}, {"result", Map::object()}}));
+  CHECK(trace(pair.dialler) == Trace{"closed protocol"});
+}
+
+TEST_CASE("limits: answers that nobody takes are bounded") {
+  Pair pair;
+  const Map large{{"x", std::string(200'000, 'x')}};
+  std::size_t answered = 0;
+  for (; !pair.acceptor.closed() && answered < 1'000; ++answered) {
+    feed(pair.acceptor,
+         raw_map(FrameType::kRequest, 0, Map{{"id", answered + 1}, {"verb", "job.ls"}}));
+    pair.acceptor.respond(answered + 1, large);
+  }
+  CHECK(answered * 200'000 > kMaxQueuedAnswers);
+  CHECK(answered * 200'000 < kMaxQueuedAnswers + 1'000'000);
+}
+
+TEST_CASE("limits: signals for a peer that does not take them cost their stream alone") {
+  Pair pair;
+  const StreamId stream = pair.dialler.open("attach", Map::object());
+  pair.exchange();
+  trace(pair.acceptor);
+  const std::string signal = pack({{"t", "signal"}, {"x", std::string(1'000, 'x')}});
+  for (int i = 0; i < 2'000; ++i)
+    pair.acceptor.relay(stream, make_frame(FrameType::kSignal, 7, as_bytes(signal)));
+  CHECK(trace(pair.acceptor) == Trace{"reset 1 limit"});
+  CHECK_FALSE(pair.acceptor.closed());
+}
+
+TEST_CASE("limits: credit that is held back for a full control lane is given when it has room") {
+  Pair pair;
+  const StreamId stream = pair.dialler.open("attach", Map::object());
+  pair.exchange();
+  const std::string bytes(60'000, 'd');
+  pair.dialler.send_data(stream, Channel::kIn, data_frame(bytes));
+  pair.exchange();
+  for (int i = 0; i < 10; ++i) pair.acceptor.notice("n", {{"x", std::string(100'000, 'x')}});
+  pair.acceptor.grant(stream, bytes.size() + kInitialWindow);
+  const std::uint64_t before = pair.dialler.sendable(stream);
+  pair.exchange();
+  CHECK(pair.dialler.sendable(stream) == before + bytes.size());
+}
+
 TEST_CASE("limits: closing a session whose control lane is full ends it once") {
   Pair pair;
   const Map large{{"x", std::string(200'000, 'x')}};
