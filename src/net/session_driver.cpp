@@ -147,6 +147,7 @@ void SessionDriver::dispatch() {
   wire::Event event;
   while (session_.next_event(event)) {
     const bool last = std::holds_alternative<wire::event::Closed>(event);
+    if (std::holds_alternative<wire::event::Hello>(event)) arm_tick();  // PINGs begin
     SessionHandler* handler = last ? std::exchange(handler_, nullptr) : handler_;
     if (handler != nullptr) handler->on_event(std::move(event));
   }
