@@ -28,6 +28,11 @@ std::string quote(std::string_view text) {
   return out + '"';
 }
 
+// A command's name of 100 KiB stands in the words about why it could not be run. Escaped it is four
+// times as long, and the whole record has at most kMaxRecordText.
+constexpr std::size_t kMostWords = 4'000;
+std::string_view cut(std::string_view words) { return words.substr(0, kMostWords); }
+
 void field(std::string& out, std::string_view key, std::string value) {
   out += out.size() > 1 ? ",\"" : "\"";
   out.append(key).append("\":").append(value);
@@ -124,8 +129,8 @@ std::string to_json(const EndRecord& record) {
   if (!record.sha256.out.empty() || !record.sha256.err.empty())
     field(out, "sha256", pair_of(record.sha256));
   field(out, "complete", record.complete ? "true" : "false");
-  field(out, "reason", quote(record.reason));
-  field(out, "message", quote(record.message));
+  field(out, "reason", quote(cut(record.reason)));
+  field(out, "message", quote(cut(record.message)));
   field(out, "wall_s", seconds(record.wall_s));
   field(out, "cpu_s", seconds(record.cpu_s));
   field(out, "max_rss", std::to_string(record.max_rss));
