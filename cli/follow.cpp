@@ -89,7 +89,7 @@ class SignalDesk {
         send_on(SIGINT, Deed::kLadder);
         return end_unless_accepted(SIGINT);
       case Reaction::kStop:
-        return run_.stop(options_.grace);
+        return run_.stop();
       case Reaction::kGo:
         return went();
     }

@@ -26,7 +26,6 @@ struct FollowOptions {
   bool job_terminal = false;              // -t: the window's size goes to the job
   Terminal terminal = Terminal::kCooked;  // kRaw: keys go to the job, "Enter ~ ." leaves
   ExitRule rule = ExitRule::kSeveral;
-  Millis grace{5'000};  // of the second Ctrl-C
   Millis connect_timeout{10'000};
   StatusTarget status;
   std::string workdir;        // as it was asked for

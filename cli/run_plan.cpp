@@ -117,7 +117,6 @@ Result<void> read_run(const Invocation& invocation, Manner manner, FollowOptions
   into.job_terminal = spec->tty.has_value();
   const bool is_terminal = spec->tty.has_value() && ::isatty(STDIN_FILENO) == 1;
   into.terminal = is_terminal ? Terminal::kRaw : Terminal::kCooked;
-  into.grace = Millis{static_cast<std::int64_t>(spec->grace_ms)};
   return {};
 }
 

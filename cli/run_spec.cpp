@@ -212,7 +212,7 @@ Result<void> read_limits(const Args& args, Manner manner, job::JobSpec& spec) {
   const Result<Millis> timeout = args.duration("timeout", Millis{0});
   if (!timeout) return std::unexpected(timeout.error());
   spec.timeout_ms = static_cast<std::uint64_t>(timeout->count());
-  const Result<Millis> grace = args.duration("grace", Millis{5'000});
+  const Result<Millis> grace = args.duration("grace", Millis{job::kDefaultGraceMs});
   if (!grace) return std::unexpected(grace.error());
   spec.grace_ms = static_cast<std::uint64_t>(grace->count());
   const Result<std::string> children = args.choice("children", "kill|wait|leave", "kill");

@@ -10,6 +10,7 @@
 #include "src/base/text.hpp"
 #include "src/job/digest.hpp"
 #include "src/job/record.hpp"
+#include "src/job/spec.hpp"
 
 namespace rexec::agent {
 
@@ -147,11 +148,15 @@ bool LocalJob::halts(const link::ToShim& message) const {
 }
 
 void LocalJob::send(const link::ToShim& message) {
+  const auto* stop = std::get_if<link::Stop>(&message);
   if (halts(message)) {
-    const auto* stop = std::get_if<link::Stop>(&message);
     events_.on_halt(*this, stop == nullptr ? link::Stop{} : *stop);
   }
-  if (shim_)
+  const bool is_unknown =
+      stop != nullptr && stop->grace_ms == link::kOwnGrace && shim_version_ < link::kKnowsOwnGrace;
+  if (shim_ && is_unknown)
+    shim_->send(link::encode(link::ToShim{link::Stop{job::kDefaultGraceMs}}, shim_version_));
+  else if (shim_)
     shim_->send(link::encode(message, shim_version_));
   else if (!ended())
     keep(message);
@@ -362,6 +367,11 @@ void LocalJob::reader_moved() {
   }
   if (paced_) slowest.ahead = limit - (slowest.out + slowest.err);
   if (slowest.out != link::kNoReader) send(slowest);
+}
+
+std::uint64_t grace_of(const wire::Map& order) {
+  if (!order.contains("grace_ms")) return link::kOwnGrace;
+  return std::min(wire::u64_or(order, "grace_ms", job::kDefaultGraceMs), job::kMaxOrderedGraceMs);
 }
 
 }  // namespace rexec::agent

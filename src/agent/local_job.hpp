@@ -135,4 +135,7 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   net::Timer lonely_;  // a job that was started for a reader who has not come yet
 };
 
+// Of an order to stop: what it names, bounded, else the job's own.
+std::uint64_t grace_of(const wire::Map& order);
+
 }  // namespace rexec::agent

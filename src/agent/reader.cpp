@@ -303,8 +303,7 @@ void Reader::on_signal(const wire::Map& map) {
     const auto number = static_cast<std::uint32_t>(wire::u64_or(map, "n", 0));
     if (number >= 1 && number <= 64) job_->send(job::link::Signal{number});
   } else if (type == "stop") {
-    job_->send(
-        job::link::Stop{std::min<std::uint64_t>(wire::u64_or(map, "grace_ms", 5000), 86'400'000)});
+    job_->send(job::link::Stop{grace_of(map)});
   } else if (type == "resize") {
     job_->send(job::link::Resize{static_cast<std::uint16_t>(wire::u64_or(map, "rows", 24)),
                                  static_cast<std::uint16_t>(wire::u64_or(map, "cols", 80))});

@@ -252,10 +252,8 @@ void Session::answer_request(wire::RequestId id, const std::string& verb, const 
   if (forget_start(*key))
     return driver_->session().respond(
         id, fail(Code::kUnknownJob, "the job was stopped before its start was complete"));
-  const std::uint64_t grace =
-      std::min<std::uint64_t>(wire::u64_or(args, "grace_ms", 5000), 86'400'000);
-  book_->open(*key, [id, grace, driver = driver_](const std::shared_ptr<LocalJob>& job,
-                                                  const Error& error) {
+  book_->open(*key, [id, grace = grace_of(args), driver = driver_](
+                        const std::shared_ptr<LocalJob>& job, const Error& error) {
     if (!job) {
       driver->session().respond(id, std::unexpected(error));
     } else {

@@ -238,7 +238,7 @@ Run::Run(asio::io_context& context, Connector& connector, RunPlan plan, Observer
 Run::~Run() = default;
 net::Task<RunResult> Run::run() { return impl_->run(); }
 void Run::signal(int number) { impl_->broadcast({{"t", "signal"}, {"n", number}}); }
-void Run::stop(Millis grace) { impl_->broadcast({{"t", "stop"}, {"grace_ms", grace.count()}}); }
+void Run::stop() { impl_->broadcast({{"t", "stop"}}); }
 void Run::resize(int rows, int cols) {
   impl_->broadcast({{"t", "resize"}, {"rows", rows}, {"cols", cols}});
 }

@@ -75,7 +75,7 @@ class Run {
   // From signal handlers of the reactor; do nothing before the jobs are accepted but are
   // remembered.
   void signal(int number);
-  void stop(Millis grace);
+  void stop();  // with the job's own grace
   void resize(int rows, int cols);
   void close_output(wire::Channel channel);  // nobody reads it here any more
   void leave();                              // the jobs go on, on purpose

@@ -23,7 +23,7 @@ namespace link {
 // adds a kind puts it before Newer. So an older message is one whose last fields keep their
 // defaults, a newer one has bytes at its end that are not looked at, and a kind from a later
 // version is Newer: to be ignored. Version 1 read none of that: it is sent only what it knows.
-inline constexpr std::uint8_t kVersion = 2;
+inline constexpr std::uint8_t kVersion = 3;
 
 inline constexpr std::size_t kMaxStdinBytes = 65536;
 inline constexpr std::uint64_t kNoReader = ~std::uint64_t{0};
@@ -147,8 +147,11 @@ struct StdinEof {
 struct Signal {
   std::uint32_t number = 0;
 };
+// The grace that the job was given. Shims before kKnowsOwnGrace do not know it: see LocalJob::send.
+inline constexpr std::uint64_t kOwnGrace = ~std::uint64_t{0};
+inline constexpr std::uint8_t kKnowsOwnGrace = 3;
 struct Stop {
-  std::uint64_t grace_ms = 5000;
+  std::uint64_t grace_ms = kOwnGrace;
 };
 struct Resize {
   std::uint16_t rows = 0;

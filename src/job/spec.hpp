@@ -17,6 +17,9 @@ namespace rexec::job {
 
 inline constexpr std::size_t kMaxSpecBytes = 4u << 20;
 inline constexpr std::uint64_t kDefaultQuota = 64u << 20;
+// From TERM to KILL, of a job that was given no --grace. Orders that name none use the job's own.
+inline constexpr std::uint64_t kDefaultGraceMs = 5000;
+inline constexpr std::uint64_t kMaxOrderedGraceMs = 86'400'000;  // a stop is over in a day
 
 struct TtySpec {
   std::uint16_t rows = 24;
@@ -56,7 +59,7 @@ struct JobSpec {
   bool forward_stdin = false;          // otherwise /dev/null (a terminal always forwards)
   std::optional<TtySpec> tty;
   std::uint64_t timeout_ms = 0;  // 0: none
-  std::uint64_t grace_ms = 5000;
+  std::uint64_t grace_ms = kDefaultGraceMs;
   OnDisconnect on_disconnect = OnDisconnect::kKeep;
   std::uint64_t on_disconnect_ms = 0;  // for kStopAfter
   Children children = Children::kKill;

@@ -166,7 +166,8 @@ bool Supervisor::handle(const link::Signal& m) {
 }
 
 bool Supervisor::handle(const link::Stop& m) {
-  const std::uint64_t grace = std::min<std::uint64_t>(m.grace_ms, 86'400'000);
+  const std::uint64_t grace =
+      m.grace_ms == link::kOwnGrace ? plan_.grace_ms : std::min(m.grace_ms, kMaxOrderedGraceMs);
   stop(Outcome::kStopped, "stop", Millis(grace));
   return true;
 }

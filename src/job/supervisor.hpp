@@ -100,6 +100,7 @@ class Supervisor {
   bool watched_ = false;        // a reader is attached or expected back: output is held for it
   bool leave_running_ = false;  // the owner left on purpose
   Nanos kill_pause_{};
+  std::optional<BootTime> kill_at_;  // a later stop makes it sooner, never later
   os::EventLoop::Token children_token_ = 0, report_token_ = 0;
   os::UniqueFd memory_events_;
   os::EventLoop::Token memory_token_ = 0, memory_timer_ = 0;

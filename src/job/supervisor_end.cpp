@@ -65,11 +65,16 @@ void Supervisor::stop(Outcome verdict, std::string reason, Millis grace) {
 }
 
 void Supervisor::terminate(Nanos grace) {
-  loop_.cancel(kill_timer_);
-  kill_pause_ = kFirstKillPause;
+  const BootTime at = BootClock::now() + grace;
+  const bool is_sooner = !kill_at_ || at < *kill_at_;
+  if (is_sooner) {
+    kill_at_ = at;
+    loop_.cancel(kill_timer_);
+    kill_pause_ = kFirstKillPause;
+  }
   if (grace <= Nanos(0)) return kill_loop();
   tree_.signal_all(SIGTERM);
-  kill_timer_ = loop_.after(grace, [this] { kill_loop(); });
+  if (is_sooner) kill_timer_ = loop_.after(grace, [this] { kill_loop(); });
 }
 
 // Where the kernel ends one process of a group that is out of memory (version 1), the rest goes

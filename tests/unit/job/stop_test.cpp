@@ -52,6 +52,29 @@ TEST_CASE("stop: a second stop without grace does not wait for the first one's")
   CHECK(job.wait_end().code == 137);
 }
 
+TEST_CASE("stop: a later stop with more time than is left gives none") {
+  Rig rig;
+  rig.boot();
+  JobView job = rig.start(shell("trap '' TERM; echo up; while :; do sleep 0.05; done"));
+  job.wait_out("up");
+  job.send(link::Stop{100});
+  job.send(link::Stop{3600'000});
+  CHECK(job.wait_end().code == 137);
+}
+
+TEST_CASE("stop: an order that names no grace uses the job's own") {
+  for (const std::uint64_t own : {std::uint64_t{50}, std::uint64_t{60'000}}) {
+    Rig rig;
+    rig.boot();
+    JobSpec spec = shell("trap 'sleep 0.5; exit 0' TERM; echo up; while :; do sleep 0.01; done");
+    spec.grace_ms = own;
+    JobView job = rig.start(spec);
+    job.wait_out("up");
+    job.send(link::Stop{});
+    CHECK(job.wait_end().code == (own < 1'000 ? 137 : 143));
+  }
+}
+
 TEST_CASE("stop: a job that obeys TERM and exits by itself is stopped all the same") {
   Rig rig;
   rig.boot();
