@@ -20,6 +20,8 @@ constexpr Millis kNodeRemembers = std::chrono::hours(6 * 24);
 
 constexpr std::size_t kMostReason = 200;
 
+constexpr std::size_t kSettledInTurn = 500;
+
 std::string held_words(const std::string& why, const JobId& job) {
   if (why.empty()) return {};
   if (why == "unread")
@@ -79,10 +81,12 @@ void AgentSession::on_event(wire::Event event) {
   } else if (auto* credit = std::get_if<event::Credit>(&event)) {
     pump(credit->stream);
   } else if (auto* reset = std::get_if<event::Reset>(&event)) {
-    auto upload = uploads_.extract(reset->stream);
-    if (!upload.empty()) refused(upload.mapped().key, reset->error);
+    if (const AttemptKey key = forget_upload(reset->stream); !key.job.empty())
+      refused(key, reset->error);
+    hub_.dispatcher().room_on(node_);
   } else if (auto* end = std::get_if<event::Ended>(&event)) {
-    uploads_.erase(end->stream);
+    forget_upload(end->stream);
+    hub_.dispatcher().room_on(node_);
   } else if (auto* map = std::get_if<event::Hello>(&event)) {
     hello(map->map);
   } else if (auto* over = std::get_if<event::Closed>(&event)) {
@@ -257,16 +261,20 @@ void AgentSession::reconcile_known(wire::RequestId id, const wire::Map& jobs, Pa
             id, wire::Map{{"run", self->hub_.epoch()},
                           {"commits", self->hub_.store().run_commits()},
                           {"audit", {{"seq", head->seq}, {"hash", head->hash}}}});
-        if (page == Page::kLast) self->settle();
+        if (page == Page::kLast) self->settle({});
         self->driver_->flush_soon();
       });
 }
 
-// The node has told all: what we believe runs there and it did not name is not there.
-void AgentSession::settle() {
+// The node has told all: what we believe runs there and it did not name is not there. Some jobs a
+// turn, because there may be very many.
+void AgentSession::settle(std::optional<JobOrder> after) {
   Node* node = hub_.registry().find(node_);
-  if (node == nullptr) return;
-  for (Job* job : hub_.jobs().unfinished_on(node_)) {
+  if (node == nullptr || !open_) return;
+  const auto jobs = hub_.jobs().unfinished_on(node_, after, kSettledInTurn);
+  if (!jobs.empty()) after = JobOrder{jobs.back()->created, jobs.back()->key.job};
+  const bool is_last = jobs.size() < kSettledInTurn;
+  for (Job* job : jobs) {
     if (named_.contains(job->key.job)) continue;
     // From an old copy, and longer ago than a node keeps what it ran: it may have run and gone.
     const bool may_have_run = behind_ && job->created < wall_now() - kNodeRemembers;
@@ -274,6 +282,7 @@ void AgentSession::settle() {
     hub_.finished(
         *job, record_without_run(*job, "lost", 121, may_have_run ? "restored" : "node_forgot"), {});
   }
+  if (!is_last) return hub_.next_turn([self = shared_from_this(), after] { self->settle(after); });
   named_.clear();
   fail_point(FailPoint::kControllerReconciled);
   hub_.node_online(*node, *this);
@@ -288,6 +297,7 @@ void AgentSession::start(Job& job) {
                                                                   {"spec_size", job.spec->size()},
                                                                   {"attach", !job.is_detached}});
   uploads_[stream] = {job.spec, 0, job.key};
+  upload_bytes_ += job.spec->size();
   fail_point(FailPoint::kControllerStartSent);
   pump(stream);
 }
@@ -296,9 +306,18 @@ void AgentSession::withdraw(const AttemptKey& key) {
   for (auto at = uploads_.begin(); at != uploads_.end(); ++at) {
     if (at->second.key != key) continue;
     driver_->session().reset(at->first, {Code::kConflict, "stopped before it began", {}});
-    uploads_.erase(at);
-    return driver_->flush_soon();
+    forget_upload(at->first);
+    driver_->flush_soon();
+    return hub_.dispatcher().room_on(node_);
   }
+}
+
+// Whose start that stream was; nobody's when it was another.
+AttemptKey AgentSession::forget_upload(wire::StreamId stream) {
+  const auto node = uploads_.extract(stream);
+  if (node.empty()) return {};
+  upload_bytes_ -= node.mapped().spec->size();
+  return node.mapped().key;
 }
 
 void AgentSession::pump(wire::StreamId stream) {

@@ -20,6 +20,12 @@ class AgentSession final : public net::SessionHandler,
   // Lives until the session is closed.
   static void accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source);
 
+  // The node takes so many starts at once, and so many bytes of them; the next when one is over.
+  static constexpr std::size_t kStartsUnderWay = 128;
+  static constexpr std::size_t kBytesUnderWay = 8 << 20;
+  bool has_room() const {
+    return uploads_.size() < kStartsUnderWay && upload_bytes_ < kBytesUnderWay;
+  }
   // Sends the job's spec; the node refuses a second start by itself.
   void start(Job& job);
   // Of a start whose spec is still on its way: it ends there.
@@ -53,7 +59,8 @@ class AgentSession final : public net::SessionHandler,
   void compare(wire::RequestId id, const wire::Map& args);
   void take_page(wire::RequestId id, const wire::Map& args);
   void reconcile_known(wire::RequestId id, const wire::Map& jobs, Page page);
-  void settle();
+  void settle(std::optional<JobOrder> after);
+  AttemptKey forget_upload(wire::StreamId stream);
   // The job a report is about, adopted if need be. nullptr: not ours.
   Job* reported(const wire::Map& entry);
   // True when it is about a job that was removed.
@@ -73,6 +80,7 @@ class AgentSession final : public net::SessionHandler,
   NodeId node_;
   Router router_;
   std::unordered_map<wire::StreamId, Upload> uploads_;
+  std::size_t upload_bytes_ = 0;  // of their specs
   std::unordered_map<wire::RequestId, std::function<void(const Result<wire::Map>&)>> answers_;
   std::set<JobId> named_;  // jobs the node named while reconciling
   bool behind_ = false;    // the node saw more than our database has

@@ -167,6 +167,8 @@ void ClientSession::attach_when_online(wire::StreamId stream, const wire::Map& a
                                        const JobId& job, const NodeId& node) {
   const auto found = while_open(stream, [stream, args](ClientSession& self,
                                                        const Result<std::shared_ptr<Job>>& known) {
+    if (known && self.hub_.dispatcher().is_held((*known)->key.job))
+      return self.wait_with(stream, args, **known);
     auto parked = self.parked_.extract(stream);
     if (known)
       self.attach_now(stream, args, *known);

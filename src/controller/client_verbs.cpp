@@ -15,7 +15,6 @@ wire::Map node_to_map(Hub& hub, const Node& node) {
   const auto time = [](WallTime at) {
     return at == WallTime{} ? wire::Map(nullptr) : wire::Map(to_iso8601(at));
   };
-  const auto unfinished = hub.jobs().unfinished_on(node.id);
   wire::Map labels = wire::Map::object();
   for (const auto& [key, value] : node.labels) labels[key] = value;
   return {{"name", node.name},
@@ -28,7 +27,7 @@ wire::Map node_to_map(Hub& hub, const Node& node) {
           {"software", node.software},
           {"address", node.address},
           {"run_as", node.run_as},
-          {"jobs", unfinished.size()}};
+          {"jobs", hub.jobs().count_unfinished_on(node.id)}};
 }
 
 std::unexpected<Error> unknown_node(Hub& hub, const std::string& name) {

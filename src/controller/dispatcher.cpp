@@ -5,6 +5,7 @@
 
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
+#include "src/controller/agent_session.hpp"
 #include "src/controller/hub.hpp"
 #include "src/job/spec.hpp"
 #include "src/net/task.hpp"
@@ -14,6 +15,7 @@ namespace {
 
 // A client that lost its link is back by then; what it watches does not end for it.
 constexpr Millis kBack{5'000};
+constexpr std::string_view kForClient = "for its client to come back";
 constexpr Millis kSaveAgain{1'000};
 // In one turn of the reactor: about a millisecond, whatever becomes of them.
 constexpr std::size_t kLooksInTurn = 64;
@@ -49,9 +51,17 @@ void Dispatcher::admit(const std::shared_ptr<Job>& job, std::map<JobId, Ending> 
   refresh(*job);
 }
 
-void Dispatcher::enqueue(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings) {
-  Held& held = held_[job->key.job] = {job, patience_alone(*job), BootTime::max(), {}, {}};
+Dispatcher::Held& Dispatcher::hold(const std::shared_ptr<Job>& job, Stage stage) {
+  Held& held = held_[job->key.job];
+  held.job = job;
+  held.stage = stage;
+  held.alone = patience_alone(*job);
   if (held.alone) set_alone(job->key.job, held, BootClock::now() + *held.alone);
+  return held;
+}
+
+void Dispatcher::enqueue(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings) {
+  hold(job, Stage::kQueued);
   fail_point(FailPoint::kControllerWaitAdmitted);
   queue_.add({job->key.job, job->node, job->terms, boot_time_of(job->created), std::move(endings)});
 }
@@ -63,6 +73,7 @@ void Dispatcher::restore(const std::vector<Restored>& jobs) {
       continue;
     }
     enqueue(job, endings);
+    held_.at(job->key.job).is_left = true;  // until somebody comes
     refresh(*job);
   }
   // Only now: the first to expire may be one that others come after.
@@ -117,9 +128,14 @@ void Dispatcher::perform(const Queue::Step& step) {
     Job& job = *at->second.job;
     refresh(job);
     if (std::exchange(at->second.told, job.waiting) == job.waiting) continue;
-    const auto watchers = at->second.watchers;
-    for (const auto& [watcher, calls] : watchers) calls.on_wait(job.waiting);
+    tell(at->second);
   }
+}
+
+void Dispatcher::tell(const Held& held) {
+  const auto watchers = held.watchers;
+  const std::string words = held.job->waiting;
+  for (const auto& [watcher, calls] : watchers) calls.on_wait(words);
 }
 
 // A job that takes a slot is committed as dispatched before its node hears of it: after a crash in
@@ -127,14 +143,16 @@ void Dispatcher::perform(const Queue::Step& step) {
 void Dispatcher::release(const JobId& id) {
   const auto at = held_.find(id);
   if (at == held_.end()) return;
+  at->second.stage = Stage::kReleased;
+  if (park(at->second)) return;
   const std::shared_ptr<Job> job = at->second.job;
-  if (job->terms->locks.empty()) return start(job);
+  if (job->terms->locks.empty()) return send(job);
   job->state = std::max(job->state, JobState::kDispatched);
   hub_.post([row = job_row(*job)](store::Database& db) { store::put_job(db, row); },
             [this, job](const Result<void>& saved) {
               if (job->is_final()) return;
               fail_point(FailPoint::kControllerSlotCommitted);
-              if (saved) return start(job);
+              if (saved) return send(job);
               log_error("a job that may start cannot be noted as started, trying again",
                         {{"job", job->key.job.text}, {"why", saved.error().message}});
               hub_.after(kSaveAgain, [this, id = job->key.job] { release(id); });
@@ -142,11 +160,74 @@ void Dispatcher::release(const JobId& id) {
   fail_point(FailPoint::kControllerSlotPosted);
 }
 
+// ---- the way to the node
+
+void Dispatcher::send(const std::shared_ptr<Job>& job) {
+  const auto at = held_.find(job->key.job);
+  const Node* node = hub_.registry().find(job->node);
+  const bool has_room = node != nullptr && node->link != nullptr && node->link->has_room();
+  if (has_room && !lines_.contains(job->node) && (at == held_.end() || !park(at->second)))
+    return start(job);
+  const bool is_new = at == held_.end();
+  Held& held = is_new ? hold(job, Stage::kInLine) : at->second;
+  held.stage = Stage::kInLine;
+  if (is_new) arm();
+  if (held.is_parked) return;
+  lines_[job->node].push_back(job->key.job);
+  job->waiting = "for node \"" + job->node_name + "\" to take the jobs before it";
+  tell(held);
+}
+
+void Dispatcher::send_again(const std::shared_ptr<Job>& job, Nanos away) {
+  if (is_held(job->key.job)) return;
+  const auto patience = patience_alone(*job);
+  const bool waits_for_him = patience && (*patience == kBack || away >= *patience);
+  if (!waits_for_him) return hub_.dispatch(*job);
+  Held& held = hold(job, Stage::kInLine);
+  set_alone(job->key.job, held, BootClock::now() + kBack);
+  held.is_left = true;
+  held.is_parked = true;
+  job->waiting = std::string(kForClient);
+  arm();
+}
+
+void Dispatcher::room_on(const NodeId& node_id) {
+  const auto has_room = [&] {
+    const Node* node = hub_.registry().find(node_id);
+    return node != nullptr && node->link != nullptr && node->link->has_room();
+  };
+  for (auto line = lines_.find(node_id); line != lines_.end(); line = lines_.find(node_id)) {
+    if (line->second.empty()) {
+      lines_.erase(line);
+      return;
+    }
+    if (!has_room()) return;
+    const JobId id = std::move(line->second.front());
+    line->second.pop_front();
+    const auto at = held_.find(id);
+    if (at != held_.end() && !park(at->second)) start(at->second.job);
+  }
+}
+
 void Dispatcher::start(const std::shared_ptr<Job>& job) {
   const auto watchers = take_watchers(job->key.job);
   job->waiting.clear();
-  hub_.dispatch(*job);
+  hub_.start_on_node(*job);
   for (const auto& [id, watcher] : watchers) watcher.on_over();
+}
+
+// True when it must not start now: its client left it, and it is to end for that.
+bool Dispatcher::park(Held& held) {
+  held.is_parked = held.is_left && held.alone == kBack && held.watchers.empty();
+  if (held.is_parked) held.job->waiting = std::string(kForClient);
+  return held.is_parked;
+}
+
+void Dispatcher::unpark(const JobId& id) {
+  const auto at = held_.find(id);
+  if (at == held_.end() || !std::exchange(at->second.is_parked, false)) return;
+  if (at->second.stage == Stage::kReleased) return release(id);
+  send(at->second.job);
 }
 
 void Dispatcher::refuse(const Queue::Refusal& refusal) {
@@ -225,7 +306,10 @@ Dispatcher::WatcherId Dispatcher::watch(Job& job, Watcher watcher) {
   at->second.told = job.waiting;
   watcher.on_wait(job.waiting);
   set_alone(job.key.job, at->second, BootTime::max());
+  at->second.is_left = false;
   at->second.watchers.emplace(id, std::move(watcher));
+  // Later: the caller does not know yet that he watches.
+  if (at->second.is_parked) hub_.next_turn([this, held = job.key.job] { unpark(held); });
   return id;
 }
 
@@ -233,6 +317,7 @@ void Dispatcher::unwatch(const JobId& job, WatcherId watcher) {
   const auto at = held_.find(job);
   if (at == held_.end() || at->second.watchers.erase(watcher) == 0) return;
   if (!at->second.watchers.empty() || !at->second.alone) return;
+  at->second.is_left = true;
   set_alone(job, at->second, BootClock::now() + *at->second.alone);
   arm();
 }
@@ -258,8 +343,7 @@ bool Dispatcher::expire_alone(BootTime now) {
     if (alone_.empty() || alone_.begin()->first > now) break;
     const JobId id = alone_.begin()->second;
     alone_.erase(alone_.begin());
-    // One that has its slots already is on its way to its node, which knows the rule as well.
-    if (queue_.is_waiting(id)) expired.push_back(held_.at(id).job);
+    expired.push_back(held_.at(id).job);
   }
   for (const auto& job : expired) {
     wire::Map record = record_without_run(*job, "stopped", 128 + SIGTERM, "disconnect");

@@ -1,17 +1,20 @@
 // Keeps the jobs that wait and performs what the queue decides of them: starts them when their
-// terms are met, ends them when these cannot be met any more, tells those who watch. An attached
-// job whose client is gone does not wait for longer than its --on-disconnect says. What may start
-// when is queue.*; how a job gets to its node is hub.* and agent_session.*. What one event sets in
-// motion may be a hundred thousand jobs: so many at a time are looked at, the others in the
-// reactor's next turns, between what everybody else asks for.
+// terms are met, ends them when these cannot be met any more, tells those who watch. A node is sent
+// as many starts as it has room for, the others stand in its line. An attached job whose client is
+// gone does not wait for longer than its --on-disconnect says, and with `stop` does not start
+// before he is back. What may start when is queue.*; how a start gets to its node is
+// agent_session.*. What one event sets in motion may be a hundred thousand jobs: so many at a time
+// are looked at, the others in the reactor's next turns, between what everybody else asks for.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -48,6 +51,12 @@ class Dispatcher {
   // The hub tells what may change something.
   void job_ended(Job& job);
   void node_changed(const NodeId& node, Presence presence);
+  // It may start: goes to its node, or into that one's line.
+  void send(const std::shared_ptr<Job>& job);
+  // The same of an attached job that was sent before and that its node has not got; the node was
+  // away for so long. A client who went meanwhile was not seen to.
+  void send_again(const std::shared_ptr<Job>& job, Nanos away);
+  void room_on(const NodeId& node);
 
   // It is not to be sent to its node yet.
   bool is_held(const JobId& job) const { return held_.contains(job); }
@@ -62,13 +71,23 @@ class Dispatcher {
   void cancel(Job& job, int signal, const std::string& actor);
 
  private:
+  // kQueued: see queue.*. kReleased: has its slots, which are being committed. kInLine: nothing but
+  // room at its node is missing.
+  enum class Stage { kQueued, kReleased, kInLine };
   struct Held {
     std::shared_ptr<Job> job;
     std::optional<Millis> alone;  // how long it waits without anybody who watches; none: for ever
     BootTime alone_until = BootTime::max();
     std::map<WatcherId, Watcher> watchers;
     std::string told;  // what these heard last
+    Stage stage = Stage::kQueued;
+    bool is_left = false;    // whoever watched is gone
+    bool is_parked = false;  // could go on, but for that
   };
+  Held& hold(const std::shared_ptr<Job>& job, Stage stage);
+  bool park(Held& held);
+  void unpark(const JobId& id);
+  void tell(const Held& held);
   void enqueue(const std::shared_ptr<Job>& job, std::map<JobId, Ending> endings);
   void run();
   void run_soon();
@@ -87,7 +106,8 @@ class Dispatcher {
   Hub& hub_;
   Queue queue_;
   std::map<JobId, Held> held_;
-  std::set<std::pair<BootTime, JobId>> alone_;  // of those that nobody watches
+  std::unordered_map<NodeId, std::deque<JobId>> lines_;  // of those that are still held
+  std::set<std::pair<BootTime, JobId>> alone_;           // of those that nobody watches
   std::unique_ptr<net::Timer> timer_;
   WatcherId next_watcher_ = 1;
   bool is_running_ = false;

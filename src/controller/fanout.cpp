@@ -135,9 +135,10 @@ Accepted obtain_all(Hub& hub, const Plan& plan) {
       accepted.names.push_back(part.name);
       // One that an earlier try made may be acknowledged: it waits for its node.
       const bool waits = part.terms && part.terms->waits_for_node();
-      if (is_new && node->link == nullptr && !waits)
-        JobTable::apply_final(*job, record_without_run(*job, "unreachable", 125, "node_offline"),
-                              wall_now());
+      if (!is_new || node->link != nullptr || waits) continue;
+      JobTable::apply_final(*job, record_without_run(*job, "unreachable", 125, "node_offline"),
+                            wall_now());
+      hub.jobs().note_end(*job);
     }
   }
   return accepted;

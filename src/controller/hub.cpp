@@ -19,6 +19,9 @@ constexpr const char* kLetInAgain =
 // its agents about as long.
 constexpr Nanos kBackSoon = std::chrono::seconds(3);
 
+// Of a node's jobs that are looked at before others have their turn: a millisecond or two.
+constexpr std::size_t kMostInTurn = 500;
+
 }  // namespace
 
 Hub::Hub(asio::io_context& context, HubParts parts)
@@ -209,6 +212,7 @@ void Hub::finished(Job& job, wire::Map record, std::move_only_function<void(Resu
     if (done) save(job, std::move(done));
     return;
   }
+  jobs_.note_end(job);
   fail_point(FailPoint::kControllerEndApplied);
   if (job.key.attempt > 1) keep_attempt(job.key, *job.record);
   save(job, std::move(done));
@@ -268,6 +272,12 @@ void Hub::dispatch(Job& job) {
   Node* node = registry_.find(job.node);
   if (node == nullptr || node->link == nullptr || job.spec == nullptr || job.is_final()) return;
   if (job.is_uncommitted || dispatcher_.is_held(job.key.job)) return;
+  dispatcher_.send(jobs_.share(job.key.job));
+}
+
+void Hub::start_on_node(Job& job) {
+  Node* node = registry_.find(job.node);
+  if (node == nullptr || node->link == nullptr || job.is_final()) return;
   job.state = std::max(job.state, JobState::kDispatched);
   node->link->start(job);
 }
@@ -288,16 +298,35 @@ void Hub::node_online(Node& node, AgentSession& session) {
   if (node.link != nullptr && node.link != &session)
     node.link->end({Code::kConflict, "the same node connected again from " + session.source(),
                     "is its data directory copied to a second machine?"});
+  const Nanos away = away_for(node.id);
   node.link = &session;
   node.last_seen = wall_now();
   log_info("node online", {{"node", node.name}, {"from", session.source()}});
-  for (Job* job : jobs_.unfinished_on(node.id))
-    if (job->state != JobState::kRunning) dispatch(*job);
+  dispatch_rest(node.id, session, {}, away);
   schedules_.node_online(node.id);
   dispatcher_.node_changed(node.id, Presence::kOnline);
   const auto waiting = when_online_.extract(node.id);
   if (waiting.empty()) return;
   for (const auto& action : waiting.mapped()) action();
+}
+
+// What was to start there: some now, the rest in later turns, because there may be very many.
+void Hub::dispatch_rest(const NodeId& id, AgentSession& session, std::optional<JobOrder> after,
+                        Nanos away) {
+  const Node* node = registry_.find(id);
+  if (node == nullptr || node->link != &session) return;
+  const auto jobs = jobs_.unfinished_on(id, after, kMostInTurn);
+  for (Job* one : jobs) {
+    const auto job = jobs_.share(one->key.job);
+    if (job->state != JobState::kRunning)
+      dispatcher_.send_again(job, away);
+  }
+  dispatcher_.room_on(id);
+  if (jobs.size() < kMostInTurn) return;
+  const JobOrder last{jobs.back()->created, jobs.back()->key.job};
+  next_turn([this, id, keep = session.shared_from_this(), last, away] {
+    dispatch_rest(id, *keep, last, away);
+  });
 }
 
 void Hub::node_gone(Node& node, AgentSession& session) {

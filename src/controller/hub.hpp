@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -149,8 +150,10 @@ class Hub {
   // A ticket that is ours for a job we do not know: the job as the ticket tells it. nullptr when it
   // is not ours.
   Job* adopt(const AttemptKey& key, const std::string& ticket, const NodeId& node);
-  // Sends the spec to the node if that is connected and the job has neither started nor to wait.
+  // Sends the job to the node if that is connected and the job has neither started nor to wait.
   void dispatch(Job& job);
+  // Its turn has come.
+  void start_on_node(Job& job);
 
   // --- nodes
   // True, and the newcomer is sent away, when another machine with this node's identity is
@@ -189,6 +192,8 @@ class Hub {
   void end_jobs_of_gone(const NodeId& id);
   // How long it may still be on its way back; zero when it is there or not expected.
   Nanos expected_for(const NodeId& id);
+  void dispatch_rest(const NodeId& node, AgentSession& session, std::optional<JobOrder> after,
+                     Nanos away);
   void end_sessions(pki::Role role, const std::string& id, const Error& reason);
   void restore_waiting(const std::vector<store::TermsRow>& rows, const Lookups& lookups);
   void use_recalled(Result<std::vector<store::JobRow>> rows, Ready ready);

@@ -137,10 +137,7 @@ void JobTable::erase(JobId id) {
     by_request_.erase(entry);
     break;
   }
-  const auto of_node = by_node_.find(job->node);
-  if (of_node != by_node_.end() && of_node->second.erase({job->created, id}) > 0 &&
-      of_node->second.empty())
-    by_node_.erase(of_node);
+  note_end(*job);
   jobs_.erase(at);
 }
 
@@ -152,9 +149,7 @@ void JobTable::retire(const JobId& id) {
   const auto at = jobs_.find(id);
   if (at == jobs_.end() || !at->second.job->is_final() || at->second.retired) return;
   at->second.retired = true;
-  const Job& job = *at->second.job;
-  const auto of_node = by_node_.find(job.node);
-  if (of_node != by_node_.end()) of_node->second.erase({job.created, id});
+  note_end(*at->second.job);
   retired_.push_back(id);
   while (retired_.size() > most_ended_) {
     // One that was removed meanwhile may be there again, as a new job.
@@ -164,13 +159,27 @@ void JobTable::retire(const JobId& id) {
   }
 }
 
-std::vector<Job*> JobTable::unfinished_on(const NodeId& node) {
+void JobTable::note_end(const Job& job) {
+  const auto of_node = by_node_.find(job.node);
+  if (of_node == by_node_.end()) return;
+  of_node->second.erase({job.created, job.key.job});
+  if (of_node->second.empty()) by_node_.erase(of_node);
+}
+
+std::vector<Job*> JobTable::unfinished_on(const NodeId& node, const std::optional<JobOrder>& after,
+                                          std::size_t most) {
   std::vector<Job*> out;
   const auto ids = by_node_.find(node);
   if (ids == by_node_.end()) return out;
-  for (auto at = ids->second.rbegin(); at != ids->second.rend(); ++at)
-    if (Job* job = find(at->id); !job->is_final()) out.push_back(job);
+  auto at = after ? ids->second.lower_bound(*after) : ids->second.end();
+  while (at != ids->second.begin() && out.size() < most)
+    if (Job* job = find((--at)->id); !job->is_final()) out.push_back(job);
   return out;
+}
+
+std::size_t JobTable::count_unfinished_on(const NodeId& node) const {
+  const auto ids = by_node_.find(node);
+  return ids == by_node_.end() ? 0 : ids->second.size();
 }
 
 std::size_t JobTable::running() const {

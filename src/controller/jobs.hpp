@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -98,8 +99,12 @@ class JobTable {
   // Its end is on the disk: it leaves when `most_ended` others have ended after it.
   void retire(const JobId& id);
   const std::map<JobOrder, Job*>& newest_first() const { return order_; }
-  // The oldest first.
-  std::vector<Job*> unfinished_on(const NodeId& node);
+  // The oldest first: at most so many of those after a place.
+  std::vector<Job*> unfinished_on(const NodeId& node, const std::optional<JobOrder>& after = {},
+                                  std::size_t most = SIZE_MAX);
+  std::size_t count_unfinished_on(const NodeId& node) const;
+  // A job of the table became final.
+  void note_end(const Job& job);
   std::size_t size() const { return jobs_.size(); }
   std::size_t running() const;
 
@@ -122,7 +127,7 @@ class JobTable {
   std::map<JobId, Slot> jobs_;
   std::map<JobOrder, Job*> order_;
   std::unordered_multimap<std::string, JobId> by_request_;
-  std::unordered_map<NodeId, std::set<JobOrder>> by_node_;  // not retired
+  std::unordered_map<NodeId, std::set<JobOrder>> by_node_;  // not ended
   std::deque<JobId> retired_;                               // the oldest end first
 };
 

@@ -3,41 +3,11 @@ import os
 
 import pytest
 
-from support import processes, wire
+from support import processes
 from support.cli import SANITIZED
+from support.raw_session import Session
 
 LOCK = {"locks": [{"name": "l", "slots": 1}]}
-
-
-class Session:
-    """A user's session of raw frames, which submits many at a time."""
-
-    def __init__(self, cluster, cli):
-        self.peer = wire.Peer(cluster.address, directory=cli.context_dir(), timeout=100)
-        self.peer.hello()
-        self.stream = 1
-
-    def submit(self, count, node, terms, spec=None):
-        """The jobs' ids, in the order of their submits."""
-        spec = spec or wire.pack({"argv": [b"true"], "durable": True})
-        jobs = []
-        for begin in range(0, count, 100):
-            number = min(100, count - begin)
-            frames = b""
-            for _ in range(number):
-                args = {"request": os.urandom(16).hex(), "targets": node, "mode": "detached",
-                        "spec_size": len(spec), "terms": terms}
-                frames += wire.frame(wire.OPEN, {"kind": "submit", "args": args}, self.stream)
-                frames += wire.frame(wire.DATA, spec, self.stream, flags=3)
-                frames += wire.frame(wire.END, stream=self.stream)
-                self.stream += 2
-            self.peer.send(frames)
-            answers = {}
-            while len(answers) < number:
-                _, stream, _, answer = self.peer.until(wire.EVENT, wire.RESET, wire.CLOSE)
-                answers[stream] = answer["jobs"][0]["job"]
-            jobs += [answers[stream] for stream in sorted(answers)]
-        return jobs
 
 
 def cpu_s(pid):

@@ -133,15 +133,28 @@ class Peer:
     def send(self, data):
         self.socket.sendall(data)
 
+    def _whole(self):
+        """The next frame if all of it has come."""
+        if len(self._buffer) < HEADER.size:
+            return None
+        magic, _, kind, size, stream, flags = HEADER.unpack_from(self._buffer)
+        assert magic == 0xA5A5
+        if len(self._buffer) < HEADER.size + size:
+            return None
+        payload = self._buffer[HEADER.size:HEADER.size + size]
+        self._buffer = self._buffer[HEADER.size + size:]
+        return kind, stream, flags, payload
+
+    def ready(self):
+        """The frames that are whole after one read, which may wait."""
+        self._buffer += self.socket.recv(65536)
+        while (got := self._whole()) is not None:
+            yield got
+
     def receive(self):
         while True:
-            if len(self._buffer) >= HEADER.size:
-                magic, _, kind, size, stream, flags = HEADER.unpack_from(self._buffer)
-                assert magic == 0xA5A5
-                if len(self._buffer) >= HEADER.size + size:
-                    payload = self._buffer[HEADER.size:HEADER.size + size]
-                    self._buffer = self._buffer[HEADER.size + size:]
-                    return kind, stream, flags, payload
+            if (got := self._whole()) is not None:
+                return got
             try:
                 chunk = self.socket.recv(65536)
             except (ConnectionError, ssl.SSLError):
