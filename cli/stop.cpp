@@ -1,4 +1,6 @@
 // `rexec stop`: the whole tree of a job, TERM, then KILL. Returns when it has ended.
+#include <set>
+
 #include "cli/call.hpp"
 #include "cli/errors.hpp"
 #include "cli/listing.hpp"
@@ -9,6 +11,9 @@ namespace {
 
 // A job may have ended before anybody stopped it.
 std::string describe(const std::string& job, const wire::Map& answer) {
+  if (!wire::bool_or(answer, "final", true))
+    return printable(job) + " will be stopped when node " +
+           printable(wire::text_or(answer, "node")) + " is back\n";
   const wire::Map& record = wire::child_or_empty(answer, "record");
   const std::string outcome = wire::text_or(record, "outcome", "stopped");
   if (outcome == "stopped") return "stopped " + printable(job) + "\n";
@@ -16,15 +21,67 @@ std::string describe(const std::string& job, const wire::Map& answer) {
   return printable(job) + " has ended: " + printable(outcome) + code + "\n";
 }
 
+// The names of the nodes that a target selects.
+Result<std::set<std::string>> nodes_of(const Globals& globals, const std::string& target) {
+  std::set<std::string> names;
+  const Result<wire::Map> answer = call(globals, "node.ls", {{"target", target}});
+  if (!answer) return std::unexpected(answer.error());
+  for (const wire::Map& node : wire::child_or_empty(*answer, "nodes"))
+    names.insert(wire::text_or(node, "name"));
+  return names;
+}
+
+// The user's jobs that have not ended, on the nodes of `target` or on all.
+Result<std::vector<std::string>> own_jobs(const Globals& globals, const std::string& target) {
+  const Result<wire::Map> me = call(globals, "whoami");
+  if (!me) return std::unexpected(me.error());
+  std::set<std::string> nodes;
+  if (!target.empty()) {
+    auto selected = nodes_of(globals, target);
+    if (!selected) return std::unexpected(selected.error());
+    nodes = std::move(*selected);
+  }
+  std::vector<std::string> jobs;
+  wire::Map request{{"owner", wire::text_or(*me, "user")}, {"limit", 200U}};
+  do {
+    const Result<wire::Map> page = call(globals, "job.ls", request);
+    if (!page) return std::unexpected(page.error());
+    for (const wire::Map& job : wire::child_or_empty(*page, "jobs"))
+      if (target.empty() || nodes.contains(wire::text_or(job, "node")))
+        jobs.push_back(wire::text_or(job, "job"));
+    request["after"] = wire::text_or(*page, "more");
+  } while (request["after"] != "");
+  return jobs;
+}
+
 int run(const Invocation& invocation) {
-  const Result<Millis> grace = invocation.args.duration("grace", Millis{5'000});
-  if (!grace) return fail_with(invocation.globals, grace.error());
-  return call_for_each(invocation.globals, "job.stop", "job", invocation.args.words(),
-                       Describe(describe), {{"grace_ms", grace->count()}});
+  const Globals& globals = invocation.globals;
+  const bool all = invocation.args.has("all");
+  std::vector<std::string> jobs = invocation.args.words();
+  if (all ? jobs.size() > 1 : jobs.empty())
+    return fail_with(
+        globals,
+        {Code::kUsage, all ? "--all takes one TARGET at most" : "which job is to be stopped?",
+         "see: rexec stop --help"});
+  wire::Map order = wire::Map::object();  // without a grace it is the job's own
+  if (invocation.args.has("grace")) {
+    const Result<Millis> grace = invocation.args.duration("grace", Millis{0});
+    if (!grace) return fail_with(globals, grace.error());
+    order["grace_ms"] = grace->count();
+  }
+  if (all) {
+    auto found = own_jobs(globals, invocation.args.word(0));
+    if (!found) return fail_with(globals, found.error());
+    jobs = std::move(*found);
+    if (jobs.empty()) return 0;
+    if (!confirm(globals, "stop " + std::to_string(jobs.size()) + " jobs?")) return 1;
+  }
+  return call_for_each(globals, "job.stop", "job", jobs, Describe(describe), order);
 }
 
 constexpr Flag kFlags[] = {
-    {.name = "grace", .value = "D", .help = "from TERM to KILL (default 5s)"},
+    {.name = "all", .help = "every job of yours, or those on the nodes of TARGET"},
+    {.name = "grace", .value = "D", .help = "from TERM to KILL (default: the job's own --grace)"},
 };
 
 }  // namespace
@@ -32,14 +89,14 @@ constexpr Flag kFlags[] = {
 constinit const Verb stop_verb{
     .name = "stop",
     .summary = "end jobs with every process they started",
-    .synopsis = "[flags] JOB…",
+    .synopsis = "[flags] JOB… | --all [TARGET]",
     .flags = kFlags,
-    .least = 1,
     .most = SIZE_MAX,
     .run = run,
     .completes = "@job",
     .details =
         "Every process of the job gets TERM and, after --grace, KILL. A job that has ended\n"
-        "already is no error."};
+        "already is no error. Of a job on a node that is away the order is kept: it is\n"
+        "stopped when the node is back."};
 
 }  // namespace rexec::cli

@@ -110,9 +110,6 @@ class ClientSession final : public net::SessionHandler,
   void job_rerun(const wire::Map& args, const Respond& respond);
   // job_verbs.cpp
   Result<JobQuery> read_query(const wire::Map& args) const;
-  void stop(const std::shared_ptr<Job>& job, std::uint64_t grace_ms, const Respond& respond);
-  void stop_on_node(const std::shared_ptr<Job>& job, std::uint64_t grace_ms,
-                    const Respond& respond);
   void remove(const Job& job, const Respond& respond);
   void rerun(const Job& job, const Respond& respond);
   std::string actor() const;

@@ -57,6 +57,8 @@ void Hub::load(store::Snapshot snapshot, const Lookups& lookups) {
     if (!spec) spec = std::make_shared<const std::string>(lookups.spec(job.spec_hash));
     if (!spec->empty()) job.spec = spec;
   }
+  for (const auto& row : snapshot.stops)
+    if (Job* job = jobs_.find(row.job)) job->stop = PendingStop{row.grace_ms};
   restore_waiting(snapshot.terms, lookups);
   schedules_.load(snapshot.schedules, lookups.job);
 }
@@ -213,6 +215,7 @@ void Hub::finished(Job& job, wire::Map record, std::move_only_function<void(Resu
     return;
   }
   jobs_.note_end(job);
+  if (job.stop) forget_stop(job.key.job);
   fail_point(FailPoint::kControllerEndApplied);
   if (job.key.attempt > 1) keep_attempt(job.key, *job.record);
   save(job, std::move(done));
@@ -310,6 +313,11 @@ void Hub::node_online(Node& node, AgentSession& session) {
   for (const auto& action : waiting.mapped()) action();
 }
 
+void Hub::withdraw(const Job& job) {
+  const Node* node = registry_.find(job.node);
+  if (node != nullptr && node->link != nullptr) node->link->withdraw(job.key);
+}
+
 // What was to start there: some now, the rest in later turns, because there may be very many.
 void Hub::dispatch_rest(const NodeId& id, AgentSession& session, std::optional<JobOrder> after,
                         Nanos away) {
@@ -318,7 +326,9 @@ void Hub::dispatch_rest(const NodeId& id, AgentSession& session, std::optional<J
   const auto jobs = jobs_.unfinished_on(id, after, kMostInTurn);
   for (Job* one : jobs) {
     const auto job = jobs_.share(one->key.job);
-    if (job->state != JobState::kRunning)
+    if (job->stop)
+      deliver_stop(job, [](const Result<wire::Map>&) {});
+    else if (job->state != JobState::kRunning)
       dispatcher_.send_again(job, away);
   }
   dispatcher_.room_on(id);

@@ -155,6 +155,12 @@ class Hub {
   // Its turn has come.
   void start_on_node(Job& job);
 
+  // Stops it: at once when no node has heard of it, else with the answer when it has ended, or,
+  // when its node is away, once the order is kept for it. `ordered` has the job as a map.
+  using Ordered = std::function<void(const Result<wire::Map>&)>;
+  void order_stop(const std::shared_ptr<Job>& job, std::optional<std::uint64_t> grace_ms,
+                  const std::string& actor, Ordered ordered);
+
   // --- nodes
   // True, and the newcomer is sent away, when another machine with this node's identity is
   // connected: two would each start what is dispatched again. The first keeps its place for as
@@ -192,6 +198,12 @@ class Hub {
   void end_jobs_of_gone(const NodeId& id);
   // How long it may still be on its way back; zero when it is there or not expected.
   Nanos expected_for(const NodeId& id);
+  void deliver_stop(const std::shared_ptr<Job>& job, const Ordered& ordered);
+  void stop_answered(const std::shared_ptr<Job>& job, const Result<wire::Map>& answer,
+                     const Ordered& ordered);
+  void forget_stop(const JobId& job);
+  // Of a start that is on its way to its node: it ends there.
+  void withdraw(const Job& job);
   void dispatch_rest(const NodeId& node, AgentSession& session, std::optional<JobOrder> after,
                      Nanos away);
   void end_sessions(pki::Role role, const std::string& id, const Error& reason);

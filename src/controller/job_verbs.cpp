@@ -195,63 +195,19 @@ void ClientSession::wait_for_node(const std::shared_ptr<Job>& job, Millis most,
 }
 
 void ClientSession::job_stop(const wire::Map& args, const Respond& respond) {
-  const std::uint64_t grace =
-      std::min<std::uint64_t>(wire::u64_or(args, "grace_ms", 5000), 86'400'000);
+  std::optional<std::uint64_t> grace;
+  if (args.contains("grace_ms"))
+    grace = std::min(wire::u64_or(args, "grace_ms", job::kDefaultGraceMs), job::kMaxOrderedGraceMs);
   with_job(args, respond, [this, grace](const std::shared_ptr<Job>& job, const Respond& answer) {
-    stop(job, grace, answer);
+    hub_.order_stop(job, grace, actor(), answer);
   });
-}
-
-void ClientSession::stop(const std::shared_ptr<Job>& job, std::uint64_t grace_ms,
-                         const Respond& respond) {
-  if (job->is_final()) return respond(job_to_map(*job));
-  if (hub_.dispatcher().is_held(job->key.job)) {  // no node has heard of it
-    hub_.dispatcher().cancel(*job, SIGTERM, actor());
-    return respond(job_to_map(*job));
-  }
-  Node* node = hub_.registry().find(job->node);
-  if (node == nullptr || node->link == nullptr)
-    return respond(fail(Code::kNodeOffline,
-                        "node \"" + job->node_name + "\" is offline, the job cannot be reached",
-                        "wait for it: rexec node wait " + job->node_name));
-  hub_.post(
-      [who = actor(), id = job->key.job](store::Database& db) {
-        store::append_audit(db, wall_now(), {who, "job.stop", "job/" + id.text, ""});
-      },
-      [self = shared_from_this(), job, grace_ms, respond](const Result<void>& saved) {
-        if (!saved) return respond(std::unexpected(saved.error()));
-        self->stop_on_node(job, grace_ms, respond);
-      });
-}
-
-// Its audit row is committed.
-void ClientSession::stop_on_node(const std::shared_ptr<Job>& job, std::uint64_t grace_ms,
-                                 const Respond& respond) {
-  if (job->is_final()) return respond(job_to_map(*job));
-  Node* node = hub_.registry().find(job->node);
-  if (node == nullptr || node->link == nullptr)
-    return respond(fail(Code::kLinkLost, "the link to the node was lost",
-                        "stop it again: rexec stop " + job->key.job.text));
-  node->link->request(
-      "job.stop",
-      {{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"grace_ms", grace_ms}},
-      [this, self = shared_from_this(), job, respond](const Result<wire::Map>& answer) {
-        // The node knows nothing of it and is told nothing more: it will never start.
-        if (!answer && answer.error().code == Code::kUnknownJob && !job->is_final() &&
-            job->state != JobState::kRunning) {
-          if (Node* holder = hub_.registry().find(job->node); holder != nullptr && holder->link)
-            holder->link->withdraw(job->key);
-          hub_.finished(*job, record_without_run(*job, "stopped", 143, "stop"), {});
-          return respond(job_to_map(*job));
-        }
-        if (!answer) return respond(answer);
-        hub_.when_final(*job, [respond](const Job& ended) { respond(job_to_map(ended)); });
-      });
-  fail_point(FailPoint::kControllerStopSent);
 }
 
 void ClientSession::job_rm(const wire::Map& args, const Respond& respond) {
   with_job(args, respond, [this](const std::shared_ptr<Job>& job, const Respond& answer) {
+    // One that no node has heard of ends here.
+    if (!job->is_final() && hub_.dispatcher().is_held(job->key.job))
+      hub_.dispatcher().cancel(*job, SIGTERM, actor());
     remove(*job, answer);
   });
 }

@@ -51,6 +51,8 @@ wire::Map job_to_map(const Job& job) {
   if (job.terms) map["terms"] = to_map(*job.terms);
   if (!job.waiting.empty()) map["waiting"] = job.waiting;
   if (!job.held.empty() && job.state == JobState::kRunning) map["held"] = job.held;
+  if (job.stop && !job.is_final())
+    map["stopping"] = "the order is kept for node \"" + job.node_name + "\"";
   if (job.next_attempt) map["next_attempt"] = time(*job.next_attempt);
   if (job.record) map["record"] = *job.record;
   return map;

@@ -26,6 +26,11 @@ std::string_view state_name(JobState state);
 // What is shown, and stored, of a running job between two attempts.
 inline constexpr std::string_view kRestarting = "restarting";
 
+// Its user wants it stopped, and its node has not said yet that it ended.
+struct PendingStop {
+  std::optional<std::uint64_t> grace_ms;  // none: the job's own
+};
+
 struct Job {
   AttemptKey key;
   RunId run;  // empty when it is not part of a fan-out
@@ -52,6 +57,7 @@ struct Job {
   std::shared_ptr<const Terms> terms;       // null: it starts at once
   std::string waiting;                      // what for, in words; empty: it does not
   std::string held;                         // the running job is held back: why, in words
+  std::optional<PendingStop> stop;
 
   bool is_final() const { return state == JobState::kFinal; }
   // Final by the controller's word: no node has a record or output of it (record_without_run).

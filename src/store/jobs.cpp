@@ -5,6 +5,7 @@
 
 #include "src/store/attempts.hpp"
 #include "src/store/job_row.hpp"
+#include "src/store/stops.hpp"
 #include "src/store/terms.hpp"
 
 namespace rexec::store {
@@ -137,6 +138,7 @@ void remove_job(Database& db, const JobId& id) {
   remove_attempts(db, id);
   if (hash) drop_unused_spec(db, *hash);
   remove_terms(db, id);
+  remove_stop(db, id);
 }
 
 Pruned prune_jobs(Database& db, const PruneJobs& which) {

@@ -103,8 +103,14 @@ CREATE TABLE removed_jobs (id TEXT PRIMARY KEY, removed INTEGER NOT NULL,
   sum INTEGER NOT NULL) WITHOUT ROWID;
 )sql";
 
-constexpr std::array kMigrations = {kFirst,    kFinishedJobs, kTerms,       kSchedules,
-                                    kAttempts, kRuns,         kRemovedKeys, kRemovedJobs};
+// Stops that were accepted and not carried out yet; -1: with the job's own grace.
+constexpr const char* kStops = R"sql(
+CREATE TABLE stops (job TEXT PRIMARY KEY, grace INTEGER NOT NULL, sum INTEGER NOT NULL)
+  WITHOUT ROWID;
+)sql";
+
+constexpr std::array kMigrations = {kFirst, kFinishedJobs, kTerms,       kSchedules,  kAttempts,
+                                    kRuns,  kRemovedKeys,  kRemovedJobs, kStops};
 
 int pragma(Database& db, const char* sql) { return db.connection().execAndGet(sql).getInt(); }
 

@@ -198,7 +198,7 @@ Result<Snapshot> Store::load_all() {
     return Snapshot{load_nodes(db),        load_users(db),           load_certificates(db),
                     load_tokens(db),       load_unfinished_jobs(db), load_request_keys(db),
                     load_removed_keys(db), load_terms(db),           load_schedules(db),
-                    db.audit_head()};
+                    load_stops(db),        db.audit_head()};
   } catch (const OperationError& error) {
     return std::unexpected(error.error());
   } catch (const SQLite::Exception& error) {

@@ -22,6 +22,7 @@
 #include "src/store/nodes.hpp"
 #include "src/store/removed_keys.hpp"
 #include "src/store/schedules.hpp"
+#include "src/store/stops.hpp"
 #include "src/store/terms.hpp"
 #include "src/store/tokens.hpp"
 #include "src/store/users.hpp"
@@ -61,6 +62,7 @@ struct Snapshot {
   std::vector<std::uint64_t> removed_keys;  // of jobs that there were
   std::vector<TermsRow> terms;              // of unfinished jobs
   std::vector<ScheduleRow> schedules;
+  std::vector<StopRow> stops;  // of unfinished jobs
   AuditHead audit;
 };
 

@@ -1,0 +1,73 @@
+// A stop that was accepted: it is on the disk before anybody is told, goes to the job's node as
+// soon as that is there, again at every return of the node, and is forgotten when the job has
+// ended. So it outlives a node that is away and a restart of the controller. Part of the hub.
+#include "src/store/stops.hpp"
+
+#include <csignal>
+
+#include "src/base/fail_point.hpp"
+#include "src/controller/hub.hpp"
+
+namespace rexec::controller {
+
+void Hub::order_stop(const std::shared_ptr<Job>& job, std::optional<std::uint64_t> grace_ms,
+                     const std::string& actor, Ordered ordered) {
+  if (job->is_final()) return ordered(job_to_map(*job));
+  if (dispatcher_.is_held(job->key.job)) {  // no node has heard of it
+    dispatcher_.cancel(*job, SIGTERM, actor);
+    return ordered(job_to_map(*job));
+  }
+  post(
+      [actor, id = job->key.job, grace_ms](store::Database& db) {
+        store::put_stop(db, {id, grace_ms});
+        store::append_audit(db, wall_now(), {actor, "job.stop", "job/" + id.text, ""});
+      },
+      [this, job, grace_ms, ordered = std::move(ordered)](const Result<void>& saved) {
+        if (!saved) return ordered(std::unexpected(saved.error()));
+        if (job->is_final()) {  // meanwhile
+          forget_stop(job->key.job);
+          return ordered(job_to_map(*job));
+        }
+        job->stop = PendingStop{grace_ms};
+        deliver_stop(job, ordered);
+      });
+}
+
+// To a node that is there; else when it is back.
+void Hub::deliver_stop(const std::shared_ptr<Job>& job, const Ordered& ordered) {
+  const Node* node = registry_.find(job->node);
+  if (node == nullptr) return ordered(job_to_map(*job));
+  wire::Map order{{"job", job->key.job.text}, {"attempt", job->key.attempt}};
+  if (job->stop && job->stop->grace_ms) order["grace_ms"] = *job->stop->grace_ms;
+  ask_node(*node, "job.stop", std::move(order),
+           [this, job, ordered](const Result<wire::Map>& answer) {
+             stop_answered(job, answer, ordered);
+           });
+  fail_point(FailPoint::kControllerStopSent);
+}
+
+void Hub::stop_answered(const std::shared_ptr<Job>& job, const Result<wire::Map>& answer,
+                        const Ordered& ordered) {
+  if (job->is_final()) return ordered(job_to_map(*job));
+  if (!answer && answer.error().code == Code::kLinkLost) return ordered(job_to_map(*job));
+  // The node knows nothing of it and is told nothing more: it will never start.
+  if (!answer && answer.error().code == Code::kUnknownJob && job->state != JobState::kRunning) {
+    withdraw(*job);
+    wire::Map record = record_without_run(*job, "stopped", 128 + SIGTERM, "stop");
+    record["signal"] = SIGTERM;
+    finished(*job, std::move(record), {});
+    return ordered(job_to_map(*job));
+  }
+  if (!answer) {
+    job->stop.reset();
+    forget_stop(job->key.job);
+    return ordered(answer);
+  }
+  when_final(*job, [ordered](const Job& ended) { ordered(job_to_map(ended)); });
+}
+
+void Hub::forget_stop(const JobId& job) {
+  post([job](store::Database& db) { store::remove_stop(db, job); }, {}, store::Urgency::kBehind);
+}
+
+}  // namespace rexec::controller
