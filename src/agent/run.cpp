@@ -75,9 +75,9 @@ SchedulePorts ports_of(JobBook& book, ScheduleTimers& timers, std::optional<Sche
     book.start(start, spec, tell(std::move(done)));
   };
   ports.find = [&book](const JobId& job, auto done) { book.open({job, 1}, tell(std::move(done))); };
-  ports.stop = [&book](const JobId& job, std::uint64_t grace_ms) {
-    book.open({job, 1}, [grace_ms](const std::shared_ptr<LocalJob>& local, const Error&) {
-      if (local && !local->ended()) local->send(job::link::Stop{grace_ms});
+  ports.stop = [&book](const JobId& job) {
+    book.open({job, 1}, [](const std::shared_ptr<LocalJob>& local, const Error&) {
+      if (local && !local->ended()) local->send(job::link::Stop{});
     });
   };
   ports.wake_after = [&](std::optional<Millis> after) {

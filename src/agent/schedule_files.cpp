@@ -1,9 +1,11 @@
 #include "src/agent/schedule_files.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 
 #include "src/base/file.hpp"
 #include "src/base/log.hpp"
@@ -13,8 +15,11 @@ namespace rexec::agent {
 namespace {
 
 constexpr std::size_t kMaxFile = 256 << 20;
-constexpr const char* kDefinitions = "/net/schedules";
-constexpr const char* kProgress = "/net/schedules.state";
+constexpr const char* kDirectory = "/net/schedules.d/";
+constexpr std::string_view kState = ".state";
+// All of them in one file each, as versions before kept them.
+constexpr const char* kOldDefinitions = "/net/schedules";
+constexpr const char* kOldProgress = "/net/schedules.state";
 
 // As write_file, without its syncs.
 Result<void> replace_file(const std::string& path, std::string_view content) {
@@ -43,32 +48,80 @@ wire::Map read_map(const std::string& path) {
   return wire::Map::object();
 }
 
+std::string path_of(const std::string& data_dir, const std::string& id) {
+  return data_dir + kDirectory + id;
+}
+
+void take_definition(const wire::Map& entry, ScheduleFiles& into) {
+  auto definition = decode_definition(entry);
+  if (definition)
+    into.definitions.emplace(definition->id, std::move(*definition));
+  else
+    log_warn("a schedule kept here is dropped", {{"why", definition.error().message}});
+}
+
+void take_progress(const std::string& id, const wire::Map& entry, ScheduleFiles& into) {
+  auto one = decode_progress(entry);
+  if (one) into.progress.emplace(id, std::move(*one));
+}
+
+// Their files go when the others are there.
+void take_over_old(const std::string& data_dir, ScheduleFiles& into) {
+  const wire::Map definitions = read_map(data_dir + kOldDefinitions);
+  for (const wire::Map& entry : wire::child_or_empty(definitions, "schedules"))
+    take_definition(entry, into);
+  const wire::Map progress = read_map(data_dir + kOldProgress);
+  for (const auto& [id, entry] : wire::child_or_empty(progress, "progress").items())
+    if (is_id(id, 's')) take_progress(id, entry, into);
+  bool is_kept = true;
+  for (const auto& [id, one] : into.progress)
+    is_kept = save_progress(data_dir, id, one).has_value() && is_kept;
+  for (const auto& [id, one] : into.definitions)
+    is_kept = save_definition(data_dir, one).has_value() && is_kept;
+  if (!is_kept) return;
+  ::unlink((data_dir + kOldDefinitions).c_str());
+  ::unlink((data_dir + kOldProgress).c_str());
+}
+
 }  // namespace
 
 ScheduleFiles load_schedules(const std::string& data_dir) {
   ScheduleFiles out;
-  const wire::Map definitions = read_map(data_dir + kDefinitions);
-  for (const wire::Map& entry : wire::child_or_empty(definitions, "schedules")) {
-    auto definition = decode_definition(entry);
-    if (definition)
-      out.definitions.emplace(definition->id, std::move(*definition));
-    else
-      log_warn("a schedule kept here is dropped", {{"why", definition.error().message}});
+  ::mkdir((data_dir + kDirectory).c_str(), 0700);
+  if (::access((data_dir + kOldDefinitions).c_str(), F_OK) == 0 ||
+      ::access((data_dir + kOldProgress).c_str(), F_OK) == 0) {
+    take_over_old(data_dir, out);
+    return out;
   }
-  const wire::Map progress = read_map(data_dir + kProgress);
-  for (const auto& [id, entry] : wire::child_or_empty(progress, "progress").items()) {
-    auto one = decode_progress(entry);
-    if (one) out.progress.emplace(id, std::move(*one));
+  std::error_code failed;
+  for (const auto& file : std::filesystem::directory_iterator(data_dir + kDirectory, failed)) {
+    std::string name = file.path().filename().string();
+    const bool is_state = name.ends_with(kState);
+    if (is_state) name.resize(name.size() - kState.size());
+    if (!is_id(name, 's')) continue;  // one that was not finished
+    const wire::Map map = read_map(file.path().string());
+    if (map.empty()) continue;
+    is_state ? take_progress(name, map, out) : take_definition(map, out);
   }
   return out;
 }
 
-Result<void> save_definitions(const std::string& data_dir, const wire::Map& list) {
-  return replace_file(data_dir + kDefinitions, wire::pack({{"schedules", list}}));
+Result<void> save_definition(const std::string& data_dir, const ScheduleDefinition& definition) {
+  return replace_file(path_of(data_dir, definition.id), wire::pack(encode_definition(definition)));
 }
 
-Result<void> save_progress(const std::string& data_dir, const wire::Map& by_id) {
-  return replace_file(data_dir + kProgress, wire::pack({{"progress", by_id}}));
+Result<void> save_progress(const std::string& data_dir, const std::string& id,
+                           const ScheduleProgress& progress) {
+  return replace_file(path_of(data_dir, id) + std::string(kState),
+                      wire::pack(encode_progress(progress)));
+}
+
+void remove_definition(const std::string& data_dir, const std::string& id) {
+  ::unlink(path_of(data_dir, id).c_str());
+}
+
+void remove_progress(const std::string& data_dir, const std::string& id) {
+  ::unlink((path_of(data_dir, id) + std::string(kState)).c_str());
 }
 
 }  // namespace rexec::agent

@@ -19,9 +19,12 @@ namespace {
 
 constexpr Millis kLookAtClock = std::chrono::seconds(20);
 constexpr Millis kFlushAfter = std::chrono::seconds(1);
-constexpr std::size_t kMaxHeld = 1000;
-constexpr std::size_t kMaxSpecs = 16u << 20;  // of all of them
+constexpr std::size_t kMaxHeld = 20'000;
+constexpr std::size_t kMaxSpecs = 64u << 20;  // of all of them
+// Of states in one message, which may have 256 KiB.
+constexpr std::size_t kMaxPage = 128 << 10;
 constexpr std::size_t kMaxGone = 256;
+constexpr std::size_t kMaxDropped = 8'000;  // ids in one answer
 // A job that was begun longer ago may have run, been reported and been dropped since (its directory
 // is kept for a week): starting it again could be a second time.
 constexpr Millis kStartAgain = std::chrono::hours(24);
@@ -40,11 +43,6 @@ std::string spec_of(const ScheduleDefinition& definition, const HeldFiring& firi
   return job::encode_spec(*spec).value_or(definition.spec);
 }
 
-std::uint64_t grace_of(const ScheduleDefinition& definition) {
-  auto spec = job::decode_spec(as_bytes(definition.spec));
-  return spec ? spec->grace_ms : 5000;
-}
-
 }  // namespace
 
 Schedules::Schedules(std::string data_dir, NodeId node, SchedulePorts ports)
@@ -58,6 +56,7 @@ void Schedules::begin() {
     ScheduleProgress at;
     at.cursor = wall_now();
     if (!progress.empty()) at = std::move(progress.mapped());
+    spec_bytes_ += definition.spec.size();
     held_.emplace(id, HeldSchedule(node_, std::move(definition), std::move(at)));
   }
   gone_ = std::move(kept.progress);
@@ -71,6 +70,7 @@ void Schedules::resume(HeldSchedule& held) {
   held.restore(wall_now());
   for (const auto& [nominal, one] : begun) {
     const JobId job = one.firing.job;
+    of_job_[job] = id;
     if (!one.is_started && wall_now() - nominal < kStartAgain) {
       start(id, one.firing);
       continue;
@@ -83,28 +83,38 @@ void Schedules::resume(HeldSchedule& held) {
 
 void Schedules::wake() {
   const WallTime now = wall_now();
-  bool is_changed = false;
-  for (auto& [id, held] : held_) {
-    const WallTime cursor = held.progress().cursor;
-    const Steps steps = held.tick(now);
-    is_changed = is_changed || held.progress().cursor != cursor;
-    perform(id, steps);
-  }
-  if (is_changed) changed();
+  for (auto& [id, held] : held_) tick(id, held, now);
   arm();
+}
+
+void Schedules::tick(const std::string& id, HeldSchedule& held, WallTime now) {
+  const WallTime cursor = held.progress().cursor;
+  const Steps steps = held.tick(now);
+  if (held.progress().cursor != cursor) changed(id);
+  perform(id, steps);
 }
 
 void Schedules::arm() {
   std::optional<WallTime> next;
   for (const auto& [id, held] : held_)
     if (const auto due = held.next_due()) next = std::min(next.value_or(*due), *due);
-  if (!next) return ports_.wake_after(std::nullopt);
-  ports_.wake_after(std::clamp(*next - wall_now(), Millis{0}, kLookAtClock));
+  wakes_.reset();
+  next ? wake_at(*next) : ports_.wake_after(std::nullopt);
+}
+
+void Schedules::wake_at(WallTime due) {
+  wakes_ = due;
+  ports_.wake_after(std::clamp(due - wall_now(), Millis{0}, kLookAtClock));
 }
 
 void Schedules::perform(const std::string& id, const Steps& steps) {
-  if (std::ranges::any_of(steps, [](const Step& s) { return s.kind == Step::Kind::kStart; }))
-    save();
+  const auto held = held_.find(id);
+  if (held == held_.end()) return;
+  for (const Step& step : steps)
+    if (step.kind == Step::Kind::kStart) of_job_[step.firing.job] = id;
+  if (std::ranges::any_of(steps, [](const Step& s) { return s.kind == Step::Kind::kStart; })) {
+    save_one(id);
+  }
   for (const Step& step : steps) {
     const auto at = held_.find(id);
     if (at == held_.end()) return;
@@ -113,7 +123,7 @@ void Schedules::perform(const std::string& id, const Steps& steps) {
       start(id, step.firing);
       continue;
     }
-    ports_.stop(step.firing.job, grace_of(at->second.definition()));
+    ports_.stop(step.firing.job);
   }
 }
 
@@ -136,29 +146,30 @@ void Schedules::on_start(const std::string& id, const JobId& job, Found found, c
   if (found == Found::kRuns) {
     at->second.started(job);
   } else if (found == Found::kEnded) {
+    of_job_.erase(job);
     perform(id, at->second.ended(job));
   } else {
+    of_job_.erase(job);
     log_warn("a scheduled job could not be started",
              {{"schedule", at->second.definition().name}, {"why", error.message}});
     perform(id, at->second.failed(job, error.message));
   }
-  changed();
+  changed(id);
 }
 
 void Schedules::job_ended(const JobId& job) {
-  for (auto& [id, held] : held_) {
-    const std::size_t running = held.progress().begun.size();
-    const Steps steps = held.ended(job);
-    if (held.progress().begun.size() == running && steps.empty()) continue;
-    perform(id, steps);
-    return changed();
-  }
+  const auto node = of_job_.extract(job);
+  const auto at = node.empty() ? held_.end() : held_.find(node.mapped());
+  if (at == held_.end()) return;
+  const std::string id = at->first;
+  perform(id, at->second.ended(job));
+  changed(id);
 }
 
 // ---- what the controller asks
 
 Result<wire::Map> Schedules::answer(const std::string& verb, const wire::Map& args) {
-  if (verb == "schedule.list") return wire::Map{{"schedules", states()}};
+  if (verb == "schedule.list") return list(args);
   if (verb == "schedule.put") return put(args);
   if (verb == "schedule.keep") return keep(args);
   return fail(Code::kProtocol, "unknown verb");
@@ -167,12 +178,13 @@ Result<wire::Map> Schedules::answer(const std::string& verb, const wire::Map& ar
 Result<wire::Map> Schedules::put(const wire::Map& args) {
   auto definition = decode_definition(args);
   if (!definition) return std::unexpected(definition.error());
-  std::size_t specs = definition->spec.size();
-  for (const auto& [id, held] : held_) specs += held.definition().spec.size();
   const std::string id = definition->id;
   const auto at = held_.find(id);
+  const std::size_t before = at == held_.end() ? 0 : at->second.definition().spec.size();
+  const std::size_t specs = spec_bytes_ - before + definition->spec.size();
   if (at == held_.end() && (held_.size() >= kMaxHeld || specs > kMaxSpecs))
     return fail(Code::kLimit, "this node holds as many schedules as it can");
+  spec_bytes_ = specs;
   if (at != held_.end()) {
     at->second.replace(std::move(*definition));
   } else {
@@ -182,20 +194,43 @@ Result<wire::Map> Schedules::put(const wire::Map& args) {
     held_.emplace(id, HeldSchedule(node_, std::move(*definition), std::move(progress)));
   }
   fail_point(FailPoint::kNetScheduleTaken);
-  save_all();
-  wake();
-  return held_.at(id).state();
+  save_definition(id);
+  save_one(id);
+  HeldSchedule& held = held_.at(id);
+  tick(id, held, wall_now());
+  if (const auto due = held.next_due(); due && (!wakes_ || *due < *wakes_)) wake_at(*due);
+  return held.state();
+}
+
+// In pages: `after` is the last one of the page before.
+Result<wire::Map> Schedules::list(const wire::Map& args) const {
+  const std::string after = wire::text_or(args, "after");
+  auto held = held_.upper_bound(after);
+  auto gone = gone_.upper_bound(after);
+  wire::Map page = wire::Map::array();
+  std::size_t bytes = 0;
+  while (held != held_.end() || gone != gone_.end()) {
+    const bool is_held = gone == gone_.end() || (held != held_.end() && held->first < gone->first);
+    const std::string& id = is_held ? (held++)->first : (gone++)->first;
+    wire::Map state = *state_of(id);
+    bytes += wire::pack(state).size();
+    page.push_back(std::move(state));
+    if (bytes >= kMaxPage) return wire::Map{{"schedules", std::move(page)}, {"more", true}};
+  }
+  return wire::Map{{"schedules", std::move(page)}};
 }
 
 Result<wire::Map> Schedules::keep(const wire::Map& args) {
-  std::set<std::string> named;
   for (const wire::Map& id : wire::child_or_empty(args, "ids"))
-    if (id.is_string()) named.insert(id.get<std::string>());
+    if (id.is_string() && naming_.size() < 2 * kMaxHeld) naming_.insert(id.get<std::string>());
+  if (wire::bool_or(args, "more", false)) return wire::Map::object();
+  const std::set<std::string> named = std::exchange(naming_, {});
   std::vector<std::string> dropped;
   for (const auto& [id, held] : held_)
     if (!named.contains(id)) dropped.push_back(id);
   for (const std::string& id : dropped) forget(id);
-  if (!dropped.empty()) save_all();
+  // What the controller does not hear of here it hears of at the next schedule.list.
+  if (dropped.size() > kMaxDropped) dropped.resize(kMaxDropped);
   // It is the last word of an exchange: what is held now is what the controller wants.
   for (auto& [id, held] : held_) perform(id, held.heard());
   wake();
@@ -204,43 +239,69 @@ Result<wire::Map> Schedules::keep(const wire::Map& args) {
 
 void Schedules::forget(const std::string& id) {
   auto node = held_.extract(id);
+  spec_bytes_ -= node.mapped().definition().spec.size();
+  for (const auto& [nominal, begun] : node.mapped().progress().begun)
+    of_job_.erase(begun.firing.job);
   if (gone_.size() >= kMaxGone) {
     const auto oldest =
         std::ranges::min_element(gone_, {}, [](const auto& entry) { return entry.second.cursor; });
+    remove_progress(data_dir_, oldest->first);
     gone_.erase(oldest);
   }
   gone_[id] = node.mapped().give_up();
+  remove_definition(data_dir_, id);
+  save_one(id);
 }
 
-wire::Map Schedules::states() const {
-  wire::Map list = wire::Map::array();
-  for (const auto& [id, held] : held_) list.push_back(held.state());
-  for (const auto& [id, progress] : gone_) list.push_back(progress_state(id, 0, 0, progress));
-  return list;
+std::optional<wire::Map> Schedules::state_of(const std::string& id) const {
+  if (const auto held = held_.find(id); held != held_.end()) return held->second.state();
+  if (const auto gone = gone_.find(id); gone != gone_.end())
+    return progress_state(id, 0, 0, gone->second);
+  return std::nullopt;
+}
+
+wire::Map Schedules::news() {
+  wire::Map page = wire::Map::array();
+  std::size_t bytes = 0;
+  while (!news_.empty() && bytes < kMaxPage) {
+    const auto node = news_.extract(news_.begin());
+    auto state = state_of(node.value());
+    if (!state) continue;
+    bytes += wire::pack(*state).size();
+    page.push_back(std::move(*state));
+  }
+  return page;
 }
 
 // ---- the disk
 
-void Schedules::changed() {
+void Schedules::changed(const std::string& id) {
+  news_.insert(id);
+  unsaved_.insert(id);
   ports_.flush_after(kFlushAfter);
   ports_.changed();
 }
 
 void Schedules::save() {
   ports_.flush_after(std::nullopt);
-  wire::Map by_id = wire::Map::object();
-  for (const auto& [id, held] : held_) by_id[id] = encode_progress(held.progress());
-  for (const auto& [id, progress] : gone_) by_id[id] = encode_progress(progress);
-  if (auto saved = save_progress(data_dir_, by_id); !saved)
-    log_error("how far the schedules have come cannot be kept", {{"why", saved.error().message}});
+  const auto ids = unsaved_;
+  for (const std::string& id : ids) save_one(id);
 }
 
-void Schedules::save_all() {
-  wire::Map list = wire::Map::array();
-  for (const auto& [id, held] : held_) list.push_back(encode_definition(held.definition()));
-  if (auto saved = save_definitions(data_dir_, list); !saved)
-    log_error("the schedules cannot be kept", {{"why", saved.error().message}});
-  save();
+void Schedules::save_one(const std::string& id) {
+  unsaved_.erase(id);
+  const auto held = held_.find(id);
+  const auto gone = gone_.find(id);
+  if (held == held_.end() && gone == gone_.end()) return;
+  const auto saved =
+      save_progress(data_dir_, id, held != held_.end() ? held->second.progress() : gone->second);
+  if (!saved)
+    log_error("how far a schedule has come cannot be kept", {{"why", saved.error().message}});
+}
+
+void Schedules::save_definition(const std::string& id) {
+  if (auto saved = agent::save_definition(data_dir_, held_.at(id).definition()); !saved)
+    log_error("a schedule cannot be kept", {{"why", saved.error().message}});
 }
 
 }  // namespace rexec::agent

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "src/base/fail_point.hpp"
 #include "src/base/file.hpp"
 #include "src/base/log.hpp"
@@ -22,6 +24,11 @@ constexpr Millis kRestAfter{5'000};
 constexpr Millis kReportAgain{5'000};
 constexpr Millis kScheduleNews{200};
 constexpr Millis kNoteAfter{500};
+// Of one reconcile. A record has up to 64 KiB, and a message may have 256.
+constexpr std::size_t kPageJobs = 200;
+constexpr std::size_t kPageBytes = 128 << 10;
+constexpr std::size_t kReportsUnderWay = 64;
+constexpr std::size_t kMostHeldWords = 1'000;
 
 // What the controller is told of a job, as it is now.
 wire::Map news_of(const LocalJob& job) {
@@ -32,7 +39,8 @@ wire::Map news_of(const LocalJob& job) {
                                                 : "restarting"},
                  {"ticket", job.meta().ticket},
                  {"started_ms", job.started_ms()}};
-  if (!job.ended() && !job.held_why().empty()) news["held"] = job.held_why();
+  if (!job.ended() && !job.held_why().empty())
+    news["held"] = job.held_why().substr(0, kMostHeldWords);
   if (job.next_ms() != 0) news["next_attempt_ms"] = job.next_ms();
   if (job.ended()) news["record"] = wire::Map::parse(job.record(), nullptr, false);
   return news;
@@ -165,44 +173,44 @@ void Session::reconcile() {
     seen_ = kept ? wire::Map::parse(*kept, nullptr, false) : wire::Map::object();
     if (!seen_.is_object()) seen_ = wire::Map::object();
   }
-  std::vector<wire::Map> jobs;
   told_.clear();
-  for (const auto& job : book_->unreported()) {
-    told_[job->key()] = {job->started_ms(), job->held_why()};
-    jobs.push_back(news_of(*job));
-  }
-  reconcile_page(std::move(jobs), 0);
+  std::vector<AttemptKey> left;
+  for (const auto& job : book_->unreported()) left.push_back(job->key());
+  std::ranges::reverse(left);
+  reconcile_page(std::move(left));
 }
 
-void Session::reconcile_page(std::vector<wire::Map> jobs, std::size_t from) {
-  constexpr std::size_t kPage = 200;  // records of about 600 bytes each stay below the frame limit
-  const std::size_t until = std::min(jobs.size(), from + kPage);
+void Session::reconcile_page(std::vector<AttemptKey> left) {
   wire::Map page = wire::Map::array();
   std::vector<std::pair<AttemptKey, JobBook::Known>> finals;
-  for (std::size_t i = from; i < until; ++i) {
-    const auto state = jobs[i]["state"].get<std::string>();
-    if (state != "running")
-      finals.push_back(
-          {{{jobs[i]["job"].get<std::string>()}, jobs[i]["attempt"].get<std::uint32_t>()},
-           state == "final" ? JobBook::Known::kEnd : JobBook::Known::kRestart});
-    page.push_back(jobs[i]);
+  std::size_t bytes = 0;
+  while (!left.empty() && page.size() < kPageJobs && bytes < kPageBytes) {
+    const auto job = book_->find(left.back());
+    left.pop_back();
+    if (!job) continue;
+    told_[job->key()] = {job->started_ms(), job->held_why()};
+    if (job->ended())
+      finals.emplace_back(job->key(),
+                          job->next_ms() == 0 ? JobBook::Known::kEnd : JobBook::Known::kRestart);
+    wire::Map news = news_of(*job);
+    bytes += wire::pack(news).size();
+    page.push_back(std::move(news));
   }
-  const bool last = until == jobs.size();
-  request(
-      "reconcile", {{"jobs", std::move(page)}, {"last", last}, {"seen", seen_}},
-      [this, jobs = std::move(jobs), until, last, finals](const Result<wire::Map>& answer) mutable {
-        if (!answer)
-          return log_error("the controller refused what this node has",
-                           {{"why", answer.error().message}});
-        fail_point(FailPoint::kNetReconcileAnswered);
-        if (wire::bool_or(*answer, "again", false)) return reconcile_all();
-        for (const auto& [key, known] : finals) book_->acknowledged(key, known);
-        saw(*answer);
-        if (last)
-          became_online();
-        else
-          reconcile_page(std::move(jobs), until);
-      });
+  const bool last = left.empty();
+  request("reconcile", {{"jobs", std::move(page)}, {"last", last}, {"seen", seen_}},
+          [this, left = std::move(left), last, finals](const Result<wire::Map>& answer) mutable {
+            if (!answer)
+              return log_error("the controller refused what this node has",
+                               {{"why", answer.error().message}});
+            fail_point(FailPoint::kNetReconcileAnswered);
+            if (wire::bool_or(*answer, "again", false)) return reconcile_all();
+            for (const auto& [key, known] : finals) book_->acknowledged(key, known);
+            saw(*answer);
+            if (last)
+              became_online();
+            else
+              reconcile_page(std::move(left));
+          });
   fail_point(FailPoint::kNetReconcileSent);
 }
 
@@ -265,40 +273,70 @@ void Session::job_ended(const LocalJob& job) {
 
 // Several changes soon after one another are told at once.
 void Session::schedules_changed() {
-  if (!online_ || schedule_news_waits_) return;
+  if (!online_ || schedule_news_waits_ || schedule_news_open_) return;
   schedule_news_waits_ = true;
   schedule_news_.arm(kScheduleNews, [this] {
     schedule_news_waits_ = false;
-    if (online_)
-      request("schedule.report", {{"schedules", schedules_->states()}},
-              [](const Result<wire::Map>&) {});  // an older controller has no use for it
+    report_schedules();
+  });
+}
+
+void Session::report_schedules() {
+  if (!online_ || !schedules_->has_news()) return;
+  schedule_news_open_ = true;
+  // An older controller has no use for it.
+  request("schedule.report", {{"schedules", schedules_->news()}}, [this](const Result<wire::Map>&) {
+    schedule_news_open_ = false;
+    if (schedules_->has_news()) schedules_changed();
   });
 }
 
 void Session::report(const LocalJob& job) {
+  if (waits_for_report_.insert(job.key()).second) to_report_.push_back(job.key());
+  send_reports();
+}
+
+void Session::send_reports() {
+  while (!to_report_.empty() && reports_under_way_ < kReportsUnderWay) {
+    const AttemptKey key = to_report_.front();
+    to_report_.pop_front();
+    waits_for_report_.erase(key);
+    const auto job = book_->find(key);
+    if (job && !(job->ended() && job->reported)) send_report(*job);
+  }
+}
+
+void Session::send_report(const LocalJob& job) {
+  ++reports_under_way_;
   request("job.report", news_of(job),
           [this, key = job.key(), is_final = job.ended(),
            known = job.next_ms() == 0 ? JobBook::Known::kEnd
                                       : JobBook::Known::kRestart](const Result<wire::Map>& answer) {
+            --reports_under_way_;
             if (answer) {
               fail_point(FailPoint::kNetReportAnswered);
               if (is_final) book_->acknowledged(key, known);
               saw(*answer);
-              return;
+              return send_reports();
             }
             log_error("the controller did not take a report",
                       {{"job", key.job.text}, {"why", answer.error().message}});
             if (is_final && answer.error().code != Code::kUnknownJob) report_again_later();
+            send_reports();
           });
   fail_point(FailPoint::kNetReportSent);
 }
 
 void Session::lost(const Error& error) {
   const bool was_online = std::exchange(online_, false);
-  schedule_news_waits_ = false;
+  schedule_news_waits_ = schedule_news_open_ = false;
   schedule_news_.cancel();
   driver_.reset();
   answers_.clear();
+  to_report_.clear();
+  waits_for_report_.clear();
+  reports_under_way_ = 0;
+  if (schedules_ != nullptr) schedules_->lost_controller();
   starting_.clear();
   early_.clear();
   const auto readers = std::exchange(readers_, {});

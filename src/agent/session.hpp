@@ -3,10 +3,12 @@
 // jobs stay, and it dials again with jitter.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -55,11 +57,15 @@ class Session final : public net::SessionHandler {
   void reconcile_all();
   void saw(const wire::Map& answer);
   void write_note() const;
-  void reconcile_page(std::vector<wire::Map> jobs, std::size_t from);
+  // `left`: the jobs still to be told, the next one last.
+  void reconcile_page(std::vector<AttemptKey> left);
   void became_online();
   void report_changes();
   void report_again_later();
   void report(const LocalJob& job);
+  void send_reports();
+  void send_report(const LocalJob& job);
+  void report_schedules();
   void lost(const Error& error);
   void opened(wire::StreamId stream, const std::string& kind, const wire::Map& args);
   void open_start(wire::StreamId stream, const wire::Map& args);
@@ -102,9 +108,14 @@ class Session final : public net::SessionHandler {
       early_;  // attached before their start was complete
   // By the reconcile under way: when each started, and why it is held.
   std::map<AttemptKey, std::pair<std::uint64_t, std::string>> told_;
+  // Jobs with news that wait for the answers to earlier ones; each goes as it is then.
+  std::deque<AttemptKey> to_report_;
+  std::set<AttemptKey> waits_for_report_;
+  std::size_t reports_under_way_ = 0;
   Error last_error_;
   bool online_ = false;
   bool schedule_news_waits_ = false;
+  bool schedule_news_open_ = false;  // not answered yet
   bool note_waits_ = false;
   bool stopping_ = false;
   bool pumping_ = false;

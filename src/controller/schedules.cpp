@@ -1,10 +1,9 @@
-// One exchange with a node at a time: ask what it holds, send what differs, name what it may keep.
-// Whatever changes meanwhile makes one more exchange follow.
+// What there is, which node is to hold what of it, and what nodes said of it. How it gets there is
+// schedule_exchange.cpp.
 #include "src/controller/schedules.hpp"
 
 #include <algorithm>
 
-#include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/controller/hub.hpp"
 #include "src/pki/digest.hpp"
@@ -118,12 +117,13 @@ void Schedules::put(const store::ScheduleRow& row) {
     slot.error = rule ? selector.error().message : rule.error().message;
     log_error("a schedule cannot fire", {{"schedule", row.name}, {"why", slot.error}});
   }
-  fleet_changed();
+  for (Node* node : hub_.registry().all()) look_at(*node, row.id);
+  look_again();
 }
 
 void Schedules::remove(const std::string& id) {
   all_.erase(id);
-  fleet_changed();
+  for (Node* node : hub_.registry().all()) look_at(*node, id);
 }
 
 bool Schedules::has_owner(const Schedule& schedule) const {
@@ -131,24 +131,54 @@ bool Schedules::has_owner(const Schedule& schedule) const {
   return owner != nullptr && !owner->revoked;
 }
 
-std::vector<Schedule*> Schedules::wanted_on(const Node& node) {
-  std::vector<Schedule*> out;
-  for (auto& [id, schedule] : all_) {
-    if (!has_owner(schedule) || !schedule.rule) continue;
-    if (Registry::selects(schedule.selector, node)) out.push_back(&schedule);
-  }
-  return out;
+bool Schedules::is_wanted(const Schedule& schedule, const Node& node) const {
+  return schedule.rule && has_owner(schedule) && Registry::selects(schedule.selector, node);
+}
+
+void Schedules::look_at(Node& node, const std::string& id) {
+  if (node.link == nullptr) return;
+  Link& link = links_[node.id];
+  const auto schedule = all_.find(id);
+  const bool is_due = schedule != all_.end() && is_wanted(schedule->second, node);
+  const auto named = link.named.find(id);
+  const bool is_right = named == link.named.end()
+                            ? !is_due
+                            : is_due && named->second == schedule->second.row.revision;
+  if (!is_right) touch(node.id, id);
+}
+
+void Schedules::touch(const NodeId& node, const std::string& id) {
+  Link& link = links_[node];
+  link.dirty.insert(id);
+  if (link.is_listed) turn_soon(node, link);
 }
 
 void Schedules::fleet_changed() {
-  for (const Node* node : hub_.registry().all()) {
-    if (node->link == nullptr) continue;
-    std::set<std::pair<std::string, std::int64_t>> now;
-    for (const Schedule* wanted : wanted_on(*node))
-      now.emplace(wanted->row.id, wanted->row.revision);
-    if (links_[node->id].named != now) sync(node->id);
+  walk_again_ = true;
+  if (all_.empty() || std::exchange(is_walking_, true)) return;
+  walk_again_ = false;
+  std::vector<NodeId> nodes;
+  for (const Node* node : hub_.registry().all())
+    if (node->link != nullptr) nodes.push_back(node->id);
+  look_on(std::move(nodes), {});
+}
+
+// The last of `nodes` is the one that is looked at, from the schedule after `after` on.
+void Schedules::look_on(std::vector<NodeId> nodes, const std::string& after) {
+  std::size_t left = kSchedulesInTurn;
+  std::string last = after;
+  for (; !nodes.empty(); nodes.pop_back(), last.clear()) {
+    Node* node = hub_.registry().find(nodes.back());
+    if (node == nullptr || node->link == nullptr) continue;
+    for (auto at = all_.upper_bound(last); at != all_.end(); ++at) {
+      if (left-- == 0) return hub_.next_turn([this, nodes, last] { look_on(nodes, last); });
+      last = at->first;
+      look_at(*node, last);
+    }
   }
-  if (!all_.empty()) look_again();
+  is_walking_ = false;
+  if (walk_again_) return fleet_changed();
+  look_again();
 }
 
 void Schedules::look_again() {
@@ -240,51 +270,6 @@ wire::Map Schedules::message(const Schedule& schedule, const Copy& copy, const N
           {"spec", wire::bin(row.spec)}};
 }
 
-void Schedules::sync(const NodeId& id) {
-  const Node* node = hub_.registry().find(id);
-  if (node == nullptr || node->link == nullptr) return;
-  Link& link = links_[id];
-  link.again = link.busy;
-  if (std::exchange(link.busy, true)) return;
-  hub_.ask_node(*node, "schedule.list", wire::Map::object(),
-                [this, id](const Result<wire::Map>& answer) {
-                  if (!answer) {
-                    log_warn("a node does not say which schedules it holds",
-                             {{"node", id.text}, {"why", answer.error().message}});
-                    return synced(id);
-                  }
-                  take_states(id, wire::child_or_empty(*answer, "schedules"));
-                  push(id);
-                });
-}
-
-void Schedules::push(const NodeId& id) {
-  Node* node = hub_.registry().find(id);
-  if (node == nullptr || node->link == nullptr) return synced(id);
-  Link& link = links_[id];
-  link.named.clear();
-  wire::Map kept = wire::Map::array();
-  for (const Schedule* schedule : wanted_on(*node)) {
-    kept.push_back(schedule->row.id);
-    link.named.emplace(schedule->row.id, schedule->row.revision);
-    const auto copy = copy_for(*schedule, id);
-    if (!copy) continue;
-    hub_.ask_node(*node, "schedule.put", message(*schedule, *copy, id),
-                  [this, id, name = schedule->row.name](const Result<wire::Map>& answer) {
-                    if (answer) return take_states(id, wire::Map::array({*answer}));
-                    log_warn(
-                        "a node did not take a schedule",
-                        {{"node", id.text}, {"schedule", name}, {"why", answer.error().message}});
-                  });
-    fail_point(FailPoint::kControllerScheduleSent);
-  }
-  hub_.ask_node(*node, "schedule.keep", {{"ids", std::move(kept)}},
-                [this, id](const Result<wire::Map>& answer) {
-                  if (answer) dropped(id, wire::child_or_empty(*answer, "dropped"));
-                  synced(id);
-                });
-}
-
 void Schedules::dropped(const NodeId& node, const wire::Map& ids) {
   for (const wire::Map& id : ids) {
     const auto known = id.is_string() ? all_.find(id.get<std::string>()) : all_.end();
@@ -296,20 +281,16 @@ void Schedules::dropped(const NodeId& node, const wire::Map& ids) {
   }
 }
 
-void Schedules::synced(const NodeId& id) {
-  Link& link = links_[id];
-  link.busy = false;
-  if (std::exchange(link.again, false)) sync(id);
-}
-
 void Schedules::reported(const NodeId& id, const wire::Map& args) {
-  take_states(id, wire::child_or_empty(args, "schedules"));
+  const wire::Map& states = wire::child_or_empty(args, "schedules");
+  take_states(id, states);
   const Node* node = hub_.registry().find(id);
-  if (node == nullptr) return;
-  const auto wanted = wanted_on(*node);
-  if (std::ranges::any_of(wanted,
-                          [&](const Schedule* one) { return copy_for(*one, id).has_value(); }))
-    sync(id);
+  if (node == nullptr || node->link == nullptr) return;
+  for (const wire::Map& state : states) {
+    const auto known = all_.find(wire::text_or(state, "id"));
+    if (known != all_.end() && is_wanted(known->second, *node) && copy_for(known->second, id))
+      touch(id, known->first);
+  }
 }
 
 }  // namespace rexec::controller

@@ -25,7 +25,8 @@ namespace rexec::controller {
 
 class Hub;
 
-inline constexpr std::size_t kMaxSchedules = 1000;
+inline constexpr std::size_t kMaxSchedules = 20'000;
+inline constexpr std::size_t kSchedulesInTurn = 200;  // looked at before others are served
 // A copy travels in one frame.
 inline constexpr std::size_t kMaxScheduleSpec = 128 << 10;
 
@@ -70,7 +71,7 @@ class Schedules {
   void put(const store::ScheduleRow& row);
   void remove(const std::string& id);
 
-  void node_online(const NodeId& node) { sync(node); }
+  void node_online(const NodeId& node);
   // A node, a label or a user came or went: who holds what may differ now.
   void fleet_changed();
   // {schedules: [state]}, whenever something changed there.
@@ -79,32 +80,49 @@ class Schedules {
   bool recognise(Job& job);
 
  private:
+  // The exchange with one node, from its coming to its going.
   struct Link {
-    bool busy = false;
-    bool again = false;
-    std::set<std::pair<std::string, std::int64_t>> named;  // ids and revisions it was told of
+    std::uint64_t number = 0;  // tells it from that of an earlier coming
+    bool is_listed = false;    // what the node holds is known
+    bool is_named = false;     // what it may keep was said, and nothing went since
+    bool is_naming = false;
+    bool is_turn_posted = false;
+    std::size_t under_way = 0;                  // puts without an answer
+    std::set<std::string> dirty;                // to be looked at, and sent if need be
+    std::map<std::string, std::int64_t> named;  // ids and revisions that it is to hold
   };
   struct Copy {
     WallTime after;
     std::vector<WallTime> firings;
   };
   void recall(Schedule& schedule, const FindJob& find_job);
-  std::vector<Schedule*> wanted_on(const Node& node);
+  bool is_wanted(const Schedule& schedule, const Node& node) const;
+  // Does the node hold what it is to hold of it? Then nothing; else that is seen to.
+  void look_at(Node& node, const std::string& id);
+  void touch(const NodeId& node, const std::string& id);
   void take_states(const NodeId& node, const wire::Map& states);
   // What the node should be sent; none: it has all there is to have.
   std::optional<Copy> copy_for(const Schedule& schedule, const NodeId& node) const;
   wire::Map message(const Schedule& schedule, const Copy& copy, const NodeId& node) const;
-  void sync(const NodeId& id);
-  void push(const NodeId& id);
+  // The link's state if it is still that of this number, and the node is there.
+  Link* open_link(const NodeId& id, std::uint64_t number);
+  void list(const NodeId& id, std::uint64_t number, const std::string& after);
+  void turn(const NodeId& id, std::uint64_t number);
+  void turn_soon(const NodeId& id, Link& link);
+  void put_one(Node& node, Link& link, const std::string& id);
+  void name_kept(const NodeId& id, std::uint64_t number, const std::string& after);
   void dropped(const NodeId& node, const wire::Map& ids);
-  void synced(const NodeId& id);
   void look_again();
+  void look_on(std::vector<NodeId> nodes, const std::string& after);
 
   Hub& hub_;
   schedule::ZoneFiles zones_;
   std::map<std::string, Schedule> all_;  // by id
   std::map<NodeId, Link> links_;
-  bool is_looking_ = false;
+  std::uint64_t last_number_ = 0;
+  bool is_looking_ = false;  // a walk is to come
+  bool is_walking_ = false;  // over all nodes and schedules, some a turn
+  bool walk_again_ = false;
 };
 
 // "s-….1795260000000"
