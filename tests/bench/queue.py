@@ -10,17 +10,14 @@ multiple of the idle one, which may be 3. Raw frames submit, so that the submitt
 import argparse
 import os
 import pathlib
-import subprocess
 import sys
-import threading
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support import processes, wire  # noqa: E402
+from support import wire  # noqa: E402
 from support.cluster import Cluster  # noqa: E402
+from support.felt import Bench  # noqa: E402
 
 IN_FLIGHT = 100  # submits of the flooding session
-BUDGET = 3
 
 
 def submit(stream, node, terms):
@@ -50,36 +47,6 @@ class Flood:
             assert kind == wire.EVENT, map_
             self.jobs.append(map_["jobs"][0]["job"])
             open_now -= 1
-
-
-class Bench:
-    def __init__(self, cluster, runs):
-        self.cluster, self.runs, self.idle = cluster, runs, None
-
-    def one(self):
-        begun = time.perf_counter()
-        subprocess.run([str(self.cluster.cli.binary), "run", "n2", "--", "true"],
-                       env=self.cluster.cli.env, check=True, stdin=subprocess.DEVNULL)
-        return time.perf_counter() - begun
-
-    def report(self, name, seconds):
-        seconds = sorted(seconds)
-        p50, p99 = (seconds[min(len(seconds) - 1, int(len(seconds) * q))] for q in (0.5, 0.99))
-        self.idle = self.idle or p99
-        rss = processes.memory_kib(self.cluster.controller.pid, "VmRSS") >> 10
-        print(f"{name:44} {len(seconds):5} runs  p50 {p50 * 1e3:7.1f} ms  p99 {p99 * 1e3:7.1f} ms"
-              f"  {p99 / self.idle:5.2f} of {BUDGET}  controller {rss} MiB", flush=True)
-
-    def quiet(self, name):
-        self.report(name, [self.one() for _ in range(self.runs)])
-
-    def during(self, name, work):
-        thread, seconds = threading.Thread(target=work), []
-        thread.start()
-        while thread.is_alive() or len(seconds) < self.runs:
-            seconds.append(self.one())
-        thread.join()
-        self.report(name, seconds)
 
 
 def main():
