@@ -13,12 +13,16 @@
 
 #include "src/client/persist.hpp"
 #include "src/os/privilege.hpp"
-#include "src/wire/frame.hpp"
+#include "src/wire/session.hpp"
 
 namespace rexec::client {
 namespace {
 
 constexpr std::size_t kPiece = 64 << 10;
+// The controller ends what has not greeted it for wire::kReadyDeadline; until then there is time to
+// use one that was lent at the last moment.
+constexpr Millis kFresh{10 * 60'000};
+static_assert(kFresh < wire::kReadyDeadline);
 
 // Copies one direction until its source ends; at most one piece is held.
 class Copier {
@@ -206,6 +210,7 @@ class Keeper {
       co_return;
     }
     warm_ = std::move(*transport);
+    stale_at_ = BootClock::now() + kFresh;
     pongs_due_ = 0;
     pong_bytes_ = 0;
     beat();
@@ -216,6 +221,7 @@ class Keeper {
     beat_.arm(Millis{4'000}, [this] {
       if (!warm_) return;
       drain_pongs();
+      if (BootClock::now() >= stale_at_) warm_.reset();
       if (!warm_) return refill();
       const auto ping = wire::make_frame(wire::FrameType::kPing, 0, as_bytes("keepwarm"));
       if (warm_->write(ping.bytes()).status != net::Io::kDone) {
@@ -265,6 +271,7 @@ class Keeper {
   net::Timer idle_timer_;
   Millis idle_;
   std::unique_ptr<net::Transport> warm_;
+  BootTime stale_at_{};
   std::size_t pongs_due_ = 0;
   std::size_t pong_bytes_ = 0;
   std::deque<std::unique_ptr<net::Transport>> waiting_;

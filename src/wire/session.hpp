@@ -3,6 +3,10 @@
 // take_output() gives: control frames first, then the streams' data in turn, so that a full stream
 // never delays an INT. What a verb or a stream kind means is the handler's. Source: PROTOCOL.md.
 // Invariant: queued data of a stream never exceeds the peer's credit.
+//
+// The gate: an acceptor's handler is told nothing but the peer's HELLO until it has accepted that
+// by its own (send_hello), and nothing that came before a close() is told after it, be it in the
+// same bytes. A HELLO that is neither accepted nor refused at once is refused.
 #pragma once
 
 #include <cstdint>
@@ -33,11 +37,16 @@ constexpr std::uint64_t share_of_window(std::uint64_t together, std::size_t read
 inline constexpr Millis kPingEvery{5'000};
 inline constexpr Millis kSuspectAfter{15'000};
 inline constexpr Millis kHelloDeadline{5'000};
+// Who has shown a certificate may keep a connection ready before its HELLO, for longer than a
+// client's keeper keeps one (ten minutes), and not for ever.
+inline constexpr Millis kReadyDeadline{15 * 60'000};
 // Control frames that the peer causes (PONG, a refused OPEN) and does not take: who pings and never
 // reads is cut off here. What this side sends of its own accord never ends a session.
 inline constexpr std::size_t kMaxQueuedControl = 1 << 20;
 // Answers that he asked for and does not take; before that no more of his requests are read.
 inline constexpr std::size_t kMaxQueuedAnswers = 16 << 20;
+// And a stranger, who is owed a HELLO and one answer, is cut off here.
+inline constexpr std::size_t kMaxQueuedForStranger = 16 << 10;
 // Requests that wait for their answer: a peer may have so many, and ends the session at one more;
 // this side keeps the next ones back for as long as there are kRequestsUnderWay.
 inline constexpr std::size_t kMaxUnanswered = 1024;
@@ -144,7 +153,8 @@ class Session {
   bool next_event(Event& out);
 
   // --- output
-  void send_hello(Map hello);  // adds `versions`
+  // Adds `versions`. An acceptor's handler accepts the peer by it.
+  void send_hello(Map hello);
   // A message larger than a frame may be is refused here, not by the peer: a request answers itself
   // with kLimit, an OPEN or EVENT resets its stream with it. Requests keep their order; those
   // beyond kRequestsUnderWay go when answers came.
@@ -165,7 +175,7 @@ class Session {
   void reset(StreamId stream, const Error& error);
   // A PING at once: its PONG, which is no event, moves last_received().
   void ping(BootTime now);
-  // Queues CLOSE; no event follows but Closed.
+  // Queues CLOSE; no event follows but Closed, not even one that has come already.
   void close(const Error& error);
 
   // Bytes of DATA that may still be given to send_data: credit less what was sent and queued. 0 for
@@ -188,6 +198,8 @@ class Session {
   bool is_backlogged() const { return control_bytes_ > kMaxQueuedControl / 2; }
   // Something was written while nothing was read because of that: he is there.
   void written_in_backlog(BootTime now) { last_received_ = now; }
+  // Streams, requests and reports of the peer may be acted on: it was let in, nothing has ended.
+  bool serves() const { return gate_ == Gate::kOpen && !closed_; }
   // What must hold between any two calls; for tests and fuzzers, linear in what is queued.
   void check_invariants() const;
 
@@ -216,6 +228,9 @@ class Session {
   // Who is the reason for a control frame, and so whom it costs the session when it piles up.
   enum class Cause { kOwn, kPeer, kAnswer };
 
+  // kAsked: the handler was shown the peer's HELLO and has not answered it.
+  enum class Gate { kShut, kAsked, kOpen };
+
   void handle(Frame frame);
   void handle_hello(const Map& map);
   void handle_request(Map map);
@@ -231,6 +246,9 @@ class Session {
   bool stale(StreamId stream) const;
   Stream* find(StreamId stream);
   void violate(Code code, std::string why);
+  void end_with(const Error& error);
+  BootTime hello_by() const;
+  void drop_events();
   void emit(Event event) { events_.push_back(std::move(event)); }
   void finish(Error why);
   void abort(StreamId stream, const Error& error);
@@ -238,6 +256,8 @@ class Session {
   bool send_control(FrameType type, StreamId stream, const Map& map, Cause cause = Cause::kOwn);
   bool count_event(Stream& stream, std::size_t bytes);
   void queue_control(Frame frame, Cause cause);
+  // The peer leaves more unread than it may.
+  void refuse_backlog();
   void send_requests();
   void send_owed_credits();
   static std::uint64_t grantable(const Stream& stream);
@@ -267,7 +287,9 @@ class Session {
   BootTime started_;
   BootTime last_received_;
   BootTime last_sent_;    // or last considered for a PING
-  bool greeted_ = false;  // the peer's HELLO was accepted
+  bool greeted_ = false;  // the peer's HELLO has come and is of a version in common
+  bool said_hello_ = false;
+  Gate gate_ = Gate::kShut;
   bool closed_ = false;
 };
 

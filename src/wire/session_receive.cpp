@@ -40,16 +40,22 @@ void Session::transport_lost(std::string_view why) {
 }
 
 bool Session::next_event(Event& out) {
+  // Shown, and neither accepted nor refused: nothing behind it is the handler's.
+  if (gate_ == Gate::kAsked) close({Code::kDenied, "the HELLO was not accepted", {}});
   if (events_.empty()) return false;
   out = std::move(events_.front());
   events_.pop_front();
+  const bool accepts = said_hello_ || options_.side == Side::kDialler;
+  if (std::holds_alternative<event::Hello>(out)) gate_ = accepts ? Gate::kOpen : Gate::kAsked;
   return true;
 }
 
-void Session::violate(Code code, std::string why) {
-  Error error{code, std::move(why), {}};
-  close(error);
+void Session::drop_events() {
+  std::erase_if(events_, [](const Event& e) { return !std::holds_alternative<event::Closed>(e); });
 }
+
+// What came before it in the same bytes is told: the peer's frames have their order.
+void Session::violate(Code code, std::string why) { end_with({code, std::move(why), {}}); }
 
 bool Session::with_map(const Frame& frame, Map& out) {
   auto map = parse_map(frame.payload());
@@ -115,7 +121,7 @@ void Session::handle_hello(const Map& map) {
     return violate(Code::kProtocol, "HELLO has no usable versions");
   const auto version = negotiate(
       options_.versions, {versions[0].get<std::uint16_t>(), versions[1].get<std::uint16_t>()});
-  if (!version) return close(version.error());
+  if (!version) return end_with(version.error());
   greeted_ = true;
   if (options_.trust == Trust::kAuthenticated) parser_.set_control_limit(kMaxControl);
   emit(event::Hello{map});

@@ -25,12 +25,18 @@ Session::Session(const SessionOptions& options)
 
 void Session::queue_control(Frame frame, Cause cause) {
   if (closed_) return;
+  const bool is_known = options_.trust == Trust::kAuthenticated;
+  if (!is_known && control_bytes_ > kMaxQueuedForStranger) return refuse_backlog();
   Buffer bytes = std::move(frame).release();
   control_bytes_ += bytes.size();
   if (cause == Cause::kPeer) caused_bytes_ += bytes.size();
   if (cause == Cause::kAnswer) answer_bytes_ += bytes.size();
   control_.push_back(std::move(bytes));
   if (caused_bytes_ <= kMaxQueuedControl && answer_bytes_ <= kMaxQueuedAnswers) return;
+  refuse_backlog();
+}
+
+void Session::refuse_backlog() {
   control_.clear();
   control_bytes_ = caused_bytes_ = answer_bytes_ = 0;
   violate(Code::kLimit, "the peer does not read its control frames");
@@ -44,6 +50,8 @@ bool Session::send_control(FrameType type, StreamId stream, const Map& map, Caus
 }
 
 void Session::send_hello(Map hello) {
+  said_hello_ = true;
+  if (gate_ == Gate::kAsked) gate_ = Gate::kOpen;
   hello["versions"] = {options_.versions.lowest, options_.versions.highest};
   send_control(FrameType::kHello, 0, hello);
 }
@@ -246,6 +254,12 @@ void Session::abort(StreamId id, const Error& error) {
 }
 
 void Session::close(const Error& error) {
+  drop_events();
+  if (gate_ == Gate::kAsked) gate_ = Gate::kShut;
+  end_with(error);
+}
+
+void Session::end_with(const Error& error) {
   if (closed_) return;
   finish(error);
   // Behind what the control lane still holds, so that answers given before the end arrive.
@@ -335,10 +349,10 @@ std::vector<Buffer> Session::take_output(BootTime now, std::size_t max_bytes) {
 
 void Session::tick(BootTime now) {
   if (closed_) return;
-  // Who has shown a certificate may wait with his HELLO as long as he pings: a kept connection
-  // costs no handshake when it is used.
-  if (!greeted_ && options_.trust == Trust::kStranger && now >= started_ + kHelloDeadline)
-    return violate(Code::kTimeout, "no HELLO within 5 s");
+  if (!greeted_ && now >= hello_by()) {
+    const auto waited = std::chrono::duration_cast<std::chrono::seconds>(hello_by() - started_);
+    return violate(Code::kTimeout, "no HELLO within " + std::to_string(waited.count()) + " s");
+  }
   if (now >= last_received_ + kSuspectAfter) {
     control_.clear();  // nobody is there to read it
     return finish(Error{Code::kLinkLost, "nothing was heard for 15 s", {}});
@@ -357,10 +371,14 @@ void Session::ping(BootTime now) {
   queue_control(std::move(ping), Cause::kOwn);
 }
 
+// Who has shown a certificate may wait with his HELLO as long as he pings: a kept connection costs
+// no handshake when it is used.
+BootTime Session::hello_by() const {
+  return started_ + (options_.trust == Trust::kStranger ? kHelloDeadline : kReadyDeadline);
+}
+
 BootTime Session::wake_at() const {
-  if (!greeted_)
-    return options_.trust == Trust::kStranger ? started_ + kHelloDeadline
-                                              : last_received_ + kSuspectAfter;
+  if (!greeted_) return std::min(hello_by(), last_received_ + kSuspectAfter);
   return std::min(last_received_ + kSuspectAfter, last_sent_ + kPingEvery);
 }
 

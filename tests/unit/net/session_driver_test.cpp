@@ -222,6 +222,10 @@ TEST_CASE("driver: a peer that takes nothing cannot keep an ended session, nor m
   auto driver = std::make_shared<SessionDriver>(context.get_executor(), std::move(pair.far),
                                                 options_of(wire::Side::kAcceptor),
                                                 EndTimes{Millis{300}, Millis{100}});
+  keeper.then = [&](const wire::Event& event) {
+    if (std::holds_alternative<wire::event::Hello>(event))
+      driver->session().send_hello({{"role", "controller"}});
+  };
   driver->start(keeper);
   std::string asked = wire::test::raw_hello();
   for (int id = 1; id <= 200; ++id)

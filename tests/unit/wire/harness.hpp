@@ -83,6 +83,14 @@ inline void feed(Session& session, std::string_view bytes, BootTime now = kStart
   session.check_invariants();
 }
 
+// An acceptor that lets everybody in; its HELLO is out already.
+inline Session welcoming(Trust trust = Trust::kAuthenticated) {
+  Session session(options(Side::kAcceptor, trust));
+  session.send_hello({{"role", "controller"}});
+  take(session);
+  return session;
+}
+
 // Everything that either has to say reaches the other.
 inline void exchange(Session& a, Session& b, BootTime now = kStart) {
   while (a.has_output() || b.has_output()) {

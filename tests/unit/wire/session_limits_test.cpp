@@ -9,7 +9,7 @@ using namespace rexec::wire::test;
 
 TEST_CASE("limits: half frames of a thousand sessions do not mix") {  // FAULTS W15
   struct Half {
-    Session session{options(Side::kAcceptor)};
+    Session session = welcoming();
     std::string bytes;
     std::size_t fed = 0;
   };
@@ -137,6 +137,17 @@ TEST_CASE("limits: credit that is held back for a full control lane is given whe
   CHECK(pair.dialler.sendable(stream) == before + bytes.size());
 }
 
+TEST_CASE("limits: for a stranger who pings and never reads 16 KiB are kept") {
+  Session session = welcoming(Trust::kStranger);
+  feed(session, raw_hello());
+  std::string pings;
+  for (int i = 0; i < 100; ++i) pings += raw(FrameType::kPing, 0, "12345678");
+  int rounds = 0;
+  for (; !session.closed() && rounds < 1000; ++rounds) feed(session, pings);
+  CHECK(rounds <= 8);
+  CHECK(trace(session) == Trace{"hello user", "closed limit"});
+}
+
 TEST_CASE("limits: closing a session whose control lane is full ends it once") {
   Pair pair;
   const Map large{{"x", std::string(200'000, 'x')}};
@@ -149,7 +160,7 @@ TEST_CASE("limits: closing a session whose control lane is full ends it once") {
 }
 
 TEST_CASE("limits: a thousand requests may wait for their answers, not more") {
-  Session session(options(Side::kAcceptor));
+  Session session = welcoming();
   feed(session, raw_hello());
   for (int id = 1; id <= 1024; ++id)
     feed(session, raw_map(FrameType::kRequest, 0, Map{{"id", id}, {"verb", "node.wait"}}));

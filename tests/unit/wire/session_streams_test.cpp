@@ -56,7 +56,7 @@ TEST_CASE("streams: the dialling side uses odd numbers, the accepting side even 
 
 TEST_CASE("streams: OPEN with a wrong, used or smaller number ends the session") {
   for (const StreamId bad : {0U, 2U, 5U, 3U}) {
-    Session session(options(Side::kAcceptor));
+    Session session = welcoming();
     feed(session, raw_hello() + raw_map(FrameType::kOpen, 5, Map{{"kind", "a"}}));
     feed(session, raw_map(FrameType::kOpen, bad, Map{{"kind", "a"}}));
     CHECK(trace(session) == Trace{"hello user", "opened 5 a", "closed protocol"});

@@ -13,7 +13,7 @@ namespace {
 
 // What a fresh acceptor makes of these bytes.
 Trace heard(std::string_view bytes, Trust trust = Trust::kAuthenticated) {
-  Session session(options(Side::kAcceptor, trust));
+  Session session = welcoming(trust);
   feed(session, bytes);
   return trace(session);
 }
@@ -107,13 +107,12 @@ TEST_CASE("session: before HELLO and for a stranger a map is at most 4 KiB") {  
 TEST_CASE("session: a stranger may ask, and open no stream") {
   const std::string asks = raw_map(FrameType::kRequest, 0, Map{{"id", 1}, {"verb", "enrol"}}) +
                            raw_map(FrameType::kOpen, 1, Map{{"kind", "attach"}});
-  Session session(options(Side::kAcceptor, Trust::kStranger));
+  Session session = welcoming(Trust::kStranger);
   feed(session, raw_hello() + asks);
   CHECK(trace(session) == Trace{"hello user", "request 1 enrol"});
   CHECK(session.stream_count() == 0);
   Session peer(options(Side::kDialler));
   peer.open("attach", Map::object());
-  session.send_hello({{"role", "controller"}});
   feed(peer, raw_hello() + take(session).substr(0, 0));
   CHECK_FALSE(session.closed());
 }
@@ -133,7 +132,7 @@ TEST_CASE("session: requests are answered by id, in any order, with results or e
 
 TEST_CASE("session: a request id in use is refused by a notice and the first keeps its answer") {
   // FAULTS W11
-  Session session(options(Side::kAcceptor));
+  Session session = welcoming();
   feed(session, raw_hello() + raw_map(FrameType::kRequest, 0, Map{{"id", 5}, {"verb", "status"}}) +
                     raw_map(FrameType::kRequest, 0, Map{{"id", 5}, {"verb", "node.rm"}}));
   CHECK(trace(session) == Trace{"hello user", "request 5 status"});
@@ -146,7 +145,7 @@ TEST_CASE("session: a request id in use is refused by a notice and the first kee
 }
 
 TEST_CASE("session: a request id may be used again once it was answered") {
-  Session session(options(Side::kAcceptor));
+  Session session = welcoming();
   const std::string request = raw_map(FrameType::kRequest, 0, Map{{"id", 5}, {"verb", "status"}});
   feed(session, raw_hello() + request);
   session.respond(5, Map::object());
@@ -201,6 +200,20 @@ TEST_CASE("session: who has shown a certificate may ping and wait with his HELLO
   CHECK(session.wake_at() == kStart + 55s + 15s);
   session.tick(session.wake_at());
   CHECK(trace(session) == Trace{"closed link_lost"});
+}
+
+TEST_CASE("session: who has shown a certificate may not wait with his HELLO for ever") {
+  Session session(options(Side::kAcceptor));
+  auto now = kStart;
+  for (; now < kStart + kReadyDeadline; now += 5s) {
+    feed(session, raw(FrameType::kPing, 0, "12345678"), now);
+    take(session, now);
+    session.tick(now);
+    CHECK_FALSE(session.closed());
+  }
+  CHECK(session.wake_at() == kStart + kReadyDeadline);
+  session.tick(session.wake_at());
+  CHECK(trace(session) == Trace{"closed timeout"});
 }
 
 TEST_CASE("session: half a HELLO does not hold off the deadline") {
