@@ -40,20 +40,22 @@ AgentSession::AgentSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver,
       node_{identity_.id},
       router_(driver_) {}
 
-void AgentSession::accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport,
-                          std::string source) {
+void AgentSession::accept(Hub& hub, net::Arrival arrival) {
   wire::SessionOptions options;
   options.side = wire::Side::kAcceptor;
   options.max_streams = 0;  // a node opens none
   options.now = BootClock::now();
-  pki::Identity identity = *transport->peer();
-  auto driver = std::make_shared<net::SessionDriver>(hub.context().get_executor(),
-                                                     std::move(transport), options);
+  pki::Identity identity = *arrival.transport->peer();
+  const auto driver = std::make_shared<net::SessionDriver>(hub.context().get_executor(),
+                                                           std::move(arrival.transport), options);
   std::shared_ptr<AgentSession> session(
-      new AgentSession(hub, driver, std::move(identity), std::move(source)));
+      new AgentSession(hub, driver, std::move(identity), std::move(arrival.source)));
   session->self_ = session;
-  hub.join(*session);
   driver->start(*session);
+  if (const auto joined = hub.join(*session); !joined) {
+    net::hold_place(driver, std::move(arrival.place));
+    session->end(joined.error());
+  }
 }
 
 void AgentSession::end(const Error& reason) {
@@ -119,7 +121,7 @@ void AgentSession::hello(const wire::Map& map) {
 
 void AgentSession::request(std::string_view verb, wire::Map args,
                            std::function<void(const Result<wire::Map>&)> answered) {
-  if (!open_) return answered(fail(Code::kLinkLost, "the node is not connected"));
+  if (!serves()) return answered(fail(Code::kLinkLost, "the node is not connected"));
   answers_[driver_->session().request(verb, std::move(args))] = std::move(answered);
   driver_->flush_soon();
 }
@@ -150,7 +152,7 @@ void AgentSession::answer(wire::RequestId id, const std::string& verb, const wir
     self->driver_->flush_soon();
   };
   hub_.recall({{wire::text_or(args, "job")}}, [this, answered, args](const Result<void>& recalled) {
-    if (!open_) return;
+    if (!serves()) return;
     if (!recalled) return answered(recalled);
     if (dismiss(args)) return answered({});
     if (!apply(args, answered))
@@ -217,6 +219,8 @@ void AgentSession::reconcile(wire::RequestId id, const wire::Map& args) {
 }
 
 void AgentSession::take_page(wire::RequestId id, const wire::Map& args) {
+  if (const Node* node = hub_.registry().find(node_); node && hub_.refuse_duplicate(*node, *this))
+    return;
   const wire::Map& jobs = wire::child_or_empty(args, "jobs");
   std::vector<JobId> ids;
   for (const wire::Map& entry : jobs)
@@ -225,7 +229,7 @@ void AgentSession::take_page(wire::RequestId id, const wire::Map& args) {
   const Page page = wire::bool_or(args, "last", true) ? Page::kLast : Page::kMore;
   hub_.recall(std::move(ids),
               [self = shared_from_this(), id, jobs, page](const Result<void>& recalled) {
-                if (!self->open_) return;
+                if (!self->serves()) return;
                 if (!recalled)
                   return self->driver_->session().respond(id, std::unexpected(recalled.error()));
                 self->reconcile_known(id, jobs, page);
@@ -236,7 +240,7 @@ void AgentSession::take_page(wire::RequestId id, const wire::Map& args) {
 // the node tells all it has first.
 void AgentSession::compare(wire::RequestId id, const wire::Map& args) {
   hub_.compare_history(args, [self = shared_from_this(), id, args](const Result<std::string>& why) {
-    if (!self->open_) return;
+    if (!self->serves()) return;
     if (!why) return self->driver_->session().respond(id, std::unexpected(why.error()));
     if (why->empty()) return self->take_page(id, args);
     self->behind_ = true;
@@ -254,7 +258,7 @@ void AgentSession::reconcile_known(wire::RequestId id, const wire::Map& jobs, Pa
   hub_.ask<store::AuditHead>(
       [](store::Database& db) -> Result<store::AuditHead> { return db.audit_head(); },
       [self = shared_from_this(), id, page](const Result<store::AuditHead>& head) {
-        if (!self->open_) return;
+        if (!self->serves()) return;
         fail_point(FailPoint::kControllerReconcileCommitted);
         if (!head) return self->driver_->session().respond(id, std::unexpected(head.error()));
         self->driver_->session().respond(
@@ -267,10 +271,10 @@ void AgentSession::reconcile_known(wire::RequestId id, const wire::Map& jobs, Pa
 }
 
 // The node has told all: what we believe runs there and it did not name is not there. Some jobs a
-// turn, because there may be very many.
+// turn, because there may be very many. A copy of the node that came in beside it ends nothing.
 void AgentSession::settle(std::optional<JobOrder> after) {
   Node* node = hub_.registry().find(node_);
-  if (node == nullptr || !open_) return;
+  if (node == nullptr || !serves() || hub_.refuse_duplicate(*node, *this)) return;
   const auto jobs = hub_.jobs().unfinished_on(node_, after, kSettledInTurn);
   if (!jobs.empty()) after = JobOrder{jobs.back()->created, jobs.back()->key.job};
   const bool is_last = jobs.size() < kSettledInTurn;
@@ -289,7 +293,7 @@ void AgentSession::settle(std::optional<JobOrder> after) {
 }
 
 void AgentSession::start(Job& job) {
-  if (!open_ || job.spec == nullptr) return;
+  if (!serves() || job.spec == nullptr) return;
   const wire::StreamId stream = driver_->session().open("start", {{"job", job.key.job.text},
                                                                   {"attempt", job.key.attempt},
                                                                   {"ticket", job.ticket},

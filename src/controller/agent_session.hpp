@@ -9,7 +9,7 @@
 
 #include "src/controller/hub.hpp"
 #include "src/controller/router.hpp"
-#include "src/net/tls.hpp"
+#include "src/net/listener.hpp"
 
 namespace rexec::controller {
 
@@ -18,7 +18,7 @@ class AgentSession final : public net::SessionHandler,
                            public std::enable_shared_from_this<AgentSession> {
  public:
   // Lives until the session is closed.
-  static void accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source);
+  static void accept(Hub& hub, net::Arrival arrival);
 
   // The node takes so many starts at once, and so many bytes of them; the next when one is over.
   static constexpr std::size_t kStartsUnderWay = 128;
@@ -70,6 +70,8 @@ class AgentSession final : public net::SessionHandler,
   void pump(wire::StreamId stream);
   void refused(const AttemptKey& key, const Error& error);
   void closed(const Error& error);
+  // What the node says, and what comes of it later, counts while this holds.
+  bool serves() const { return open_ && driver_->session().serves(); }
 
   Hub& hub_;
   std::shared_ptr<net::SessionDriver> driver_;

@@ -26,19 +26,21 @@ ClientSession::ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> drive
       source_(std::move(source)),
       router_(driver_) {}
 
-void ClientSession::accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport,
-                           std::string source) {
+void ClientSession::accept(Hub& hub, net::Arrival arrival) {
   wire::SessionOptions options;
   options.side = wire::Side::kAcceptor;
   options.now = BootClock::now();
-  pki::Identity identity = *transport->peer();
-  auto driver = std::make_shared<net::SessionDriver>(hub.context().get_executor(),
-                                                     std::move(transport), options);
+  pki::Identity identity = *arrival.transport->peer();
+  const auto driver = std::make_shared<net::SessionDriver>(hub.context().get_executor(),
+                                                           std::move(arrival.transport), options);
   std::shared_ptr<ClientSession> session(
-      new ClientSession(hub, driver, std::move(identity), std::move(source)));
+      new ClientSession(hub, driver, std::move(identity), std::move(arrival.source)));
   session->self_ = session;
-  hub.join(*session);
   driver->start(*session);
+  if (const auto joined = hub.join(*session); !joined) {
+    net::hold_place(driver, std::move(arrival.place));
+    session->end(joined.error());
+  }
 }
 
 void ClientSession::end(const Error& reason) {
@@ -100,7 +102,15 @@ void ClientSession::hello(const wire::Map& map) {
                                  {"wall_ms", wall_now().time_since_epoch().count()}});
 }
 
+bool ClientSession::still_allowed() {
+  if (!serves()) return false;
+  const auto allowed = hub_.check(identity_);
+  if (!allowed) driver_->session().close(allowed.error());
+  return allowed.has_value();
+}
+
 void ClientSession::opened(wire::StreamId stream, const std::string& kind, const wire::Map& args) {
+  if (!still_allowed()) return;
   if (kind == "submit") return open_submit(stream, args);
   if (kind == "attach") return open_attach(stream, args);
   driver_->session().reset(stream, {Code::kProtocol, "unknown kind of stream", {}});
@@ -201,7 +211,7 @@ void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args,
   // How it ended is known here also when the node has nothing of it any more.
   const auto refused = [weak = weak_from_this(), stream, held](const Error& error) {
     const auto self = weak.lock();
-    if (!self || !self->open_ || error.code != Code::kUnknownJob || !held->is_final()) return false;
+    if (!self || !self->serves() || error.code != Code::kUnknownJob || !held->is_final()) return false;
     self->end_without_output(stream, *held);
     return true;
   };
@@ -219,9 +229,10 @@ void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args,
 }
 
 void ClientSession::answer(wire::RequestId id, const std::string& verb, const wire::Map& args) {
+  if (!still_allowed()) return;
   const Respond respond = [weak = weak_from_this(), id](const Result<wire::Map>& result) {
     const auto self = weak.lock();
-    if (!self || !self->open_) return;
+    if (!self || !self->serves()) return;
     self->driver_->session().respond(id, result);
     self->driver_->flush_soon();
   };

@@ -11,7 +11,7 @@
 #include "src/controller/job_listing.hpp"
 #include "src/controller/policy.hpp"
 #include "src/controller/router.hpp"
-#include "src/net/tls.hpp"
+#include "src/net/listener.hpp"
 
 namespace rexec::controller {
 
@@ -21,7 +21,7 @@ class ClientSession final : public net::SessionHandler,
  public:
   using Respond = std::function<void(const Result<wire::Map>&)>;
 
-  static void accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source);
+  static void accept(Hub& hub, net::Arrival arrival);
 
   const pki::Identity& identity() const override { return identity_; }
   void end(const Error& reason) override;
@@ -41,6 +41,10 @@ class ClientSession final : public net::SessionHandler,
   };
   ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity,
                 std::string source);
+  // What the person asks, and what comes of it later, counts while this holds.
+  bool serves() const { return open_ && driver_->session().serves(); }
+  // The same for a new request or stream, for which the person is looked at again.
+  bool still_allowed();
   void hello(const wire::Map& map);
   void opened(wire::StreamId stream, const std::string& kind, const wire::Map& args);
   void open_submit(wire::StreamId stream, const wire::Map& args);
@@ -59,7 +63,7 @@ class ClientSession final : public net::SessionHandler,
   auto while_open(wire::StreamId stream, Action action) {
     return [weak = weak_from_this(), stream, action](const auto&... answer) {
       const auto self = weak.lock();
-      if (!self || !self->open_ || !self->driver_->session().has_stream(stream)) return;
+      if (!self || !self->serves() || !self->driver_->session().has_stream(stream)) return;
       action(*self, answer...);
       self->driver_->flush_soon();
     };

@@ -146,7 +146,7 @@ void ClientSession::spec_data(wire::StreamId stream, ByteSpan bytes) {
 
 void ClientSession::submit_complete(wire::StreamId stream) {
   auto node = uploads_.extract(stream);
-  if (node.empty()) return;
+  if (node.empty() || !still_allowed()) return;
   const auto upload = std::make_shared<Upload>(std::move(node.mapped()));
   if (upload->received != upload->size)
     return driver_->session().reset(stream, {Code::kProtocol, "a spec ended early", {}});
@@ -204,7 +204,7 @@ void ClientSession::submit(wire::StreamId stream, const std::shared_ptr<Upload>&
 void ClientSession::submit_now(wire::StreamId stream, const std::shared_ptr<Upload>& upload) {
   fan_out(hub_, std::move(upload->submit),
           [self = shared_from_this(), stream, upload](const Result<Accepted>& result) {
-            if (self->open_) self->accepted(stream, *upload, result);
+            if (self->serves()) self->accepted(stream, *upload, result);
           });
 }
 

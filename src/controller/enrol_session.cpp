@@ -71,16 +71,16 @@ Result<store::Enrolled> keep(const store::Enrolled& node, const store::TokenRow&
 EnrolSession::EnrolSession(Hub& hub, std::string source, std::string exporter)
     : hub_(hub), source_(std::move(source)), exporter_(std::move(exporter)) {}
 
-void EnrolSession::accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport,
-                          std::string source) {
+void EnrolSession::accept(Hub& hub, net::Arrival arrival) {
   wire::SessionOptions options;
   options.side = wire::Side::kAcceptor;
   options.trust = wire::Trust::kStranger;
   options.now = BootClock::now();
   std::shared_ptr<EnrolSession> session(
-      new EnrolSession(hub, std::move(source), transport->enrol_exporter()));
+      new EnrolSession(hub, std::move(arrival.source), arrival.transport->enrol_exporter()));
   session->driver_ = std::make_shared<net::SessionDriver>(hub.context().get_executor(),
-                                                          std::move(transport), options);
+                                                          std::move(arrival.transport), options);
+  net::hold_place(session->driver_, std::move(arrival.place));
   session->self_ = session;
   session->driver_->start(*session);
 }

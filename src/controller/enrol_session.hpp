@@ -8,15 +8,15 @@
 #include <string>
 
 #include "src/controller/hub.hpp"
+#include "src/net/listener.hpp"
 #include "src/net/session_driver.hpp"
-#include "src/net/tls.hpp"
 #include "src/store/enrolment.hpp"
 
 namespace rexec::controller {
 
 class EnrolSession final : public net::SessionHandler {
  public:
-  static void accept(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source);
+  static void accept(Hub& hub, net::Arrival arrival);
   void on_event(wire::Event event) override;
 
  private:

@@ -5,6 +5,8 @@
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/controller/agent_session.hpp"
+#include "src/controller/policy.hpp"
+#include "src/net/listener.hpp"
 #include "src/net/task.hpp"
 #include "src/store/removed_jobs.hpp"
 
@@ -135,6 +137,25 @@ void Hub::end_sessions(pki::Role role, const std::string& id, const Error& reaso
   for (Member* member : members_)
     if (member->identity().role == role && member->identity().id == id) ending.push_back(member);
   for (Member* member : ending) member->end(reason);
+}
+
+Result<void> Hub::join(Member& member) {
+  const pki::Identity& identity = member.identity();
+  members_.insert(&member);
+  const std::size_t count = ++sessions_of_[{identity.role, identity.id}];
+  if (auto allowed = check(identity); !allowed) return allowed;
+  const std::size_t most = most_sessions(net::descriptor_limit());
+  if (count <= most) return {};
+  return fail(
+      Code::kLimit,
+      "there are " + std::to_string(most) + " sessions of this certificate's holder already",
+      "each client that runs or waits holds one: rexec ps");
+}
+
+void Hub::leave(Member& member) {
+  if (members_.erase(&member) == 0) return;
+  const auto at = sessions_of_.find({member.identity().role, member.identity().id});
+  if (--at->second == 0) sessions_of_.erase(at);
 }
 
 void Hub::end_all(const Error& reason) {

@@ -71,8 +71,10 @@ class Hub {
   // itself if it has joined again in its directory. nullptr: nobody.
   Node* holder_of(const Job& job);
   void forget_user(const std::string& id);
-  void join(Member& member) { members_.insert(&member); }
-  void leave(Member& member) { members_.erase(&member); }
+  // It may stay when its identity is good (check) and has not too many sessions already: kLimit.
+  // Either way it is a member until it leaves.
+  Result<void> join(Member& member);
+  void leave(Member& member);
   void end_all(const Error& reason);
 
   // --- the store: `done` comes back on the reactor
@@ -234,6 +236,7 @@ class Hub {
   std::unordered_set<std::string> revoked_serials_;
   std::unordered_set<std::string> gone_nodes_;
   std::set<Member*> members_;
+  std::map<std::pair<pki::Role, std::string>, std::size_t> sessions_of_;
   std::unordered_map<JobId, std::vector<std::function<void(const Job&)>>> waiting_;
   std::unordered_map<NodeId, std::vector<std::function<void()>>> when_online_;
   std::string epoch_;

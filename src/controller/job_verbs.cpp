@@ -132,6 +132,7 @@ void ClientSession::with_job(const wire::Map& args, const Respond& respond, JobV
   hub_.find_job(identity_.id, wire::text_or(args, args.contains("prefix") ? "prefix" : "job"),
                 [self = shared_from_this(), respond,
                  verb = std::move(verb)](const Result<std::shared_ptr<Job>>& job) {
+                  if (!self->serves()) return;
                   if (!job) return respond(std::unexpected(job.error()));
                   verb(*job, respond);
                 });
@@ -230,6 +231,7 @@ void ClientSession::rerun(const Job& job, const Respond& respond) {
       },
       [this, self = shared_from_this(), id = job.key.job, node = job.node_name,
        respond](const Result<Kept>& kept) {
+        if (!self->serves()) return;
         if (!kept) return respond(std::unexpected(kept.error()));
         auto part = once_more(id, *kept);
         if (!part) return respond(std::unexpected(part.error()));

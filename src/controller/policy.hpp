@@ -2,9 +2,17 @@
 // see and steer what is his own: whose jobs are whose is Hub::find_job's. Pure.
 #pragma once
 
+#include <algorithm>
+
 #include "src/controller/hub.hpp"
 
 namespace rexec::controller {
+
+// One user's or node's sessions: a quarter of what there may be, so that nobody keeps the others
+// out.
+constexpr std::size_t most_sessions(std::size_t descriptors) {
+  return std::max<std::size_t>(descriptors / 4, 16);
+}
 
 class Policy {
  public:

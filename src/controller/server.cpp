@@ -60,14 +60,12 @@ void say_ready(int fd, const std::string& listen) {
   ::close(fd);
 }
 
-void welcome(Hub& hub, std::unique_ptr<net::TlsTransport> transport, std::string source) {
-  const auto& peer = transport->peer();
-  if (!peer) return EnrolSession::accept(hub, std::move(transport), std::move(source));
-  if (peer->role == pki::Role::kUser)
-    return ClientSession::accept(hub, std::move(transport), std::move(source));
-  if (peer->role == pki::Role::kNode)
-    return AgentSession::accept(hub, std::move(transport), std::move(source));
-  log_warn("a controller's certificate dialled in", {{"source", source}});
+void welcome(Hub& hub, net::Arrival arrival) {
+  const auto& peer = arrival.transport->peer();
+  if (!peer) return EnrolSession::accept(hub, std::move(arrival));
+  if (peer->role == pki::Role::kUser) return ClientSession::accept(hub, std::move(arrival));
+  if (peer->role == pki::Role::kNode) return AgentSession::accept(hub, std::move(arrival));
+  log_warn("a controller's certificate dialled in", {{"source", arrival.source}});
 }
 
 // Before the store's thread runs.
@@ -108,10 +106,8 @@ Result<void> serve(const ServeOptions& options) {
   asio::io_context context(1);
   Hub hub(context, {**store, std::move(*authority), *tickets, config->addresses});
   hub.load(std::move(*snapshot), lookups_in(**store));
-  net::Listener listener(context, *tls, {},
-                         [&](std::unique_ptr<net::TlsTransport> transport, std::string source) {
-                           welcome(hub, std::move(transport), std::move(source));
-                         });
+  net::Listener listener(context, *tls, net::limits_of_process,
+                         [&](net::Arrival arrival) { welcome(hub, std::move(arrival)); });
   auto listening = listener.listen(config->listen);
   if (!listening) return report(listening.error());
   finish_confinement();  // the store's thread inherits it

@@ -1,6 +1,7 @@
 #include "src/net/listener.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,6 +14,13 @@ namespace rexec::net {
 namespace {
 
 constexpr std::uint32_t kMaxClientHello = 16 << 10;
+
+// Descriptors that the port leaves: for the store's files, a backup, the local socket.
+constexpr int kOwnFiles = 16;
+// And that it leaves to those who are known while a stranger can be shed for them.
+constexpr int kReserve = 32;
+constexpr Millis kRetry{200};
+constexpr Nanos kTellAgain = std::chrono::seconds(10);
 
 enum class FirstBytes { kTls, kMore, kForeign };
 
@@ -46,14 +54,18 @@ std::string source_key(const asio::ip::address& address) {
 
 }  // namespace
 
+std::size_t descriptor_limit() {
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  return std::min<rlim_t>(files.rlim_cur, 1 << 30);
+}
+
+StrangerLimits limits_of_process() { return stranger_limits(descriptor_limit()); }
+
 // Until its first bytes are those of a TLS client a stranger costs this and a socket.
 struct Listener::Pending {
-  Pending(asio::io_context& context, int socket, std::string from, std::string group)
-      : fd(socket),
-        source(std::move(from)),
-        key(std::move(group)),
-        descriptor(context.get_executor(), socket),
-        deadline(context.get_executor()) {}
+  Pending(asio::io_context& context, int socket, std::string from)
+      : fd(socket), source(std::move(from)), descriptor(context.get_executor(), socket) {}
   ~Pending() {
     if (descriptor.is_open()) descriptor.release();
     if (!transport && fd >= 0) ::close(fd);
@@ -61,20 +73,20 @@ struct Listener::Pending {
   int fd;  // the transport's once there is one
   std::unique_ptr<TlsTransport> transport;
   std::string source;
-  std::string key;
   BorrowedDescriptor descriptor;
-  Timer deadline;
+  std::shared_ptr<Strangers::Place> place;
   bool gone = false;
 };
 
-Listener::Listener(asio::io_context& context, TlsContext& tls, HandshakeLimits limits,
+Listener::Listener(asio::io_context& context, TlsContext& tls, LimitsNow limits,
                    OnConnection on_connection)
     : context_(context),
       tls_(tls),
-      limits_(limits),
+      limits_(std::move(limits)),
       on_connection_(std::move(on_connection)),
       acceptor_(context),
-      retry_(context.get_executor()) {}
+      retry_(context.get_executor()),
+      deadline_(context.get_executor()) {}
 
 Listener::~Listener() { stop(); }
 
@@ -116,7 +128,8 @@ void Listener::stop() {
   asio::error_code ignored;
   acceptor_.close(ignored);
   retry_.cancel();
-  while (!pending_.empty()) drop(std::shared_ptr<Pending>(pending_.front()));
+  deadline_.cancel();
+  while (!pending_.empty()) drop(std::shared_ptr<Pending>(*pending_.begin()));
 }
 
 void Listener::accept_next() {
@@ -127,40 +140,64 @@ void Listener::accept_next() {
       begin(std::move(socket));
       return accept_next();
     }
-    // Out of descriptors or memory: what is there goes on, and the next try comes when something
-    // may have been freed.
-    log_warn("cannot accept a connection", {{"why", error.message()}});
-    retry_.arm(Millis{200}, [this] { accept_next(); });
+    cannot_accept(error);
   });
 }
 
-// The oldest of the same source, or of all, gives way: a genuine handshake is over in milliseconds.
-void Listener::make_room(const std::string& source) {
-  const auto of_source = std::count_if(pending_.begin(), pending_.end(),
-                                       [&](const auto& p) { return p->key == source; });
-  if (static_cast<std::size_t>(of_source) >= limits_.per_source) {
-    const auto oldest = std::find_if(pending_.begin(), pending_.end(),
-                                     [&](const auto& p) { return p->key == source; });
-    drop(std::shared_ptr<Pending>(*oldest));
-  } else if (pending_.size() >= limits_.in_flight) {
-    drop(std::shared_ptr<Pending>(pending_.front()));
-  }
+void Listener::tell(const std::string& why) {
+  const BootTime now = BootClock::now();
+  if (told_ != BootTime{} && now < told_ + kTellAgain) return;
+  told_ = now;
+  log_warn("cannot accept a connection",
+           {{"why", why}, {"strangers", std::to_string(strangers_.size())}});
+}
+
+// Out of descriptors or memory, most likely: the oldest stranger gives way at once. Without one
+// what is there goes on, and the next try comes when something may have been freed.
+void Listener::cannot_accept(const asio::error_code& error) {
+  tell(error.message());
+  // A shed descriptor is closed once the reactor has let go of it, which is before this comes.
+  retry_.arm(strangers_.shed_oldest() ? Millis{0} : kRetry, [this] { accept_next(); });
+}
+
+// The kernel gives the lowest number that is free: so many are in use.
+bool Listener::has_room(int fd) {
+  const auto limit = static_cast<int>(descriptor_limit());
+  if (fd >= limit - kReserve) strangers_.shed_oldest();
+  if (fd < limit - kOwnFiles) return true;
+  tell("all of " + std::to_string(limit) + " descriptors are in use (RLIMIT_NOFILE)");
+  return false;
+}
+
+void Listener::arm_deadline() {
+  if (deadline_armed_) return;
+  const auto oldest = strangers_.oldest();
+  if (!oldest) return;
+  deadline_armed_ = true;
+  const Millis deadline = limits_().deadline;
+  const auto wait = std::chrono::ceil<Millis>(*oldest + deadline - BootClock::now());
+  deadline_.arm(std::max(Millis{1}, wait), [this, deadline] {
+    deadline_armed_ = false;
+    strangers_.shed_until(BootClock::now() - deadline);
+    arm_deadline();
+  });
 }
 
 void Listener::begin(asio::ip::tcp::socket socket) {
   asio::error_code error;
   const auto remote = socket.remote_endpoint(error);
-  if (error) return;
-  const std::string key = source_key(remote.address());
-  make_room(key);
+  if (error || !has_room(socket.native_handle())) return;
+  auto place = strangers_.admit(source_key(remote.address()), BootClock::now(), limits_());
   const int fd = socket.release(error);
   if (error) return;
   ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-  auto pending = std::make_shared<Pending>(context_, fd, remote.address().to_string(), key);
-  pending_.push_back(pending);
-  pending->deadline.arm(limits_.deadline, [this, weak = std::weak_ptr(pending)] {
+  auto pending = std::make_shared<Pending>(context_, fd, remote.address().to_string());
+  pending_.insert(pending);
+  pending->place = std::move(place);
+  pending->place->on_shed([this, weak = std::weak_ptr(pending)] {
     if (const auto held = weak.lock()) drop(held);
   });
+  arm_deadline();
   set_wake_threshold(fd, kLookedAt);
   look(pending);
 }
@@ -196,18 +233,17 @@ void Listener::shake_hands(const std::shared_ptr<Pending>& pending) {
               {{"source", pending->source}, {"why", pending->transport->failure()}});
     return drop(pending);
   }
-  auto transport = std::move(pending->transport);
+  Arrival arrival{std::move(pending->transport), pending->source, std::move(pending->place)};
   pending->fd = -1;
   drop(pending);
-  on_connection_(std::move(transport), pending->source);
+  on_connection_(std::move(arrival));
 }
 
 // Its descriptor is closed with its last reference: at once, or when the reactor has let go of it.
 void Listener::drop(const std::shared_ptr<Pending>& pending) {
   pending->gone = true;
-  pending->deadline.cancel();
   if (pending->descriptor.is_open()) pending->descriptor.release();
-  pending_.remove(pending);
+  pending_.erase(pending);
 }
 
 }  // namespace rexec::net

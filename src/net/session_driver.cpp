@@ -250,6 +250,24 @@ void SessionDriver::finish(std::string_view why) {
   dispatch();
 }
 
+void SessionDriver::cut(std::string_view why) {
+  const auto self = shared_from_this();
+  session_.transport_lost(why);
+  shut_ = lingered_ = true;
+  flight_.clear();
+  tick_.cancel();
+  descriptor_.cancel();
+  dispatch();
+}
+
+void hold_place(const std::shared_ptr<SessionDriver>& driver,
+                std::shared_ptr<Strangers::Place> place) {
+  place->on_shed([weak = std::weak_ptr(driver)] {
+    if (const auto held = weak.lock()) held->cut("a stranger's time is over");
+  });
+  driver->hold(std::move(place));
+}
+
 // The session is over: what is queued, its CLOSE at last, is written unless the peer takes nothing.
 void SessionDriver::close_soon() {
   if (shut_) return;

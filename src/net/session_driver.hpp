@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "src/net/strangers.hpp"
 #include "src/net/task.hpp"
 #include "src/net/transport.hpp"
 #include "src/wire/session.hpp"
@@ -45,6 +46,11 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   // The handler is not called any more; the session is closed with `reason` and what is queued is
   // still written.
   void detach(const Error& reason);
+  // The connection is closed at once, without a word to the peer; the handler hears that it is
+  // lost.
+  void cut(std::string_view why);
+  // `what` is held for as long as the descriptor.
+  void hold(std::shared_ptr<void> what) { held_ = std::move(what); }
   wire::Session& session() { return session_; }
   Transport& transport() { return *transport_; }
   // To be called after using session() outside of a handler call.
@@ -69,6 +75,7 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   void arm_linger();
   void linger();
 
+  std::shared_ptr<void> held_;     // outlives the transport
   BorrowedDescriptor descriptor_;  // the transport's
   std::unique_ptr<Transport> transport_;
   wire::Session session_;
@@ -89,5 +96,10 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   bool flush_posted_ = false;
   bool read_wants_write_ = false;
 };
+
+// The session of one who has not shown who he is: it is cut when his place is shed, and the place
+// is his until the descriptor is closed.
+void hold_place(const std::shared_ptr<SessionDriver>& driver,
+                std::shared_ptr<Strangers::Place> place);
 
 }  // namespace rexec::net

@@ -25,12 +25,16 @@ struct Port {
   std::vector<std::string> sources;
   Listener listener;
 
-  explicit Port(HandshakeLimits limits = {})
-      : listener(context, tls, limits,
-                 [this](std::unique_ptr<TlsTransport> transport, std::string source) {
-                   accepted.push_back(std::move(transport));
-                   sources.push_back(std::move(source));
-                 }) {
+  std::vector<std::shared_ptr<Strangers::Place>> places;  // of those who keep theirs
+
+  explicit Port(StrangerLimits limits = {})
+      : listener(
+            context, tls, [limits] { return limits; },
+            [this](Arrival arrival) {
+              if (!arrival.transport->peer()) places.push_back(std::move(arrival.place));
+              accepted.push_back(std::move(arrival.transport));
+              sources.push_back(std::move(arrival.source));
+            }) {
     REQUIRE(listener.listen("127.0.0.1:0").has_value());
   }
   std::uint16_t number() const { return split_address(listener.address())->second; }
@@ -247,7 +251,7 @@ TEST_CASE("listener: at the overall limit the oldest of all gives way") {
 
 TEST_CASE("listener: addresses it cannot use are refused with the reason") {
   Port port;
-  Listener other(port.context, port.tls, {}, [](auto, auto) {});
+  Listener other(port.context, port.tls, [] { return StrangerLimits{}; }, [](Arrival) {});
   CHECK(other.listen(port.listener.address()).error().code == Code::kIo);
   CHECK(other.listen("127.0.0.1:512").error().code == Code::kUsage);
   CHECK(other.listen("localhost:7443").error().code == Code::kUsage);
@@ -257,7 +261,7 @@ TEST_CASE("listener: addresses it cannot use are refused with the reason") {
 
 TEST_CASE("listener: an IPv6 address is bound and named in brackets") {
   Port port;
-  Listener other(port.context, port.tls, {}, [](auto, auto) {});
+  Listener other(port.context, port.tls, [] { return StrangerLimits{}; }, [](Arrival) {});
   const auto listening = other.listen("[::1]:0");
   if (!listening) {
     std::puts("skipped: listener, IPv6: not here: no ::1");
