@@ -98,7 +98,7 @@ class SignalDesk {
   // Of each step once.
   void tell(Reaction reaction) {
     if (!told_.insert(reaction).second) return;
-    follower_.words().say(interrupt_words(reaction, options_.grace));
+    follower_.words().say(interrupt_words(reaction));
   }
 
   void send_on(int number, Deed deed) {

@@ -238,7 +238,7 @@ void Follower::input_failed(int error) {
                     is_own ? "the job is stopped: it has not got all of its input"
                            : "the job goes on and waits for the rest of its input"});
   if (!is_own) return end({Leaving::kInput});
-  if (run_ != nullptr) run_->stop(options_.grace);
+  if (run_ != nullptr) run_->stop();
 }
 
 void Follower::leave() {

@@ -54,15 +54,15 @@ std::string what_becomes_of_it(const LeftJob& job) {
          "; come back with: " + job.way_back;
 }
 
-std::string interrupt_words(Reaction reaction, Millis grace) {
+std::string interrupt_words(Reaction reaction) {
   switch (reaction) {
     case Reaction::kInterrupt:
       return "Ctrl-C: INT was sent to the job; again within " +
              format_duration(InterruptLadder::kAgainWithin) +
              " stops it, Ctrl-\\ leaves it running";
     case Reaction::kStop:
-      return "Ctrl-C: the job is stopped, with TERM and after " + format_duration(grace) +
-             " KILL; once more leaves at once, the stop goes on";
+      return "Ctrl-C: the job is stopped, with TERM and after its --grace KILL; "
+             "once more leaves at once, the stop goes on";
     case Reaction::kGo:
       break;
   }

@@ -45,7 +45,7 @@ struct LeftJob {
 std::string what_becomes_of_it(const LeftJob& job);
 
 // What one Ctrl-C did, and what the next one does.
-std::string interrupt_words(Reaction reaction, Millis grace);
+std::string interrupt_words(Reaction reaction);
 // Of signals that were sent on and reached nobody yet.
 std::string unanswered_words(Deed deed, bool is_link_down);
 

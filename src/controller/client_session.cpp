@@ -211,7 +211,8 @@ void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args,
   // How it ended is known here also when the node has nothing of it any more.
   const auto refused = [weak = weak_from_this(), stream, held](const Error& error) {
     const auto self = weak.lock();
-    if (!self || !self->serves() || error.code != Code::kUnknownJob || !held->is_final()) return false;
+    if (!self || !self->serves()) return false;
+    if (error.code != Code::kUnknownJob || !held->is_final()) return false;
     self->end_without_output(stream, *held);
     return true;
   };

@@ -250,48 +250,6 @@ void Hub::when_final(Job& job, std::function<void(const Job&)> callback) {
   waiting_[job.key.job].push_back(std::move(callback));
 }
 
-Job* Hub::adopt(const AttemptKey& key, const std::string& ticket, const NodeId& node) {
-  auto claims = parts_.tickets.open(ticket);
-  // It names the attempt it was made for; the later ones are that job's too, on that node.
-  if (!claims || claims->attempt.job != key.job || claims->attempt.attempt > key.attempt ||
-      claims->node != node)
-    return nullptr;
-  // As long as this, it is known which jobs were removed.
-  if (was_removed(key.job) || claims->accepted < wall_now() - store::kKeepRemovedJobs)
-    return nullptr;
-  Job job;
-  job.key = key;
-  job.run = claims->run;
-  job.node = node;
-  const Node* known = registry_.find(node);
-  job.node_name = known == nullptr ? node.text : known->name;
-  job.owner = claims->owner;
-  const auto* person = user(claims->owner.text);
-  job.owner_name = person == nullptr ? claims->owner.text : person->name;
-  job.request = claims->request;
-  job.command = "(adopted after a restart)";
-  job.ticket = ticket;
-  job.state = JobState::kDispatched;
-  job.created = claims->accepted;
-  const bool is_fired = schedules_.recognise(job);
-  fail_point(FailPoint::kControllerAdopted);
-  Job& added = add_job(std::move(job));
-  // A firing's row; or the row of its submit went with the controller that did not write the job
-  // either.
-  const store::AuditEntry audit{
-      "node/" + node.text + " " + added.node_name, is_fired ? "schedule.fire" : "job.adopt",
-      "job/" + key.job.text,
-      "of " + added.owner_name +
-          (is_fired ? ", firing " + added.request : ", known by its ticket after a restart")};
-  post(
-      [row = job_row(added), audit](store::Database& db) {
-        store::put_job(db, row);
-        store::append_audit(db, wall_now(), audit);
-      },
-      {}, store::Urgency::kBehind);
-  return &added;
-}
-
 void Hub::dispatch(Job& job) {
   Node* node = registry_.find(job.node);
   if (node == nullptr || node->link == nullptr || job.spec == nullptr || job.is_final()) return;

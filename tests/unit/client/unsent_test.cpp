@@ -23,7 +23,7 @@ TEST_CASE("unsent: of the terminal's sizes the newest is kept, behind what came 
   CHECK(unsent[1] == resize(7));
 }
 
-TEST_CASE("unsent: a storm of signals neither grows without end nor keeps the newest from the job") {
+TEST_CASE("unsent: a storm of signals is bounded and its newest reaches the job") {
   std::vector<wire::Map> unsent;
   for (int i = 0; i < 1'000; ++i) keep_unsent(unsent, signal(10));
   keep_unsent(unsent, {{"t", "stop"}, {"grace_ms", 5'000}});

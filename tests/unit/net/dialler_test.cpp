@@ -105,9 +105,9 @@ struct Controller {
   Controller(asio::io_context& context, TlsContext server,
              const std::string& address = "127.0.0.1:0")
       : tls(std::move(server)),
-        listener(context, tls, {}, [this](std::unique_ptr<TlsTransport> transport, auto) {
-          accepted.push_back(std::move(transport));
-        }) {
+        listener(
+            context, tls, [] { return StrangerLimits{}; },
+            [this](Arrival arrival) { accepted.push_back(std::move(arrival.transport)); }) {
     REQUIRE(listener.listen(address).has_value());
   }
 };
