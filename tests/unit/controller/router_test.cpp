@@ -139,3 +139,28 @@ TEST_CASE("router: a reset passes on, and a lost session resets every stream at 
     CHECK(relay.to_client.size() == 0);
   }
 }
+
+TEST_CASE(
+    "router: who is refused by the agent is answered by the controller, or the reset passes on") {
+  for (const bool is_dealt_with : {true, false}) {
+    CAPTURE(is_dealt_with);
+    Relay relay;
+    const auto refused = [&](const Error& error) {
+      CHECK(error.code == Code::kUnknownJob);
+      CHECK(relay.to_client.size() == 0);
+      auto& session = relay.client.inside.driver->session();
+      if (is_dealt_with) session.end(relay.client_stream);
+      if (is_dealt_with) relay.client.inside.driver->flush_soon();
+      return is_dealt_with;
+    };
+    Router::link(relay.to_agent, relay.agent_stream, relay.to_client, relay.client_stream, refused);
+    relay.agent.outside.driver->session().reset(relay.agent_stream, {Code::kUnknownJob, "no", {}});
+    relay.agent.outside.driver->flush();
+    relay.run_until([&] {
+      return relay.client.outside.find<event::Ended>() != nullptr ||
+             relay.client.outside.find<event::Reset>() != nullptr;
+    });
+    CHECK((relay.client.outside.find<event::Ended>() != nullptr) == is_dealt_with);
+    CHECK((relay.client.outside.find<event::Reset>() != nullptr) == !is_dealt_with);
+  }
+}
