@@ -56,13 +56,11 @@ int confirm(const Invocation& invocation, const std::string& question) {
   if (globals.yes) return 0;
   const bool is_terminal = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
   if (globals.no_input || !is_terminal) {
-    std::string words;
-    for (const std::string& word : invocation.args.words()) words += " " + shell_quoted(word);
     return fail_with(
         globals,
         {Code::kUsage,
          "rexec " + invocation.name + " asks first (" + question + "), and nobody can answer here",
-         "if that is what you want: rexec " + invocation.name + " -y" + words});
+         "if that is what you want, add -y: rexec " + invocation.name + " -y …"});
   }
   const std::string text = "rexec: " + question + " [y/N] ";
   static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));

@@ -58,17 +58,17 @@ int run(const Invocation& invocation) {
   const Globals& globals = invocation.globals;
   const bool all = invocation.args.has("all");
   std::vector<std::string> jobs = invocation.args.words();
-  if (all ? jobs.size() > 1 : jobs.empty())
-    return fail_with(
-        globals,
-        {Code::kUsage, all ? "--all takes one TARGET at most" : "which job is to be stopped?",
-         "see: rexec stop --help"});
   wire::Map order = wire::Map::object();  // without a grace it is the job's own
   if (invocation.args.has("grace")) {
     const Result<Millis> grace = invocation.args.duration("grace", Millis{0});
     if (!grace) return fail_with(globals, grace.error());
     order["grace_ms"] = grace->count();
   }
+  if (all ? jobs.size() > 1 : jobs.empty())
+    return fail_with(
+        globals,
+        {Code::kUsage, all ? "--all takes one TARGET at most" : "rexec stop: missing argument: JOB",
+         "every job of yours: rexec stop --all\nsee: rexec stop --help"});
   if (all) {
     auto found = own_jobs(globals, invocation.args.word(0));
     if (!found) return fail_with(globals, found.error());

@@ -283,7 +283,7 @@ def test_where_nobody_can_be_asked_what_would_ask_is_refused(asked, argv):
     for extra, env in (((), {}), (("--no-input",), {}), ((), {"REXEC_NO_INPUT": "1"})):
         done = cli(*argv, *extra, env={**cli.env, **env})
         assert (done.code, done.out) == (2, b""), done
-        assert f"rexec {argv[0]} {argv[1]} -y {argv[2]}" in done.errors, done
+        assert f"add -y: rexec {argv[0]} {argv[1]} -y" in done.errors, done
     assert "n1" in cli("node", "ls", "-o", "name").text
     assert "second" in cli("context", "ls", "-o", "name").text
     cli(*argv, "-y", "--no-input").ok()
