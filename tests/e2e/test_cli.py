@@ -25,7 +25,7 @@ def error_of(done):
     (("node", "sl"), 2, "usage"),
     (("nodes", "ls"), 2, "usage"),
     (("cp", "a", "b"), 2, "usage"),
-    (("controller", "check"), 2, "usage"),
+    (("agent", "install"), 2, "usage"),
     (("node", "show"), 2, "usage"),
     (("node", "show", "a", "b"), 2, "usage"),
     (("explain", "nod_offline"), 3, "unknown_object"),
