@@ -73,6 +73,7 @@ def test_a_run_in_the_background_does_not_take_the_terminal(cli):
         shell.send("typed\r")
         shell.expect("typed\r\ntyped")
         shell.send("\x04")
+        shell.wait_prompt()
         assert shell.modes() == before
 
 
@@ -89,20 +90,22 @@ def test_without_t_ctrl_z_suspends_the_client_and_fg_goes_on(cli):
         processes.wait_until(lambda: processes.stat_fields(client)[:1] != [b"T"], "it goes on")
         shell.send("a line\r")
         shell.expect("got a line")
+        shell.wait_prompt()
         assert shell.ask("echo code=$?").endswith("code=7")
 
 
 def test_with_t_ctrl_z_is_a_key_of_the_job(cli):
     with Shell(cli) as shell:
-        shell.send("rexec run -t n1 -- bash --norc -i\r")
-        shell.expect(r"\$ ")
-        shell.send("sleep 1000\r")
-        shell.expect("sleep 1000")
+        shell.send("rexec run -t n1 -e PS1='there> ' -- bash --norc -i\r")
+        shell.expect("there> ")
+        shell.send("sh -c 'echo sle''eps; exec sleep 1000'\r")
+        shell.expect("sleeps")
         client = client_of(shell)
         shell.send("\x1a")
         shell.expect("Stopped")
         assert processes.stat_fields(client)[0] != b"T"
-        shell.send("kill -9 %1; exit 5\r")
+        shell.send("kill -9 %1; wait; exit 5\r")
+        shell.wait_prompt()
         assert shell.ask("echo code=$?").endswith("code=5")
 
 
@@ -126,6 +129,7 @@ def test_a_suspended_client_leaves_the_terminal_as_the_shell_knows_it(cli, how):
             shell.send(f"{line}\r")
             shell.expect(f"{line}\r\n{line}\r\n")
         shell.send("\x04")
+        shell.wait_prompt()
         assert shell.modes() == before
 
 
@@ -143,6 +147,7 @@ def test_bg_stops_a_terminal_s_client_again(cli):
         shell.send("fg\r")
         shell.send("\r~.")
         shell.expect("come back with")
+        shell.wait_prompt()
         assert shell.modes() == before
 
 

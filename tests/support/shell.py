@@ -11,10 +11,12 @@ import pexpect
 from support import processes
 from support.terminal import PATIENCE_S
 
+PROMPT = "prompt> "
+
 
 class Shell(pexpect.spawn):
     def __init__(self, cli, size=(24, 80)):
-        env = {**cli.env, "PATH": f"{cli.binary.parent}:{os.environ['PATH']}", "PS1": "prompt> "}
+        env = {**cli.env, "PATH": f"{cli.binary.parent}:{os.environ['PATH']}", "PS1": PROMPT}
         super().__init__("bash", ["--norc", "--noprofile", "-i"], env=env, timeout=PATIENCE_S,
                          dimensions=size)
         self.delaybeforesend = None
@@ -29,6 +31,10 @@ class Shell(pexpect.spawn):
         self.expect(rf"MARK{number}\r\n")
         lines = self.before.decode().replace("\r", "").split("\n")
         return "\n".join(line for line in lines if "MA''RK" not in line).strip()
+
+    def wait_prompt(self):
+        """What is typed before it may go to what still runs."""
+        self.expect(PROMPT)
 
     def modes(self):
         """Of its terminal while a command runs, as one word; its news of jobs stands beside it."""
