@@ -186,6 +186,7 @@ bool AgentSession::dismiss(const wire::Map& entry) {
 bool AgentSession::apply(const wire::Map& entry, std::move_only_function<void(Result<void>)> done) {
   Job* job = reported(entry);
   if (job == nullptr) return false;
+  job->is_told = true;
   const auto started = static_cast<std::int64_t>(wire::u64_or(entry, "started_ms", 0));
   const std::string state = wire::text_or(entry, "state");
   const auto attempt = static_cast<std::uint32_t>(wire::u64_or(entry, "attempt", 1));

@@ -279,6 +279,24 @@ void Dispatcher::refresh(Job& job) const {
   if (queue_.is_waiting(job.key.job)) job.waiting = why(job);
 }
 
+void Dispatcher::deny(Job& job) {
+  wire::Map record = record_without_run(job, "denied", 120, "revoked");
+  record["message"] = "user \"" + job.owner_name + "\" was revoked before it began";
+  end(job, std::move(record), "controller", "job.refuse");
+}
+
+void Dispatcher::end_orphans() {
+  std::vector<std::shared_ptr<Job>> orphans;
+  for (const auto& [id, held] : held_)
+    if (!held.job->is_told && !hub_.is_live_user(held.job->owner)) orphans.push_back(held.job);
+  if (orphans.empty()) return;
+  // None of them has its turn because another one ended.
+  const bool was_running = std::exchange(is_running_, true);
+  for (const auto& job : orphans) deny(*job);
+  is_running_ = was_running;
+  run_soon();
+}
+
 std::string Dispatcher::why(const Job& job) const {
   const Queue::Wait wait = queue_.wait_of(job.key.job);
   switch (wait.obstacle) {

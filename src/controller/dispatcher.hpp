@@ -69,6 +69,10 @@ class Dispatcher {
   void leave(Job& job);
   // A person does not want it any more; `signal`: what he pressed. Only for a job that waits.
   void cancel(Job& job, int signal, const std::string& actor);
+  // Its user was revoked before any node had it.
+  void deny(Job& job);
+  // That for all who wait.
+  void end_orphans();
 
  private:
   // kQueued: see queue.*. kReleased: has its slots, which are being committed. kInLine: nothing but

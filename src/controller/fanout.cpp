@@ -161,8 +161,11 @@ void settle_commit(Hub& hub, Accepted& accepted, const Result<void>& saved) {
   hub.forget_jobs(gone);
 }
 
-// All jobs of the request are in memory.
+// All jobs of the request are in memory. Who was revoked while they were fetched submits nothing.
 void fan_out_known(Hub& hub, const Submit& submit, Done done) {
+  if (!hub.is_live_user(submit.owner))
+    return done(fail(Code::kRevoked, "user \"" + submit.owner_name + "\" was revoked",
+                     "ask an administrator for a new token, then: rexec login rx1_…"));
   auto plan = make_plan(hub, submit);
   if (!plan) return done(std::unexpected(plan.error()));
   Accepted accepted = obtain_all(hub, *plan);

@@ -62,6 +62,7 @@ void Hub::load(store::Snapshot snapshot, const Lookups& lookups) {
   for (const auto& row : snapshot.stops)
     if (Job* job = jobs_.find(row.job)) job->stop = PendingStop{row.grace_ms};
   restore_waiting(snapshot.terms, lookups);
+  dispatcher_.end_orphans();  // a crash may have come between a revocation and these ends
   schedules_.load(snapshot.schedules, lookups.job);
 }
 
@@ -117,16 +118,6 @@ Result<void> Hub::check(const pki::Identity& identity) const {
   return {};
 }
 
-const store::UserRow* Hub::user(const std::string& id) const {
-  const auto at = users_.find(id);
-  return at == users_.end() ? nullptr : &at->second;
-}
-
-bool Hub::is_admin(const std::string& user_id) const {
-  const auto* row = user(user_id);
-  return row != nullptr && !row->revoked && row->role == store::UserRole::kAdmin;
-}
-
 void Hub::add_node(const store::NodeRow& row) {
   registry_.put(node_from_row(row));
   schedules_.fleet_changed();
@@ -173,15 +164,6 @@ void Hub::forget_node(const NodeId& id) {
   const auto waiting = when_online_.extract(id);
   if (waiting.empty()) return;
   for (const auto& action : waiting.mapped()) action();
-}
-
-void Hub::forget_user(const std::string& id) {
-  const auto at = users_.find(id);
-  if (at != users_.end()) at->second.revoked = wall_now();
-  end_sessions(
-      pki::Role::kUser, id,
-      {Code::kRevoked, "your certificate was revoked", "ask an administrator for a new token"});
-  schedules_.fleet_changed();
 }
 
 void Hub::next_turn(std::move_only_function<void()> action) {
@@ -260,6 +242,10 @@ void Hub::dispatch(Job& job) {
 void Hub::start_on_node(Job& job) {
   Node* node = registry_.find(job.node);
   if (node == nullptr || node->link == nullptr || job.is_final()) return;
+  if (!is_live_user(job.owner)) {
+    if (!job.is_told) dispatcher_.deny(job);
+    return;
+  }
   job.state = std::max(job.state, JobState::kDispatched);
   node->link->start(job);
 }
@@ -309,6 +295,8 @@ void Hub::dispatch_rest(const NodeId& id, AgentSession& session, std::optional<J
       deliver_stop(job, [](const Result<wire::Map>&) {});
     else if (job->state != JobState::kRunning)
       dispatcher_.send_again(job, away);
+    else
+      end_restarts(*job);
   }
   dispatcher_.room_on(id);
   if (jobs.size() < kMostInTurn) return;

@@ -60,6 +60,8 @@ class Hub {
   Result<void> check(const pki::Identity& identity) const;
   const store::UserRow* user(const std::string& id) const;
   bool is_admin(const std::string& user_id) const;
+  // Nothing of somebody else's is begun: not when it is submitted, nor when its turn comes.
+  bool is_live_user(const UserId& id) const;
   std::map<std::string, store::UserRow>& users() { return users_; }
   void add_node(const store::NodeRow& row);
   // Marks it gone, ends its jobs and its sessions: it was removed, or another took its name.
@@ -70,6 +72,7 @@ class Hub {
   // Who may have what the job wrote: its node; once that is gone the one of its name, which it is
   // itself if it has joined again in its directory. nullptr: nobody.
   Node* holder_of(const Job& job);
+  // Ends his sessions and what of his no node has begun; what runs goes on, its last attempt.
   void forget_user(const std::string& id);
   // It may stay when its identity is good (check) and has not too many sessions already: kLimit.
   // Either way it is a member until it leaves.
@@ -198,6 +201,8 @@ class Hub {
  private:
   void keep_attempt(const AttemptKey& key, const wire::Map& record);
   void end_jobs_of_gone(const NodeId& id);
+  // Of a job between two attempts whose user was revoked: its node is told that no other follows.
+  void end_restarts(const Job& job);
   // How long it may still be on its way back; zero when it is there or not expected.
   Nanos expected_for(const NodeId& id);
   void deliver_stop(const std::shared_ptr<Job>& job, const Ordered& ordered);

@@ -47,6 +47,8 @@ struct Job {
   // Acknowledged only after its commit, which is under way: no effect of it may leave before.
   bool is_uncommitted = false;
   bool is_removed = false;  // somebody removes it, and its row goes
+  // Its node has named it: it is the node's to say what becomes of it.
+  bool is_told = false;
   JobState state = JobState::kAccepted;
   WallTime created{};
   WallTime started{};

@@ -4,6 +4,11 @@
 #include "src/store/attempts.hpp"
 
 namespace rexec::controller {
+namespace {
+
+constexpr std::uint64_t kLastGraceMs = 5000;  // as `rexec stop` gives
+
+}  // namespace
 
 void Hub::keep_attempt(const AttemptKey& key, const wire::Map& record) {
   store::AttemptRow row{key.job, key.attempt,
@@ -20,6 +25,17 @@ void Hub::attempt_ended(Job& job, const AttemptKey& key, const wire::Map& record
     return;
   }
   save(job, std::move(done));
+  end_restarts(job);
+}
+
+void Hub::end_restarts(const Job& job) {
+  if (job.is_final() || !job.next_attempt || is_live_user(job.owner)) return;
+  const Node* node = registry_.find(job.node);
+  // One that is away is told when it is back: it names the job then.
+  if (node == nullptr || node->link == nullptr) return;
+  ask_node(*node, "job.stop",
+           {{"job", job.key.job.text}, {"attempt", job.key.attempt}, {"grace_ms", kLastGraceMs}},
+           [](const Result<wire::Map>&) {});
 }
 
 void Hub::attempt_began(Job& job, std::uint32_t attempt, WallTime started) {

@@ -127,8 +127,7 @@ void Schedules::remove(const std::string& id) {
 }
 
 bool Schedules::has_owner(const Schedule& schedule) const {
-  const auto* owner = hub_.user(schedule.row.owner.text);
-  return owner != nullptr && !owner->revoked;
+  return hub_.is_live_user(schedule.row.owner);
 }
 
 bool Schedules::is_wanted(const Schedule& schedule, const Node& node) const {
