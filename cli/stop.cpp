@@ -74,7 +74,8 @@ int run(const Invocation& invocation) {
     if (!found) return fail_with(globals, found.error());
     jobs = std::move(*found);
     if (jobs.empty()) return 0;
-    const int stop = confirm(invocation, "stop " + std::to_string(jobs.size()) + " jobs?");
+    const int stop = confirm(invocation, "stop " + std::to_string(jobs.size()) +
+                                             (jobs.size() == 1 ? " job?" : " jobs?"));
     if (stop != 0) return stop;
   }
   return call_for_each(globals, "job.stop", "job", jobs, Describe(describe), order);

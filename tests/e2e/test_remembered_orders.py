@@ -131,12 +131,12 @@ def test_stop_all_ends_every_job_of_the_user_and_keeps_the_order_for_a_node_that
     runs = cli.submit("n2", "sleep", "600")
     processes.wait_until(lambda: cli.job(waits[0])["state"] == "running", "it runs")
     away.leave()
-    done = cli("stop", "--all", "n2").ok()
+    done = cli("stop", "--all", "-y", "n2").ok()
     assert done.text == f"stopped {runs}\n"
-    done = cli("stop", "--all").ok()
+    done = cli("stop", "--all", "-y").ok()
     assert f"{waits[0]} will be stopped when node n1 is back" in done.text
     assert f"stopped {waits[1]}" in done.text
     away.come_back()
     assert cli("wait", *waits).code == 123
     assert other.job(kept)["state"] == "running"
-    assert cli("stop").code == 2 and cli("stop", "--all", "n1", "n2").code == 2
+    assert cli("stop").code == 2 and cli("stop", "--all", "-y", "n1", "n2").code == 2
