@@ -129,7 +129,9 @@ void Supervisor::on_leader_exit(os::ExitStatus status) {
   leader_ended_ = BootClock::now();
   if (report_token_ != 0) on_report();
   if (plan_.children != Children::kWait) loop_.cancel(timeout_), loop_.cancel(idle_);
-  stdin_.close();
+  // Whom a stop's TERM has missed, because it was just being forked, must not take this for the end
+  // of its input.
+  if (!must_be_empty_) stdin_.close();
   link_.picture.ack = stdin_.ack();
   if (!failure_)
     link_.picture.exited = link::Exited{static_cast<std::uint32_t>(status.code),
