@@ -357,15 +357,15 @@ void AgentSession::refused(const AttemptKey& key, const Error& error) {
   hub_.finished(*job, std::move(record), {});
 }
 
-void AgentSession::attach(const Job& job, wire::Map args, Router& client,
-                          wire::StreamId client_stream, Router::Refused refused) {
+void AgentSession::attach(const Job& job, wire::Map args, Reader reader) {
   args["job"] = job.key.job.text;
   // Where a reader left off, or wants to begin; it is led on from there.
   const std::uint64_t from = wire::u64_or(args, "attempt", job.key.attempt);
   args["attempt"] = std::clamp<std::uint64_t>(from, 1, job.key.attempt);
   args["last"] = job.key.attempt;
   const wire::StreamId stream = driver_->session().open("attach", std::move(args));
-  Router::link(router_, stream, client, client_stream, std::move(refused));
+  Router::link(router_, stream, reader.router, reader.stream,
+               {std::move(reader.refused), std::move(reader.kept)});
   fail_point(FailPoint::kControllerAttachSent);
   driver_->flush_soon();
 }

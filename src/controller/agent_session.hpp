@@ -30,9 +30,14 @@ class AgentSession final : public net::SessionHandler,
   void start(Job& job);
   // Of a start whose spec is still on its way: it ends there.
   void withdraw(const AttemptKey& key);
-  // Links a client's stream to a new attach stream here. `refused`: see Router::link.
-  void attach(const Job& job, wire::Map args, Router& client, wire::StreamId client_stream,
-              Router::Refused refused = {});
+  // Links a client's stream to a new attach stream here.
+  struct Reader {
+    Router& router;
+    wire::StreamId stream;
+    Router::Kept kept;        // for as long as it reads
+    Router::Refused refused;  // see Router
+  };
+  void attach(const Job& job, wire::Map args, Reader reader);
   // `answered` may be called with kLinkLost.
   void request(std::string_view verb, wire::Map args,
                std::function<void(const Result<wire::Map>&)> answered);

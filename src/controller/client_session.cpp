@@ -1,5 +1,7 @@
 #include "src/controller/client_session.hpp"
 
+#include <algorithm>
+
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
@@ -14,6 +16,8 @@ namespace event = wire::event;
 namespace {
 
 constexpr std::size_t kMostParkedSignals = 16;
+// A signal names itself or a terminal's size: more is not kept.
+constexpr std::size_t kMostParkedSignal = 512;
 
 }  // namespace
 
@@ -53,6 +57,10 @@ void ClientSession::closed() {
   if (!std::exchange(open_, false)) return;
   hub_.leave(*this);
   while (!waiters_.empty()) stop_waiting(waiters_.begin()->first);
+  uploads_.clear();
+  parked_.clear();
+  waits_.clear();
+  share_ = {};
   router_.drop_all({Code::kLinkLost, "the reader is gone", {}});
   asio::post(hub_.context(), [self = std::move(self_)] {});
 }
@@ -78,8 +86,9 @@ void ClientSession::on_event(wire::Event event) {
         signal_waiting(signal->stream, signal->frame.payload()))
       return;
     const auto parked = parked_.find(signal->stream);
-    if (parked != parked_.end() && parked->second.size() < kMostParkedSignals)
-      parked->second.push_back(std::move(event));
+    if (parked != parked_.end() && parked->second.signals.size() < kMostParkedSignals &&
+        signal->frame.payload().size() <= kMostParkedSignal)
+      parked->second.signals.push_back(std::move(event));
   } else if (auto* map = std::get_if<event::Hello>(&event)) {
     hello(map->map);
   } else if (std::holds_alternative<event::Closed>(event)) {
@@ -93,6 +102,9 @@ void ClientSession::hello(const wire::Map& map) {
   if (wire::text_or(map, "role") != "user")
     return driver_->session().close(
         {Code::kDenied, "a person's certificate speaks for a person only", {}});
+  auto share = hub_.budget().take({identity_.id}, Resource::kSessions, 1);
+  if (!share) return driver_->session().close(share.error());
+  share_ = std::move(*share);
   name_ = hub_.user(identity_.id)->name;
   driver_->session().send_hello({{"role", "controller"},
                                  {"cluster", hub_.authority().cluster()},
@@ -144,53 +156,77 @@ void ClientSession::end_without_output(wire::StreamId stream, const Job& job) {
   driver_->flush_soon();
 }
 
-void ClientSession::open_attach(wire::StreamId stream, const wire::Map& args) {
-  parked_.try_emplace(stream);
-  const auto found = [stream, args](ClientSession& self, const Result<std::shared_ptr<Job>>& job) {
-    self.attach_to(stream, args, job);
-  };
-  hub_.find_job(identity_.id, wire::text_or(args, "job"), while_open(stream, found));
+ClientSession::Wanted ClientSession::read_wanted(const wire::Map& args) {
+  Wanted wanted;
+  wanted.out = wire::u64_or(args, "out", 0);
+  wanted.err = wire::u64_or(args, "err", 0);
+  wanted.window = wire::u64_or(args, "window", wire::kInitialWindow);
+  if (args.contains("attempt")) wanted.attempt = wire::u64_or(args, "attempt", 1);
+  wanted.has_stdin = wire::bool_or(args, "stdin", false);
+  wanted.follows = wire::bool_or(args, "follow", true);
+  wanted.holds = wire::bool_or(args, "hold", true);
+  wanted.is_paced = wire::bool_or(args, "pace", false);
+  wanted.has_times = wire::bool_or(args, "times", false);
+  return wanted;
 }
 
-void ClientSession::attach_to(wire::StreamId stream, const wire::Map& args,
+void ClientSession::open_attach(wire::StreamId stream, const wire::Map& args) {
+  auto share = hub_.budget().take({identity_.id}, Resource::kAttachments, 1);
+  if (!share) return driver_->session().reset(stream, share.error());
+  parked_[stream].attachment = std::move(*share);
+  const std::string name = wire::text_or(args, "job");
+  Claims claims;
+  if (const auto ticket = hub_.tickets().open(wire::text_or(args, "ticket"));
+      ticket && ticket->owner.text == identity_.id && ticket->attempt.job.text == name)
+    claims.emplace(ticket->attempt.job, ticket->node);
+  const auto found = [stream, claims, wanted = read_wanted(args)](
+                         ClientSession& self, const Result<std::shared_ptr<Job>>& job) {
+    self.attach_to(stream, wanted, claims, job);
+  };
+  hub_.find_job(identity_.id, name, while_open(stream, found));
+}
+
+void ClientSession::attach_to(wire::StreamId stream, const Wanted& wanted, const Claims& claims,
                               const Result<std::shared_ptr<Job>>& job) {
   if (job) {
-    if (hub_.dispatcher().is_held((*job)->key.job)) return wait_with(stream, args, **job);
+    if (hub_.dispatcher().is_held((*job)->key.job)) return wait_with(stream, wanted, **job);
     if (!attach_lost(stream, **job)) {
       const Node* holder = (*job)->is_final() ? hub_.holder_of(**job) : nullptr;
-      return attach_when_online(stream, args, (*job)->key.job,
+      return attach_when_online(stream, wanted, (*job)->key.job,
                                 holder != nullptr ? holder->id : (*job)->node);
     }
     parked_.erase(stream);
     return;
   }
-  // After a restart the node may know it and we not yet: its ticket says whose it is and where.
-  auto claims = hub_.tickets().open(wire::text_or(args, "ticket"));
-  if (claims && claims->owner.text == identity_.id &&
-      claims->attempt.job.text == wire::text_or(args, "job"))
-    return attach_when_online(stream, args, claims->attempt.job, claims->node);
+  if (claims) return attach_when_online(stream, wanted, claims->first, claims->second);
   parked_.erase(stream);
   driver_->session().reset(stream, job.error());
 }
 
-void ClientSession::attach_when_online(wire::StreamId stream, const wire::Map& args,
+void ClientSession::attach_when_online(wire::StreamId stream, const Wanted& wanted,
                                        const JobId& job, const NodeId& node) {
-  const auto found = while_open(stream, [stream, args](ClientSession& self,
-                                                       const Result<std::shared_ptr<Job>>& known) {
-    if (known && self.hub_.dispatcher().is_held((*known)->key.job))
-      return self.wait_with(stream, args, **known);
-    auto parked = self.parked_.extract(stream);
-    if (known)
-      self.attach_now(stream, args, *known);
-    else
-      self.driver_->session().reset(
-          stream, {Code::kUnknownJob, "neither the controller nor the node knows this job", {}});
-    if (parked.empty()) return;
-    for (auto& signal : parked.mapped()) self.router_.forward(signal);
-  });
-  hub_.when_online(node, [this, weak = weak_from_this(), job, found] {
+  const auto found = while_open(
+      stream, [stream, wanted](ClientSession& self, const Result<std::shared_ptr<Job>>& known) {
+        if (known && self.hub_.dispatcher().is_held((*known)->key.job))
+          return self.wait_with(stream, wanted, **known);
+        auto parked = self.parked_.extract(stream);
+        if (!known)
+          return self.driver_->session().reset(
+              stream,
+              {Code::kUnknownJob, "neither the controller nor the node knows this job", {}});
+        if (parked.empty()) return;
+        std::uint64_t window = wanted.window;
+        Wanted granted = wanted;
+        Router::Kept kept = self.keep_window(window, std::move(parked.mapped().attachment));
+        granted.window = window;
+        self.attach_now(stream, granted, *known, std::move(kept));
+        for (auto& signal : parked.mapped().signals) self.router_.forward(signal);
+      });
+  Wish wish = hub_.when_online(node, [this, weak = weak_from_this(), job, found] {
     if (const auto self = weak.lock()) hub_.find_job(identity_.id, job.text, found);
   });
+  if (const auto parked = parked_.find(stream); parked != parked_.end())
+    parked->second.wish = std::move(wish);
   const auto told = [stream, node](ClientSession& self) {
     const Node* missing = self.hub_.registry().find(node);
     if (!self.parked_.contains(stream) || missing == nullptr) return;
@@ -200,8 +236,17 @@ void ClientSession::attach_when_online(wire::StreamId stream, const wire::Map& a
   hub_.when_settled({node}, while_open(stream, told));
 }
 
-void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args,
-                               const std::shared_ptr<Job>& held) {
+// A whole window while there is room for it; then the least one: slower, but never refused.
+Router::Kept ClientSession::keep_window(std::uint64_t& window, Share attachment) {
+  const UserId user{identity_.id};
+  window = std::clamp(window, wire::kLeastWindow, wire::kInitialWindow);
+  if (window > hub_.budget().left(user, Resource::kWindows)) window = wire::kLeastWindow;
+  return std::make_shared<std::pair<Share, Share>>(
+      std::move(attachment), hub_.budget().hold(user, Resource::kWindows, window));
+}
+
+void ClientSession::attach_now(wire::StreamId stream, const Wanted& wanted,
+                               const std::shared_ptr<Job>& held, Router::Kept kept) {
   const Job& job = *held;
   if (attach_lost(stream, job)) return;
   Node* node = job.is_final() ? hub_.holder_of(job) : hub_.registry().find(job.node);
@@ -217,26 +262,37 @@ void ClientSession::attach_now(wire::StreamId stream, const wire::Map& args,
     return true;
   };
   node->link->attach(job,
-                     {{"out", wire::u64_or(args, "out", 0)},
-                      {"err", wire::u64_or(args, "err", 0)},
-                      {"stdin", wire::bool_or(args, "stdin", false)},
-                      {"follow", wire::bool_or(args, "follow", true)},
-                      {"hold", wire::bool_or(args, "hold", true)},
-                      {"pace", wire::bool_or(args, "pace", false)},
-                      {"times", wire::bool_or(args, "times", false)},
-                      {"attempt", wire::u64_or(args, "attempt", job.key.attempt)},
-                      {"window", wire::u64_or(args, "window", wire::kInitialWindow)}},
-                     router_, stream, refused);
+                     {{"out", wanted.out},
+                      {"err", wanted.err},
+                      {"stdin", wanted.has_stdin},
+                      {"follow", wanted.follows},
+                      {"hold", wanted.holds},
+                      {"pace", wanted.is_paced},
+                      {"times", wanted.has_times},
+                      {"attempt", wanted.attempt.value_or(job.key.attempt)},
+                      {"window", wanted.window}},
+                     {router_, stream, std::move(kept), refused});
 }
 
 void ClientSession::answer(wire::RequestId id, const std::string& verb, const wire::Map& args) {
   if (!still_allowed()) return;
-  const Respond respond = [weak = weak_from_this(), id](const Result<wire::Map>& result) {
+  auto taken = hub_.budget().take({identity_.id}, Resource::kRequests, 1);
+  if (!taken) return driver_->session().respond(id, std::unexpected(taken.error()));
+  const auto share = std::make_shared<Share>(std::move(*taken));
+  const Respond respond = [weak = weak_from_this(), id, share](const Result<wire::Map>& result) {
     const auto self = weak.lock();
     if (!self || !self->serves()) return;
     self->driver_->session().respond(id, result);
     self->driver_->flush_soon();
   };
+  hub_.in_turn_of({identity_.id}, [weak = weak_from_this(), verb, args, respond] {
+    const auto self = weak.lock();
+    if (self && self->open_) self->answer_now(verb, args, respond);
+  });
+}
+
+void ClientSession::answer_now(const std::string& verb, const wire::Map& args,
+                               const Respond& respond) {
   if (const ScheduleVerb schedule_verb = find_schedule_verb(verb))
     return schedule_verb(hub_, {{identity_.id}, name_, actor()}, args, respond);
   const Verb method = find_verb(verb);
@@ -244,6 +300,18 @@ void ClientSession::answer(wire::RequestId id, const std::string& verb, const wi
     return respond(fail(Code::kUsage, "this controller does not know the request \"" + verb + "\"",
                         "is it older than this client? rexec version"));
   (this->*method)(args, respond);
+}
+
+void ClientSession::await_end(const std::shared_ptr<Job>& job, std::function<void()> then) {
+  if (!open_) return;
+  if (job->is_final()) return then();
+  const std::uint64_t number = next_wait_++;
+  waits_[number] = hub_.when_final(job, [weak = weak_from_this(), number, then = std::move(then)] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->waits_.erase(number);
+    then();
+  });
 }
 
 }  // namespace rexec::controller

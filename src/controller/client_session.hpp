@@ -4,8 +4,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "src/controller/fanout.hpp"
 #include "src/controller/job_listing.hpp"
@@ -29,6 +31,7 @@ class ClientSession final : public net::SessionHandler,
 
  private:
   struct Upload {
+    Share share;  // of its user's kUploads, until it is answered
     Submit submit;
     std::size_t size = 0;  // of all specs
     std::size_t received = 0;
@@ -39,6 +42,18 @@ class ClientSession final : public net::SessionHandler,
     bool times = false;
     std::uint64_t window = 0;  // of all its jobs together
   };
+  // What an attach stream asks for; its other arguments are not kept while it waits.
+  struct Wanted {
+    std::uint64_t out = 0;
+    std::uint64_t err = 0;
+    std::uint64_t window = 0;
+    std::optional<std::uint64_t> attempt;
+    bool has_stdin = false;
+    bool follows = false;
+    bool holds = false;
+    bool is_paced = false;
+    bool has_times = false;
+  };
   ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity,
                 std::string source);
   // What the person asks, and what comes of it later, counts while this holds.
@@ -48,14 +63,20 @@ class ClientSession final : public net::SessionHandler,
   void hello(const wire::Map& map);
   void opened(wire::StreamId stream, const std::string& kind, const wire::Map& args);
   void open_submit(wire::StreamId stream, const wire::Map& args);
+  static Wanted read_wanted(const wire::Map& args);
   void open_attach(wire::StreamId stream, const wire::Map& args);
-  void attach_to(wire::StreamId stream, const wire::Map& args,
+  // After a restart the node may know the job and we not yet: what a ticket of ours says of it.
+  using Claims = std::optional<std::pair<JobId, NodeId>>;
+  void attach_to(wire::StreamId stream, const Wanted& wanted, const Claims& claims,
                  const Result<std::shared_ptr<Job>>& job);
-  void attach_when_online(wire::StreamId stream, const wire::Map& args, const JobId& job,
+  void attach_when_online(wire::StreamId stream, const Wanted& wanted, const JobId& job,
                           const NodeId& node);
   bool attach_lost(wire::StreamId stream, const Job& job);
   void end_without_output(wire::StreamId stream, const Job& job);
-  void attach_now(wire::StreamId stream, const wire::Map& args, const std::shared_ptr<Job>& job);
+  void attach_now(wire::StreamId stream, const Wanted& wanted, const std::shared_ptr<Job>& job,
+                  Router::Kept kept);
+  // What a reader takes of its user's budget, and the window that is left for it.
+  Router::Kept keep_window(std::uint64_t& window, Share attachment);
   void spec_data(wire::StreamId stream, ByteSpan bytes);
   // For an answer that comes later: `action(session, answer…)` if this session and its stream are
   // still there then, and what it says goes out.
@@ -77,11 +98,14 @@ class ClientSession final : public net::SessionHandler,
   void submit_now(wire::StreamId stream, const std::shared_ptr<Upload>& upload);
   void accepted(wire::StreamId stream, const Upload& upload, const Result<Accepted>& result);
   void open_streams(const Upload& upload, const Accepted& accepted);
-  void wait_with(wire::StreamId stream, const wire::Map& args, Job& job);
-  void wait_is_over(wire::StreamId stream, const wire::Map& args, const JobId& id);
+  void wait_with(wire::StreamId stream, const Wanted& wanted, Job& job);
+  void wait_is_over(wire::StreamId stream, const Wanted& wanted, const JobId& id);
   void stop_waiting(wire::StreamId stream);
   bool signal_waiting(wire::StreamId stream, ByteSpan payload);
   void answer(wire::RequestId id, const std::string& verb, const wire::Map& args);
+  void answer_now(const std::string& verb, const wire::Map& args, const Respond& respond);
+  // `then` runs when the job is final, unless the session is gone by then.
+  void await_end(const std::shared_ptr<Job>& job, std::function<void()> then);
   void closed();
 
   // client_verbs.cpp and job_verbs.cpp, by subject
@@ -127,8 +151,17 @@ class ClientSession final : public net::SessionHandler,
   std::string name_;
   Router router_;
   std::unordered_map<wire::StreamId, Upload> uploads_;
-  // Attachments that wait for their node, with the signals that came meanwhile.
-  std::unordered_map<wire::StreamId, std::vector<wire::Event>> parked_;
+  // Attachments that wait for their node or their job, with the signals that came meanwhile.
+  struct Parked {
+    Share attachment;
+    Wish wish;
+    std::vector<wire::Event> signals;
+  };
+  std::unordered_map<wire::StreamId, Parked> parked_;
+  // What its requests wait for; all of it goes with the session.
+  std::unordered_map<std::uint64_t, std::shared_ptr<void>> waits_;
+  std::uint64_t next_wait_ = 1;
+  Share share_;  // of its user's kSessions
   // Those that wait with a job for its start.
   struct Waiter {
     JobId job;

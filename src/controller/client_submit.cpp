@@ -36,18 +36,18 @@ Result<Part> read_part(const wire::Map& map) {
 }
 
 // In a DAG `after` names earlier parts: so there is no cycle.
-Result<void> link_part(Part& part, const std::vector<Part>& before) {
+using Places = std::unordered_map<std::string, std::size_t>;
+Result<void> link_part(Part& part, Places& before) {
   if (auto good = check_name("job", part.name); !good) return good;
-  for (const Part& other : before)
-    if (other.name == part.name) return fail(Code::kUsage, "two jobs are named " + part.name);
+  if (before.contains(part.name)) return fail(Code::kUsage, "two jobs are named " + part.name);
   for (const Dependency& one : std::exchange(part.terms.after, {})) {
-    std::size_t at = 0;
-    while (at < before.size() && before[at].name != one.job.text) ++at;
-    if (at == before.size())
+    const auto at = before.find(one.job.text);
+    if (at == before.end())
       return fail(Code::kUsage, "job [" + part.name + "] is after \"" + one.job.text +
                                     "\", which does not stand before it");
-    part.after.push_back({at, one.when});
+    part.after.push_back({at->second, one.when});
   }
+  before.emplace(part.name, before.size());
   return {};
 }
 
@@ -63,13 +63,23 @@ Result<std::vector<Part>> read_parts(const wire::Map& args, Kind kind) {
   if (dag.empty() || dag.size() > kMostParts)
     return fail(Code::kLimit, "a DAG has 1 to " + std::to_string(kMostParts) + " jobs, this one " +
                                   std::to_string(dag.size()));
+  Places places;
   for (const wire::Map& entry : dag) {
     auto part = read_part(entry.is_object() ? entry : wire::Map::object());
     if (!part) return std::unexpected(part.error());
-    if (auto linked = link_part(*part, parts); !linked) return std::unexpected(linked.error());
+    if (auto linked = link_part(*part, places); !linked) return std::unexpected(linked.error());
     parts.push_back(std::move(*part));
   }
   return parts;
+}
+
+// What they take in memory beside their specs: a part is a few strings, a dependency one.
+std::uint64_t size_of(const std::vector<Part>& parts) {
+  std::uint64_t bytes = 0;
+  for (const Part& part : parts)
+    bytes += 512 + part.targets.size() + part.spec_size + 64 * part.after.size() +
+             128 * (part.terms.locks.size() + part.terms.after.size());
+  return bytes;
 }
 
 // Of jobs in one message, which has at most 256 KiB.
@@ -112,6 +122,9 @@ void ClientSession::open_submit(wire::StreamId stream, const wire::Map& args) {
   if (upload.size > kMostSpecs)
     return driver_->session().reset(
         stream, {Code::kLimit, "the jobs of a DAG have more than 16 MiB of commands", {}});
+  auto share = hub_.budget().take(submit.owner, Resource::kUploads, size_of(submit.parts));
+  if (!share) return driver_->session().reset(stream, share.error());
+  upload.share = std::move(*share);
   if (submit.kind == Kind::kDag && !submit.is_detached)
     return driver_->session().reset(stream, {Code::kProtocol, "a DAG is detached", {}});
   upload.is_detached = submit.is_detached;
@@ -151,7 +164,9 @@ void ClientSession::submit_complete(wire::StreamId stream) {
   if (upload->received != upload->size)
     return driver_->session().reset(stream, {Code::kProtocol, "a spec ended early", {}});
   fail_point(FailPoint::kControllerSubmitReceived);
-  resolve_after(stream, upload, 0);
+  hub_.in_turn_of({identity_.id}, while_open(stream, [stream, upload](ClientSession& self) {
+                    self.resolve_after(stream, upload, 0);
+                  }));
 }
 
 // Whom a job is to start after: whole ids, and how those ended that have.
@@ -239,6 +254,9 @@ void ClientSession::open_streams(const Upload& upload, const Accepted& accepted)
     const wire::StreamId to_client = driver_->session().open(
         "attach",
         {{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"node", job->node_name}});
+    std::uint64_t granted = window;
+    Router::Kept kept =
+        keep_window(granted, hub_.budget().hold({identity_.id}, Resource::kAttachments, 1));
     node->link->attach(
         *job,
         {{"out", 0U},
@@ -247,15 +265,15 @@ void ClientSession::open_streams(const Upload& upload, const Accepted& accepted)
          {"stdin", true},
          {"pace", upload.pace},
          {"times", upload.times},
-         {"window", window}},
-        router_, to_client);
+         {"window", granted}},
+        {router_, to_client, std::move(kept)});
   }
 }
 
 // ---- streams that wait with a job
 
-void ClientSession::wait_with(wire::StreamId stream, const wire::Map& args, Job& job) {
-  if (!wire::bool_or(args, "follow", true)) {  // what there is of its output, which is nothing
+void ClientSession::wait_with(wire::StreamId stream, const Wanted& wanted, Job& job) {
+  if (!wanted.follows) {  // what there is of its output, which is nothing
     parked_.erase(stream);
     return driver_->session().end(stream);
   }
@@ -263,13 +281,13 @@ void ClientSession::wait_with(wire::StreamId stream, const wire::Map& args, Job&
   watcher.on_wait = while_open(stream, [stream](ClientSession& self, const std::string& why) {
     self.driver_->session().send_event(stream, {{"t", "waiting"}, {"why", why}});
   });
-  watcher.on_over = while_open(stream, [stream, args, id = job.key.job](ClientSession& self) {
-    self.wait_is_over(stream, args, id);
+  watcher.on_over = while_open(stream, [stream, wanted, id = job.key.job](ClientSession& self) {
+    self.wait_is_over(stream, wanted, id);
   });
   waiters_[stream] = {job.key.job, hub_.dispatcher().watch(job, std::move(watcher))};
 }
 
-void ClientSession::wait_is_over(wire::StreamId stream, const wire::Map& args, const JobId& id) {
+void ClientSession::wait_is_over(wire::StreamId stream, const Wanted& wanted, const JobId& id) {
   waiters_.erase(stream);
   const auto job = hub_.jobs().share(id);
   if (!job) return driver_->session().reset(stream, {Code::kUnknownJob, "the job is gone", {}});
@@ -278,7 +296,7 @@ void ClientSession::wait_is_over(wire::StreamId stream, const wire::Map& args, c
     return;
   }
   driver_->session().send_event(stream, {{"t", "waiting"}, {"why", ""}});
-  attach_when_online(stream, args, id, job->node);
+  attach_when_online(stream, wanted, id, job->node);
 }
 
 void ClientSession::stop_waiting(wire::StreamId stream) {

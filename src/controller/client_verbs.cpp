@@ -139,27 +139,34 @@ void ClientSession::node_wait(const wire::Map& args, const Respond& respond) {
     explicit Waiting(asio::io_context& context) : timer(context.get_executor()) {}
     net::Timer timer;
     std::size_t left = 0;
-    bool answered = false;
+    std::vector<Wish> wishes;
   };
   auto waiting = std::make_shared<Waiting>(hub_.context());
   waiting->left = nodes->size();
   const auto limit =
       std::min<std::uint64_t>(wire::u64_or(args, "timeout_ms", 60'000), 7ULL * 86'400'000);
-  waiting->timer.arm(Millis{static_cast<std::int64_t>(limit)}, [waiting, respond, limit] {
-    if (std::exchange(waiting->answered, true)) return;
+  // The session alone keeps it: with that it goes.
+  const std::uint64_t number = next_wait_++;
+  waits_[number] = waiting;
+  waiting->timer.arm(Millis{static_cast<std::int64_t>(limit)}, [this, number, respond, limit] {
+    const auto over = waits_.extract(number);
+    if (over.empty()) return;
+    const auto left = static_cast<const Waiting*>(over.mapped().get())->left;
     respond(fail(Code::kTimeout,
-                 std::to_string(waiting->left) + " nodes did not come online within " +
+                 std::to_string(left) + " nodes did not come online within " +
                      format_duration(Millis{static_cast<std::int64_t>(limit)}),
                  "see: rexec node ls"));
   });
   for (const Node* node : *nodes) {
-    hub_.when_online(node->id, [&hub = hub_, id = node->id, name = node->name, waiting, respond] {
-      const bool is_gone = hub.registry().find(id) == nullptr;
-      if ((--waiting->left > 0 && !is_gone) || std::exchange(waiting->answered, true)) return;
-      waiting->timer.cancel();
+    const auto is_there = [this, number, respond, weak = std::weak_ptr(waiting), id = node->id,
+                           name = node->name] {
+      const auto still = weak.lock();
+      const bool is_gone = hub_.registry().find(id) == nullptr;
+      if (!still || (--still->left > 0 && !is_gone) || waits_.erase(number) == 0) return;
       if (!is_gone) return respond(wire::Map{{"online", true}});
       respond(fail(Code::kUnknownNode, "node \"" + name + "\" was removed", "see: rexec node ls"));
-    });
+    };
+    waiting->wishes.push_back(hub_.when_online(node->id, is_there));
   }
 }
 

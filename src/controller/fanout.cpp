@@ -161,6 +161,17 @@ void settle_commit(Hub& hub, Accepted& accepted, const Result<void>& saved) {
   hub.forget_jobs(gone);
 }
 
+// For those of its jobs that are new.
+Result<void> check_room(Hub& hub, const Plan& plan) {
+  std::uint64_t fresh = 0;
+  for (const PartPlan& part : plan.parts)
+    for (const Node* node : part.nodes)
+      if (hub.jobs().find(derive_job_id(plan.owner, part.request, node->id)) == nullptr) ++fresh;
+  const auto room = hub.budget().take(plan.owner, Resource::kJobs, fresh);
+  if (!room) return std::unexpected(room.error());
+  return {};
+}
+
 // All jobs of the request are in memory. Who was revoked while they were fetched submits nothing.
 void fan_out_known(Hub& hub, const Submit& submit, Done done) {
   if (!hub.is_live_user(submit.owner))
@@ -168,6 +179,7 @@ void fan_out_known(Hub& hub, const Submit& submit, Done done) {
                      "ask an administrator for a new token, then: rexec login rx1_…"));
   auto plan = make_plan(hub, submit);
   if (!plan) return done(std::unexpected(plan.error()));
+  if (auto room = check_room(hub, *plan); !room) return done(std::unexpected(room.error()));
   Accepted accepted = obtain_all(hub, *plan);
   if (!plan->is_durable) {
     store_then(hub, *plan, accepted.jobs, {});

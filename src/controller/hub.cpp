@@ -17,10 +17,6 @@ namespace {
 constexpr const char* kLetInAgain =
     "to let it in again: rexec token new --node NAME, then on the node: rexec join rx1_…";
 
-// An agent's network process is back within a fraction of a second; a controller's restart costs
-// its agents about as long.
-constexpr Nanos kBackSoon = std::chrono::seconds(3);
-
 // Of a node's jobs that are looked at before others have their turn: a millisecond or two.
 constexpr std::size_t kMostInTurn = 500;
 
@@ -53,10 +49,11 @@ void Hub::load(store::Snapshot snapshot, const Lookups& lookups) {
   for (const auto& row : snapshot.terms) with_terms.insert(row.job.text);
   for (const auto& row : snapshot.unfinished) {
     Job& job = jobs_.add(job_from_row(row));
+    job.place = place_of(job.owner);
     const bool acknowledged = job.is_detached || with_terms.contains(job.key.job.text);
     if (job.state == JobState::kRunning || !acknowledged) continue;
     auto& spec = specs[job.spec_hash];
-    if (!spec) spec = std::make_shared<const std::string>(lookups.spec(job.spec_hash));
+    if (!spec) spec = *keep_spec(job.owner, lookups.spec(job.spec_hash), Keeping::kHold);
     if (!spec->empty()) job.spec = spec;
   }
   for (const auto& row : snapshot.stops)
@@ -161,9 +158,7 @@ void Hub::forget_node(const NodeId& id) {
   registry_.remove(id);
   dispatcher_.node_changed(id, Presence::kOffline);
   // It will not be online any more: whoever waits for that looks again.
-  const auto waiting = when_online_.extract(id);
-  if (waiting.empty()) return;
-  for (const auto& action : waiting.mapped()) action();
+  tell_online(id);
 }
 
 void Hub::next_turn(std::move_only_function<void()> action) {
@@ -222,14 +217,9 @@ void Hub::finished(Job& job, wire::Map record, std::move_only_function<void(Resu
   fail_point(FailPoint::kControllerEndApplied);
   if (job.key.attempt > 1) keep_attempt(job.key, *job.record);
   save(job, std::move(done));
-  if (auto node = waiting_.extract(job.key.job); !node.empty())
-    for (const auto& callback : node.mapped()) callback(job);
+  const JobId id = job.key.job;
   dispatcher_.job_ended(job);
-}
-
-void Hub::when_final(Job& job, std::function<void(const Job&)> callback) {
-  if (job.is_final()) return callback(job);
-  waiting_[job.key.job].push_back(std::move(callback));
+  tell_final(id);
 }
 
 void Hub::dispatch(Job& job) {
@@ -273,9 +263,7 @@ void Hub::node_online(Node& node, AgentSession& session) {
   dispatch_rest(node.id, session, {}, away);
   schedules_.node_online(node.id);
   dispatcher_.node_changed(node.id, Presence::kOnline);
-  const auto waiting = when_online_.extract(node.id);
-  if (waiting.empty()) return;
-  for (const auto& action : waiting.mapped()) action();
+  tell_online(node.id);
 }
 
 void Hub::withdraw(const Job& job) {
@@ -325,40 +313,6 @@ void Hub::ask_node(const Node& node, std::string_view verb, wire::Map args,
 void Hub::after(Millis time, std::function<void()> action) {
   auto timer = std::make_shared<net::Timer>(context_.get_executor());
   timer->arm(time, [timer, action = std::move(action)] { action(); });
-}
-
-void Hub::when_online(const NodeId& id, std::function<void()> action) {
-  const Node* node = registry_.find(id);
-  if (node != nullptr && node->link != nullptr) return action();
-  auto& list = when_online_[id];
-  if (list.size() >= 65'536) list.erase(list.begin());  // readers come back by themselves
-  list.push_back(std::move(action));
-}
-
-Nanos Hub::away_for(const NodeId& id) {
-  const Node* node = registry_.find(id);
-  if (node == nullptr || node->link != nullptr) return Nanos::zero();
-  return BootClock::now() - std::max(node->lost_at, started_);
-}
-
-Nanos Hub::expected_for(const NodeId& id) {
-  const Node* node = registry_.find(id);
-  if (node == nullptr || node->link != nullptr) return Nanos::zero();
-  return std::max(Nanos::zero(), kBackSoon - away_for(id));
-}
-
-void Hub::when_settled(const std::vector<NodeId>& nodes, std::function<void()> action) {
-  const auto missing = std::ranges::find_if(
-      nodes, [this](const NodeId& id) { return expected_for(id) > Nanos::zero(); });
-  if (missing == nodes.end()) return action();
-  // It is back, or its time is over: whichever comes first looks at all of them again.
-  auto again = std::make_shared<std::function<void()>>(
-      [this, nodes, action = std::move(action)] { when_settled(nodes, action); });
-  const auto once = [again] {
-    if (const auto run = std::exchange(*again, {})) run();
-  };
-  when_online(*missing, once);
-  after(std::chrono::ceil<Millis>(expected_for(*missing)), once);
 }
 
 }  // namespace rexec::controller

@@ -3,6 +3,7 @@
 // One thread; the store answers through the reactor.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,11 +14,13 @@
 #include <unordered_set>
 #include <vector>
 
+#include "src/controller/budget.hpp"
 #include "src/controller/dispatcher.hpp"
 #include "src/controller/jobs.hpp"
 #include "src/controller/key_set.hpp"
 #include "src/controller/registry.hpp"
 #include "src/controller/schedules.hpp"
+#include "src/controller/wishes.hpp"
 #include "src/pki/authority.hpp"
 #include "src/pki/ticket.hpp"
 #include "src/store/store.hpp"
@@ -104,6 +107,14 @@ class Hub {
   // Those of them that wait before they start.
   Dispatcher& dispatcher() { return dispatcher_; }
   Schedules& schedules() { return schedules_; }
+  // What each user has of what all need.
+  Budget& budget() { return budget_; }
+  // A job's spec with what it takes of its owner's budget until the last who needs it, which is the
+  // job until its node has started it, lets go of it. `beside`: bytes that its terms take. Stored
+  // jobs are not refused: kHold.
+  enum class Keeping : std::uint8_t { kTake, kHold };
+  Result<std::shared_ptr<const std::string>> keep_spec(const UserId& owner, std::string spec,
+                                                       Keeping keeping, std::size_t beside = 0);
   // How many there are altogether.
   std::size_t job_count() const { return job_count_; }
   // A new job, in memory alone as yet.
@@ -151,7 +162,7 @@ class Hub {
                      std::move_only_function<void(Result<void>)> done);
   void attempt_began(Job& job, std::uint32_t attempt, WallTime started);
   // Calls back once, when the job is final; at once if it is.
-  void when_final(Job& job, std::function<void(const Job&)> callback);
+  [[nodiscard]] Wish when_final(const std::shared_ptr<Job>& job, std::function<void()> callback);
   // A ticket that is ours for a job we do not know: the job as the ticket tells it. nullptr when it
   // is not ours.
   Job* adopt(const AttemptKey& key, const std::string& ticket, const NodeId& node);
@@ -178,14 +189,17 @@ class Hub {
                 std::function<void(const Result<wire::Map>&)> answered);
   // Runs when everything that has come before it has had its turn.
   void next_turn(std::move_only_function<void()> action);
+  // What a user asks for: at once, unless he has had his time in this turn of the reactor. Then it
+  // comes after what he asked before, in the next ones, so that others are served in between.
+  void in_turn_of(const UserId& user, std::move_only_function<void()> action);
   // Runs once, after a while.
   void after(Millis time, std::function<void()> action);
   // Runs when the node is connected and reconciled, at once if it is; or when it is removed.
-  void when_online(const NodeId& node, std::function<void()> action);
+  [[nodiscard]] Wish when_online(const NodeId& node, std::function<void()> action);
   // Runs when none of them is expected back any more. A node that was connected moments ago is, and
   // all are when the controller has just started: each has kBackSoon to dial again before a new job
   // is told that it is offline. At once if there is nothing to wait for.
-  void when_settled(const std::vector<NodeId>& nodes, std::function<void()> action);
+  void when_settled(std::vector<NodeId> nodes, std::function<void()> action);
   // How long it has been away, as far as this run of the controller knows; zero when connected.
   Nanos away_for(const NodeId& id);
 
@@ -199,6 +213,12 @@ class Hub {
   store::Store& store() { return parts_.store; }
 
  private:
+  struct Settling;
+  void settle_on(const std::shared_ptr<Settling>& settling);
+  std::shared_ptr<const void> place_of(const UserId& owner);
+  void tell_online(const NodeId& id);
+  void tell_final(const JobId& id);
+  void serve(const UserId& user);
   void keep_attempt(const AttemptKey& key, const wire::Map& record);
   void end_jobs_of_gone(const NodeId& id);
   // Of a job between two attempts whose user was revoked: its node is told that no other follows.
@@ -222,6 +242,7 @@ class Hub {
 
   asio::io_context& context_;
   HubParts parts_;
+  Budget budget_;
   Registry registry_;
   JobTable jobs_;
   Dispatcher dispatcher_;
@@ -242,8 +263,9 @@ class Hub {
   std::unordered_set<std::string> gone_nodes_;
   std::set<Member*> members_;
   std::map<std::pair<pki::Role, std::string>, std::size_t> sessions_of_;
-  std::unordered_map<JobId, std::vector<std::function<void(const Job&)>>> waiting_;
-  std::unordered_map<NodeId, std::vector<std::function<void()>>> when_online_;
+  std::unordered_map<UserId, std::deque<std::move_only_function<void()>>> asked_;
+  Wishes<JobId> when_final_;
+  Wishes<NodeId> when_online_;
   std::string epoch_;
   BootTime started_;
 };

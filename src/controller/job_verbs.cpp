@@ -172,8 +172,8 @@ void ClientSession::job_wait(const wire::Map& args, const Respond& respond) {
       static_cast<std::int64_t>(std::min(wire::u64_or(args, "away_ms", 0), kMostAway))};
   with_job(args, respond, [this, most](const std::shared_ptr<Job>& job, const Respond& answer) {
     const auto open = std::make_shared<Respond>(answer);
-    hub_.when_final(*job, [open](const Job& ended) {
-      if (const auto tell = std::exchange(*open, {})) tell(job_to_map(ended));
+    await_end(job, [open, job] {
+      if (const auto tell = std::exchange(*open, {})) tell(job_to_map(*job));
     });
     if (most > Millis{0}) wait_for_node(job, most, open);
   });
@@ -200,7 +200,12 @@ void ClientSession::job_stop(const wire::Map& args, const Respond& respond) {
   if (args.contains("grace_ms"))
     grace = std::min(wire::u64_or(args, "grace_ms", job::kDefaultGraceMs), job::kMaxOrderedGraceMs);
   with_job(args, respond, [this, grace](const std::shared_ptr<Job>& job, const Respond& answer) {
-    hub_.order_stop(job, grace, actor(), answer);
+    hub_.order_stop(job, grace, actor(),
+                    [weak = weak_from_this(), job, answer](const Result<wire::Map>& ordered) {
+                      const auto self = weak.lock();
+                      if (!ordered || !ordered->contains("taken")) return answer(ordered);
+                      if (self) self->await_end(job, [job, answer] { answer(job_to_map(*job)); });
+                    });
   });
 }
 

@@ -100,15 +100,16 @@ Job& JobTable::add(Job job) {
   slot.job = std::make_shared<Job>(std::move(job));
   Job& added = *slot.job;
   order_.emplace(JobOrder{added.created, id}, &added);
-  by_request_.emplace(request_key(added.owner, added.request), id);
+  by_request_[request_key(added.owner, added.request)].insert(id);
   by_node_[added.node].insert({added.created, id});
   return added;
 }
 
 std::vector<Job*> JobTable::of_request(const UserId& owner, const std::string& request) {
   std::vector<Job*> out;
-  const auto [begin, end] = by_request_.equal_range(request_key(owner, request));
-  for (auto at = begin; at != end; ++at) out.push_back(find(at->second));
+  const auto ids = by_request_.find(request_key(owner, request));
+  if (ids == by_request_.end()) return out;
+  for (const JobId& id : ids->second) out.push_back(find(id));
   return out;
 }
 
@@ -133,12 +134,10 @@ void JobTable::erase(JobId id) {
   if (at == jobs_.end()) return;
   const std::shared_ptr<Job> job = at->second.job;
   order_.erase({job->created, id});
-  const auto [begin, end] = by_request_.equal_range(request_key(job->owner, job->request));
-  for (auto entry = begin; entry != end; ++entry) {
-    if (entry->second != id) continue;
-    by_request_.erase(entry);
-    break;
-  }
+  const auto of_request = by_request_.find(request_key(job->owner, job->request));
+  if (of_request != by_request_.end() && of_request->second.erase(id) > 0 &&
+      of_request->second.empty())
+    by_request_.erase(of_request);
   note_end(*job);
   jobs_.erase(at);
 }
@@ -223,6 +222,7 @@ bool JobTable::apply_final(Job& job, wire::Map record, WallTime now) {
   job.record = std::make_shared<const wire::Map>(std::move(record));
   job.ended = now;
   job.spec.reset();
+  job.place.reset();
   return true;
 }
 

@@ -56,6 +56,7 @@ struct Job {
   std::optional<WallTime> next_attempt;     // the last one has ended, another begins then
   std::shared_ptr<const wire::Map> record;  // set exactly when final, and the same for ever
   std::shared_ptr<const std::string> spec;  // kept until the node says it started
+  std::shared_ptr<const void> place;        // among its owner's jobs, until it is final
   std::shared_ptr<const Terms> terms;       // null: it starts at once
   std::string waiting;                      // what for, in words; empty: it does not
   std::string held;                         // the running job is held back: why, in words
@@ -134,7 +135,7 @@ class JobTable {
   std::size_t most_ended_;
   std::map<JobId, Slot> jobs_;
   std::map<JobOrder, Job*> order_;
-  std::unordered_multimap<std::string, JobId> by_request_;
+  std::unordered_map<std::string, std::set<JobId>> by_request_;
   std::unordered_map<NodeId, std::set<JobOrder>> by_node_;  // not ended
   std::deque<JobId> retired_;                               // the oldest end first
 };

@@ -30,7 +30,12 @@ bool Hub::may_see(const std::string& user_id, const Job& job) const {
   return job.owner.text == user_id || is_admin(user_id);
 }
 
+std::shared_ptr<const void> Hub::place_of(const UserId& owner) {
+  return std::make_shared<const Share>(budget_.hold(owner, Resource::kJobs, 1));
+}
+
 Job& Hub::add_job(Job job) {
+  if (!job.is_final() && !job.place) job.place = place_of(job.owner);
   requests_.insert(store::request_key(job.owner, job.request));
   ++job_count_;
   return jobs_.add(std::move(job));

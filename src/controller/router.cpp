@@ -7,8 +7,8 @@ namespace rexec::controller {
 namespace event = wire::event;
 
 void Router::link(Router& a, wire::StreamId stream_a, Router& b, wire::StreamId stream_b,
-                  Refused refused) {
-  a.links_[stream_a] = {&b, stream_b, false, std::move(refused)};
+                  Options options) {
+  a.links_[stream_a] = {&b, stream_b, false, std::move(options.refused), std::move(options.kept)};
   b.links_[stream_b] = {&a, stream_a};
 }
 

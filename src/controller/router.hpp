@@ -21,8 +21,17 @@ class Router {
   // What becomes of a link whose side `a` refuses it: true when that was dealt with, and the other
   // stream is not reset.
   using Refused = std::function<bool(const Error&)>;
+  // Kept until the link is gone.
+  using Kept = std::shared_ptr<void>;
+  struct Options {
+    Refused refused;
+    Kept kept;
+  };
   static void link(Router& a, wire::StreamId stream_a, Router& b, wire::StreamId stream_b,
-                   Refused refused = {});
+                   Options options);
+  static void link(Router& a, wire::StreamId stream_a, Router& b, wire::StreamId stream_b) {
+    link(a, stream_a, b, stream_b, {});
+  }
   // True when the event was about a linked stream and has been passed on.
   bool forward(wire::Event& event);
   // The session is gone: every stream at the other side is reset.
@@ -35,6 +44,7 @@ class Router {
     wire::StreamId stream;
     bool ended_here = false;
     Refused refused = {};
+    Kept kept = {};
   };
   void unlink(wire::StreamId stream);
 

@@ -126,9 +126,12 @@ Result<store::ScheduleRow> read_row(Hub& hub, const wire::Map& args) {
 void add(Hub& hub, const Caller& caller, const wire::Map& args, const Answer& respond) {
   auto row = read_row(hub, args);
   if (!row) return respond(std::unexpected(row.error()));
-  if (hub.schedules().size() >= kMaxSchedules)
-    return respond(fail(Code::kLimit, "there are " + std::to_string(kMaxSchedules) + " schedules",
-                        "drop some: rexec schedule ls"));
+  // Until its own are held: others may be on their way to the disk beside it.
+  auto one = hub.budget().take(caller.user, Resource::kSchedules, 1);
+  if (!one) return respond(std::unexpected(one.error()));
+  auto bytes = hub.budget().take(caller.user, Resource::kScheduleSpecs, row->spec.size());
+  if (!bytes) return respond(std::unexpected(bytes.error()));
+  const auto shares = std::make_shared<std::pair<Share, Share>>(std::move(*one), std::move(*bytes));
   row->id = random_id('s');
   row->owner = caller.user;
   row->owner_name = caller.name;
@@ -140,7 +143,8 @@ void add(Hub& hub, const Caller& caller, const wire::Map& args, const Answer& re
                              row.name + " " + row.kind + " " + printable(row.rule) + " on " +
                                  printable(row.targets.substr(0, 200)) + ": " + row.summary});
       },
-      [&hub, caller, row = *row, respond](const Result<void>& saved) {
+      [&hub, caller, row = *row, respond, shares](const Result<void>& saved) {
+        *shares = {};
         if (!saved) return respond(std::unexpected(saved.error()));
         fail_point(FailPoint::kControllerScheduleCommitted);
         hub.schedules().put(row);

@@ -105,6 +105,9 @@ std::vector<std::string> Schedules::unheard_by(const Schedule& schedule,
 
 void Schedules::put(const store::ScheduleRow& row) {
   Schedule& slot = all_[row.id];
+  if (slot.row.id.empty())
+    slot.shares = {hub_.budget().hold(row.owner, Resource::kSchedules, 1),
+                   hub_.budget().hold(row.owner, Resource::kScheduleSpecs, row.spec.size())};
   slot.row = row;
   slot.error.clear();
   const auto kind = schedule::rule_kind(row.kind);

@@ -11,8 +11,10 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "src/controller/budget.hpp"
 #include "src/controller/jobs.hpp"
 #include "src/controller/registry.hpp"
 #include "src/schedule/firing.hpp"
@@ -25,7 +27,6 @@ namespace rexec::controller {
 
 class Hub;
 
-inline constexpr std::size_t kMaxSchedules = 20'000;
 inline constexpr std::size_t kSchedulesInTurn = 200;  // looked at before others are served
 // A copy travels in one frame.
 inline constexpr std::size_t kMaxScheduleSpec = 128 << 10;
@@ -44,6 +45,7 @@ struct Schedule {
   select::Selector selector;
   std::string error;
   std::map<NodeId, NodeProgress> nodes;
+  std::pair<Share, Share> shares;  // of its owner's schedules, and of their specs' bytes
 
   bool is_active() const { return row.state == store::ScheduleState::kActive; }
 };

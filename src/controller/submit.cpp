@@ -1,6 +1,6 @@
 #include "src/controller/submit.hpp"
 
-#include <algorithm>
+#include <unordered_set>
 
 #include "src/base/text.hpp"
 #include "src/job/spec.hpp"
@@ -45,9 +45,12 @@ bool same_terms(const Job& job, const PartPlan& part) {
 // A key is for one set of nodes: on another node it would start a second job. Growing is allowed (a
 // label got a node more), and what ran on a node that was removed is no reason to refuse.
 Result<void> check_same(Hub& hub, const UserId& owner, const PartPlan& part) {
-  for (const Job* job : hub.jobs().of_request(owner, part.request)) {
-    const auto is_its = [job](const Node* node) { return node->id == job->node; };
-    const bool here = std::any_of(part.nodes.begin(), part.nodes.end(), is_its);
+  const auto known = hub.jobs().of_request(owner, part.request);
+  std::unordered_set<NodeId> nodes;
+  if (!known.empty())
+    for (const Node* node : part.nodes) nodes.insert(node->id);
+  for (const Job* job : known) {
+    const bool here = nodes.contains(job->node);
     if (!here && hub.registry().find(job->node) != nullptr)
       return fail(Code::kConflict,
                   "this request id was used for another target (job " + job->key.job.text +
@@ -104,19 +107,43 @@ std::shared_ptr<const Terms> terms_of(const Plan& plan, const Part& part, Kind k
   return terms.any() ? std::make_shared<const Terms>(std::move(terms)) : nullptr;
 }
 
+// What a dependency of one job on another takes is little, but those of a DAG are products: of the
+// nodes of one part with those of the next.
+constexpr std::size_t kMostArrows = 1'000'000;
+constexpr std::size_t kArrowBytes = 100;
+
+std::size_t arrows_of(const PartPlan& part) {
+  return part.terms ? part.terms->after.size() * part.nodes.size() : 0;
+}
+
+Result<void> check_arrows(const PartPlan& part, std::size_t before) {
+  const std::size_t each = part.terms ? part.terms->after.size() : 0;
+  if (each > kMostStoredDependencies)
+    return fail(Code::kLimit,
+                "[" + printable(part.name) + "] is after " + std::to_string(each) +
+                    " jobs, the limit is " + std::to_string(kMostStoredDependencies),
+                "let it come after a job on one node that comes after these");
+  if (before + arrows_of(part) <= kMostArrows) return {};
+  return fail(Code::kLimit,
+              "each job of a part waits for each job of those it names: with [" +
+                  printable(part.name) + "] that makes more than " + std::to_string(kMostArrows) +
+                  " waits",
+              "let the parts meet in a job on one node");
+}
+
 Result<PartPlan> plan_part(Hub& hub, const Submit& submit, const Plan& plan, const Part& part) {
   auto spec = job::decode_spec(as_bytes(part.spec));
   if (!spec) return in_part(submit, part, spec.error());
   auto nodes = hub.registry().select(part.targets);
   if (!nodes) return in_part(submit, part, nodes.error());
-  PartPlan out{request_of(submit, part),
-               part.name,
-               part.targets,
-               std::move(*nodes),
-               summary_of(*spec),
-               to_hex(pki::sha256(as_bytes(part.spec))),
-               std::make_shared<const std::string>(part.spec),
-               terms_of(plan, part, submit.kind)};
+  auto terms = terms_of(plan, part, submit.kind);
+  const std::size_t beside = terms ? kArrowBytes * terms->after.size() * nodes->size() : 0;
+  auto kept = hub.keep_spec(submit.owner, part.spec, Hub::Keeping::kTake, beside);
+  if (!kept) return in_part(submit, part, kept.error());
+  PartPlan out{
+      request_of(submit, part), part.name,         part.targets,
+      std::move(*nodes),        summary_of(*spec), to_hex(pki::sha256(as_bytes(part.spec))),
+      std::move(*kept),         std::move(terms)};
   if (auto same = check_same(hub, submit.owner, out); !same)
     return in_part(submit, part, same.error());
   // The jobs of a DAG are there to wait.
@@ -138,9 +165,12 @@ std::string request_of(const Submit& submit, const Part& part) {
 Result<Plan> make_plan(Hub& hub, const Submit& submit) {
   Plan plan{submit.owner,    submit.owner_name,  {}, submit.is_detached,
             submit.is_keyed, submit.is_detached, {}, submit.endings};
+  std::size_t arrows = 0;
   for (const Part& part : submit.parts) {
     auto planned = plan_part(hub, submit, plan, part);
     if (!planned) return std::unexpected(planned.error());
+    if (auto few = check_arrows(*planned, arrows); !few) return std::unexpected(few.error());
+    arrows += arrows_of(*planned);
     plan.is_durable = plan.is_durable || planned->terms != nullptr;
     plan.parts.push_back(std::move(*planned));
   }
