@@ -7,6 +7,8 @@ namespace rexec::controller {
 namespace {
 
 constexpr std::size_t kMostBytes = 224 << 10;  // a message's map may have 256 KiB
+// Of the jobs in memory, in one turn of the reactor: half a millisecond for those that do not fit.
+constexpr std::size_t kLooksInTurn = 4096;
 
 class Listing : public std::enable_shared_from_this<Listing> {
  public:
@@ -20,6 +22,7 @@ class Listing : public std::enable_shared_from_this<Listing> {
   void add(const std::vector<store::JobRow>& rows, const std::optional<store::JobPlace>& until);
   bool fits(const Job& job) const;
   bool put(const Job& job);
+  void go_on_later();
   void finish();
 
   Hub& hub_;
@@ -28,6 +31,7 @@ class Listing : public std::enable_shared_from_this<Listing> {
   wire::Map jobs_ = wire::Map::array();
   std::size_t bytes_ = 0;
   bool full_ = false;
+  bool pauses_ = false;  // it has looked at enough for this turn
 };
 
 store::JobPlace place_of(const Job& job) {
@@ -58,14 +62,20 @@ void Listing::add(const std::vector<store::JobRow>& rows,
                   const std::optional<store::JobPlace>& until) {
   const auto& memory = hub_.jobs().newest_first();
   auto held = memory.lower_bound({WallTime{Millis{query_.after.created_ms}}, {query_.after.id}});
+  std::size_t looked = 0;
   const auto from_memory = [&](const store::JobPlace* last) {
     for (; held != memory.end() && !full_; ++held) {
       Job& job = *held->second;
       const store::JobPlace place = place_of(job);
       if (last != nullptr && last->is_before(place)) return true;
-      if (!query_.after.is_before(place) || !fits(job)) continue;
-      hub_.dispatcher().refresh(job);
-      if (!put(job)) return false;
+      if (!query_.after.is_before(place)) continue;
+      pauses_ = looked++ == kLooksInTurn;
+      if (pauses_) return false;
+      if (fits(job)) {
+        hub_.dispatcher().refresh(job);
+        if (!put(job)) return false;
+      }
+      query_.after = place;
     }
     return !full_;
   };
@@ -82,7 +92,7 @@ void Listing::add(const std::vector<store::JobRow>& rows,
 void Listing::go_on() {
   if (query_.which == JobQuery::Which::kUnfinished) {
     add({}, std::nullopt);
-    return finish();
+    return pauses_ ? go_on_later() : finish();
   }
   store::JobPageOptions options{query_.filter, query_.after, query_.limit - jobs_.size() + 1};
   hub_.ask<store::JobPage>(
@@ -92,10 +102,17 @@ void Listing::go_on() {
       [self = shared_from_this()](const Result<store::JobPage>& page) {
         if (!page) return self->answered_(std::unexpected(page.error()));
         self->add(page->rows, page->next);
+        if (self->pauses_) return self->go_on_later();
         // A page that looked at much and found little: commits have had their turn, on with it.
         if (page->next && !self->full_) return self->go_on();
         self->finish();
       });
+}
+
+// What the store had for this page is asked for again, from there on.
+void Listing::go_on_later() {
+  pauses_ = false;
+  hub_.next_turn([self = shared_from_this()] { self->go_on(); });
 }
 
 void Listing::finish() {

@@ -28,31 +28,25 @@ UserId user_named(Hub& hub, const std::string& name) {
   return id;
 }
 
-bool any_on_node(Hub& hub, const store::JobFilter& filter) {
-  for (const auto& [place, job] : hub.jobs().newest_first())
-    if (job->node_name == filter.node_name && (filter.owner.empty() || job->owner == filter.owner))
-      return true;
-  return false;
-}
-
 // A node that was removed is still known by its jobs: those that `filter` lets one see.
 void know_node(Hub& hub, const store::JobFilter& filter,
                std::function<void(Result<void>)> answered) {
   const std::string& name = filter.node_name;
-  if (name.empty() || hub.registry().find_by_name(name) != nullptr || any_on_node(hub, filter))
-    return answered({});
-  hub.ask<store::JobPage>(
-      [filter](store::Database& db) -> Result<store::JobPage> {
-        return store::list_finished_jobs(db, {{filter.owner, filter.node_name, {}}, {}, 1});
-      },
-      [&hub, name, answered = std::move(answered)](const Result<store::JobPage>& page) {
-        if (!page) return answered(std::unexpected(page.error()));
-        if (!page->rows.empty()) return answered({});
-        auto selected = hub.registry().select(name);
-        if (!selected) return answered(std::unexpected(selected.error()));
-        answered(fail(Code::kUnknownNode, "\"" + name + "\" is not the name of one node",
-                      "see: rexec node ls"));
-      });
+  if (name.empty() || hub.registry().find_by_name(name) != nullptr) return answered({});
+  JobQuery any;
+  any.filter.owner = filter.owner;
+  any.filter.node_name = name;
+  any.which = JobQuery::Which::kAll;
+  any.limit = 1;
+  list_jobs(hub, std::move(any),
+            [&hub, name, answered = std::move(answered)](const Result<wire::Map>& page) {
+              if (!page) return answered(std::unexpected(page.error()));
+              if (!wire::child_or_empty(*page, "jobs").empty()) return answered({});
+              auto selected = hub.registry().select(name);
+              if (!selected) return answered(std::unexpected(selected.error()));
+              answered(fail(Code::kUnknownNode, "\"" + name + "\" is not the name of one node",
+                            "see: rexec node ls"));
+            });
 }
 
 // What the store has of a job that is to run again.

@@ -30,15 +30,16 @@ def submit(stream, node, terms):
 
 
 class Flood:
-    """A user's session that submits as fast as it is answered."""
+    """A user who submits as fast as he is answered."""
 
     def __init__(self, cluster, cli):
-        self.peer = wire.Peer(cluster.address, directory=cli.context_dir(), timeout=600)
-        self.peer.hello()
-        self.stream, self.jobs = 1, []
+        self.cluster, self.cli, self.jobs = cluster, cli, []
 
     def add(self, count, node, terms):
-        left, open_now = count, 0
+        # A session of its own: one that reads nothing for a while is taken for dead.
+        self.peer = wire.Peer(self.cluster.address, directory=self.cli.context_dir(), timeout=600)
+        self.peer.hello()
+        self.stream, left, open_now = 1, count, 0
         while left or open_now:
             while left and open_now < IN_FLIGHT:
                 self.peer.send(submit(self.stream, node, terms))

@@ -99,10 +99,10 @@ def test_what_waits_for_an_offline_node_goes_with_its_session(cluster, peers):
     for _ in range(4):
         peer = peers(cluster.cli)
         for number in range(250):
-            args = {"job": job, "pad": "x" * 200_000}
+            args = {"job": job, "pad": "x" * 40_000}
             peer.send(wire.frame(wire.OPEN, {"kind": "attach", "args": args},
                                  stream=1 + 2 * number))
-            peer.send(wire.frame(wire.SIGNAL, {"t": "signal", "n": 1, "pad": "x" * 200_000},
+            peer.send(wire.frame(wire.SIGNAL, {"t": "signal", "n": 1, "pad": "x" * 40_000},
                                  stream=1 + 2 * number))
         assert resets(peer) == {}
         peer.close()
