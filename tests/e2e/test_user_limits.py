@@ -51,9 +51,17 @@ def open_submit(peer, stream, node, sizes, **more):
 def submit(peer, stream, node, specs):
     """A DAG's answer: its EVENT's map, or the RESET's."""
     open_submit(peer, stream, node, [len(spec) for spec in specs])
+    sent, limit = 0, wire.WINDOW
     for spec in specs:
         for begin in range(0, len(spec), 64 << 10):
-            peer.send(wire.frame(wire.DATA, spec[begin:begin + (64 << 10)], stream=stream, flags=3))
+            piece = spec[begin:begin + (64 << 10)]
+            while sent + len(piece) > limit:
+                kind, _, _, got = peer.until(wire.CREDIT, wire.RESET, wire.CLOSE)
+                if kind != wire.CREDIT:
+                    return got
+                limit = max(limit, int.from_bytes(got, "big"))
+            peer.send(wire.frame(wire.DATA, piece, stream=stream, flags=3))
+            sent += len(piece)
     peer.send(wire.frame(wire.END, stream=stream))
     return peer.until(wire.EVENT, wire.RESET, wire.CLOSE)[3]
 
