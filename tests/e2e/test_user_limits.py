@@ -2,6 +2,7 @@
 what took it is gone. The figures are those of src/controller/budget.hpp."""
 import os
 import resource
+import threading
 
 import pytest
 
@@ -184,7 +185,16 @@ def test_a_users_sessions_are_bounded_and_another_user_gets_in(cluster, peers):
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, SESSIONS + 200), hard))
     ann = cluster.new_user("ann")
     context = wire.tls_context(directory=ann.context_dir())
-    opened = []
+    opened, over = [], threading.Event()
+
+    def keep_alive():
+        """Who says nothing for a while is taken for dead, and opening them all may take longer."""
+        while not over.wait(1):
+            for peer in opened[:-1]:
+                peer.send(wire.frame(wire.PING, b"12345678"))
+
+    keeper = threading.Thread(target=keep_alive)
+    keeper.start()
     try:
         for _ in range(SESSIONS):
             opened.append(wire.Peer(cluster.address, context=context, timeout=100))
@@ -194,9 +204,13 @@ def test_a_users_sessions_are_bounded_and_another_user_gets_in(cluster, peers):
         assert kind == wire.CLOSE and error["code"] == "limit", error
         assert "open sessions" in error["message"], error
         assert cluster.cli.run("n1", "echo", "there").text == "there\n"
+        over.set()
+        keeper.join()
         opened.pop(0).close()
         processes.wait_until(lambda: ann("whoami").code == 0, "there is room for one")
     finally:
+        over.set()
+        keeper.join()
         for peer in opened:
             peer.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
