@@ -64,7 +64,9 @@ def submit(peer, stream, node, specs):
             peer.send(wire.frame(wire.DATA, piece, stream=stream, flags=3))
             sent += len(piece)
     peer.send(wire.frame(wire.END, stream=stream))
-    return peer.until(wire.EVENT, wire.RESET, wire.CLOSE)[3]
+    while (got := peer.until(wire.EVENT, wire.RESET, wire.CLOSE, wire.PING))[0] == wire.PING:
+        peer.send(wire.frame(wire.PONG, got[3]))  # a slow disk's commit may outlast its patience
+    return got[3]
 
 
 def offline_job(cluster):
