@@ -2,6 +2,7 @@
 // time is cli/output's business.
 #include "src/base/clock.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -27,6 +28,11 @@ constexpr std::array<Unit, 6> kUnits{{
 }};
 // A longer wait is a slip of the finger, and 10 years in nanoseconds still fit 64 bits.
 constexpr std::int64_t kLongest = 3653LL * 24 * 3600 * 1000;
+
+// Four digits of a year are all that the form has: a time outside of them is shown as the nearest.
+constexpr WallTime kFirstShown = std::chrono::sys_days(std::chrono::year{0} / 1 / 1);
+constexpr WallTime kLastShown =
+    std::chrono::sys_days(std::chrono::year{9999} / 12 / 31) + Millis{24LL * 3600 * 1000 - 1};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -98,6 +104,7 @@ BootClock::time_point BootClock::now() noexcept {
 WallTime wall_now() { return WallTime(Millis(read_clock(CLOCK_REALTIME) / 1'000'000)); }
 
 std::string to_iso8601(WallTime time) {
+  time = std::clamp(time, kFirstShown, kLastShown);
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const auto millis = (time - day).count();
@@ -121,7 +128,8 @@ Result<Millis> parse_duration(std::string_view what, std::string_view text) {
 
 std::string format_duration(Millis duration) {
   const std::int64_t total = duration.count();
-  if (total < 0) return "-" + format_duration(-duration);
+  // The least has no positive counterpart.
+  if (total < 0) return "-" + format_duration(Millis{-std::max(total, -INT64_MAX)});
   char text[64];
   if (total < 1000) {
     std::snprintf(text, sizeof text, "%lldms", static_cast<long long>(total));

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "src/base/clock.hpp"
+#include "src/base/cut_text.hpp"
 #include "src/base/text.hpp"
 
 namespace rexec {
@@ -39,15 +40,23 @@ void append_quoted(std::string& line, std::string_view value) {
   line += '"';
 }
 
+// Of one value or message, whoever chose it; a line stays within what one write keeps whole.
+constexpr std::size_t kMostShown = 1024;
+
+std::string shown(std::string_view text) {
+  const std::string_view kept = cut_text(text, kMostShown);
+  return printable(kept) + (kept.size() < text.size() ? "…" : "");
+}
+
 std::string text_line(LogLevel level, std::string_view message,
                       std::initializer_list<LogField> fields) {
   std::string line = to_iso8601(wall_now());
   line.append(" ").append(level_name(level));
   if (g_log.name[0] != '\0') line.append(" ").append(g_log.name).append(":");
-  line.append(" ").append(printable(message));
+  line.append(" ").append(shown(message));
   for (const LogField& field : fields) {
     line.append(" ").append(field.key).append("=");
-    const std::string value = printable(field.value);
+    const std::string value = shown(field.value);
     if (needs_quotes(value)) {
       append_quoted(line, value);
     } else {
@@ -61,7 +70,7 @@ void append_json(std::string& line, std::string_view key, std::string_view value
   line += line.empty() ? "{" : ",";
   append_quoted(line, key);
   line += ':';
-  append_quoted(line, printable(value));
+  append_quoted(line, shown(value));
 }
 
 std::string json_line(LogLevel level, std::string_view message,

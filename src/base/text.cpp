@@ -101,12 +101,16 @@ std::string printable(std::string_view bytes) {
 }
 
 bool is_utf8(std::string_view bytes) {
-  while (!bytes.empty()) {
+  while (true) {
+    // ASCII is nearly all there is.
+    const auto other =
+        std::ranges::find_if_not(bytes, [](char c) { return static_cast<signed char>(c) > 0; });
+    bytes.remove_prefix(static_cast<std::size_t>(other - bytes.begin()));
+    if (bytes.empty()) return true;
     const std::size_t length = sequence_length(bytes);
     if (length == 0 || bytes[0] == '\0') return false;
     bytes.remove_prefix(length);
   }
-  return true;
 }
 
 // --memory for --mem: the longest that is the beginning of the word, or the word of it.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "src/base/cut_text.hpp"
 #include "src/base/text.hpp"
 
 namespace rexec::wire {
@@ -97,19 +98,39 @@ std::string bin_text(const Map& value) {
   return {bytes.begin(), bytes.end()};
 }
 
-// At most `most` bytes of well-formed text, ending between two characters.
-std::string cut(std::string text, std::size_t most) {
-  text.resize(std::min(text.size(), most));
-  while (!is_utf8(text)) text.pop_back();
-  return text;
-}
-
 // Escaped line by line, for people at a terminal.
 std::string printable_lines(std::string_view text, std::size_t most) {
   std::string out;
-  for (const auto& line : split(text.substr(0, most), '\n'))
+  for (const auto& line : split(cut_text(text, most), '\n'))
     out += (out.empty() ? "" : "\n") + printable(line);
-  return cut(std::move(out), most);
+  out.resize(cut_text(out, most).size());
+  return out;
+}
+
+// A map that the strict reader would refuse is mended before it is sent: one bad text, or a value
+// nested too deeply, costs its reader itself, never the message around it.
+// Whether the strict reader takes it; `depth` is that of the containers around it.
+bool is_strict(const Map& value, int depth) {
+  if (value.is_string()) return is_utf8(value.get_ref<const std::string&>());
+  if (!value.is_structured()) return !value.is_discarded();
+  if (depth >= kMaxDepth) return false;
+  if (value.is_object())
+    for (const auto& [key, child] : value.get_ref<const Map::object_t&>())
+      if (!is_utf8(key)) return false;
+  return std::ranges::all_of(value, [&](const Map& one) { return is_strict(one, depth + 1); });
+}
+
+Map made_strict(const Map& value, int depth) {
+  if (value.is_string()) return printable(value.get_ref<const std::string&>());
+  if (value.is_discarded() || (value.is_structured() && depth >= kMaxDepth)) return nullptr;
+  if (!value.is_structured()) return value;
+  Map out = value.is_object() ? Map::object() : Map::array();
+  if (value.is_array())
+    for (const Map& one : value) out.push_back(made_strict(one, depth + 1));
+  else
+    for (const auto& [key, child] : value.get_ref<const Map::object_t&>())
+      out[printable(key)] = made_strict(child, depth + 1);
+  return out;
 }
 
 }  // namespace
@@ -125,6 +146,7 @@ Result<Map> parse_map(ByteSpan bytes) {
 }
 
 std::string pack(const Map& map) {
+  if (!is_strict(map, 0)) return pack(made_strict(map, 0));
   std::string out;
   Map::to_msgpack(map, nlohmann::detail::output_adapter<char>(out));
   return out;
@@ -201,7 +223,7 @@ Map error_to_map(const Error& error) {
   // Messages may quote bytes that are not UTF-8; a map must stay readable for the strict reader,
   // and fit into a frame of 4 KiB, the most that a peer takes before HELLO.
   return {{"code", code_name(error.code)},
-          {"message", cut(printable(error.message), 2 << 10)},
+          {"message", cut_text(printable(error.message), 2 << 10)},
           {"hint", printable_lines(error.hint, 1 << 10)}};
 }
 

@@ -67,6 +67,13 @@ bool Session::with_map(const Frame& frame, Map& out) {
   return true;
 }
 
+// What a message carries is an object, or nothing: a list has no fields to ask for.
+static const Map& object_in(const Map& map, std::string_view key) {
+  static const Map none = Map::object();
+  const Map& found = child_or_empty(map, key);
+  return found.is_object() ? found : none;
+}
+
 void Session::handle(Frame frame) {
   const FrameType type = frame.type();
   Map map;
@@ -92,7 +99,7 @@ void Session::handle(Frame frame) {
       return;
     case FrameType::kNotice: {
       if (!with_map(frame, map)) return;
-      return emit(event::Notice{text_or(map, "verb"), child_or_empty(map, "args")});
+      return emit(event::Notice{text_or(map, "verb"), object_in(map, "args")});
     }
     case FrameType::kOpen:
       if (with_map(frame, map)) handle_open(frame.stream(), std::move(map));
@@ -142,7 +149,7 @@ void Session::handle_request(Map map) {
                  Cause::kPeer);
     return;
   }
-  emit(event::Request{*id, *verb, child_or_empty(map, "args")});
+  emit(event::Request{*id, *verb, object_in(map, "args")});
 }
 
 void Session::handle_response(Map map) {
@@ -154,10 +161,10 @@ void Session::handle_response(Map map) {
   asked_.erase(*id);
   send_requests();
   if (map.contains("error")) {
-    Error error = error_from_map(child_or_empty(map, "error"));
+    Error error = error_from_map(object_in(map, "error"));
     return emit(event::Response{*id, std::unexpected(std::move(error))});
   }
-  emit(event::Response{*id, child_or_empty(map, "result")});
+  emit(event::Response{*id, object_in(map, "result")});
 }
 
 bool Session::peer_may_open(StreamId stream) const {
@@ -196,7 +203,7 @@ void Session::handle_open(StreamId stream, Map map) {
   }
   streams_[stream];
   ++opened_by_peer_;
-  emit(event::Opened{stream, *kind, child_or_empty(map, "args")});
+  emit(event::Opened{stream, *kind, object_in(map, "args")});
 }
 
 void Session::handle_data(Frame frame) {

@@ -10,9 +10,18 @@ TEST_CASE("clock: durations as people write them") {
   const struct {
     const char* text;
     Millis expected;
-  } rows[] = {{"90", 90s},       {"0", 0s},         {"1.5s", 1500ms}, {"250ms", 250ms},
-              {"10m", 10min},    {"2h", 2h},        {"3d", 72h},      {"1w", 168h},
-              {"1h30m", 90min},  {"0.5", 500ms},    {"1m0.25s", 60250ms}, {"1.0001s", 1s},
+  } rows[] = {{"90", 90s},
+              {"0", 0s},
+              {"1.5s", 1500ms},
+              {"250ms", 250ms},
+              {"10m", 10min},
+              {"2h", 2h},
+              {"3d", 72h},
+              {"1w", 168h},
+              {"1h30m", 90min},
+              {"0.5", 500ms},
+              {"1m0.25s", 60250ms},
+              {"1.0001s", 1s},
               {"1d2h3m4s5ms", 26h + 3min + 4s + 5ms}};
   for (const auto& row : rows) {
     CAPTURE(row.text);
@@ -23,9 +32,9 @@ TEST_CASE("clock: durations as people write them") {
 }
 
 TEST_CASE("clock: other text is refused, and the message names the flag") {
-  for (const char* text : {"", " ", "-1", "-5s", "s", "1x", "1 h", "1h 30m", "30m1h", "1h1h", "1.s",
-                           ".5s", "1..5s", "11d1w", "5h3", "99999999999999999999", "4000d", "1e3",
-                           "\x1b[31m"}) {
+  for (const char* text :
+       {"", " ", "-1", "-5s", "s", "1x", "1 h", "1h 30m", "30m1h", "1h1h", "1.s", ".5s", "1..5s",
+        "11d1w", "5h3", "99999999999999999999", "4000d", "1e3", "\x1b[31m"}) {
     CAPTURE(text);
     const Result<Millis> parsed = parse_duration("--timeout", text);
     REQUIRE_FALSE(parsed);
@@ -61,4 +70,11 @@ TEST_CASE("clock: boot time never goes back and wall time is after this was writ
     last = now;
   }
   CHECK(wall_now() > WallTime(1700000000000ms));
+}
+
+TEST_CASE("clock: every number is shown as a duration and as an instant, whoever chose it") {
+  CHECK(format_duration(Millis::min()).starts_with("-"));
+  CHECK(format_duration(Millis::max()).ends_with("h"));
+  CHECK(to_iso8601(WallTime{Millis::max()}) == "9999-12-31T23:59:59.999Z");
+  CHECK(to_iso8601(WallTime{Millis::min()}) == "0000-01-01T00:00:00.000Z");
 }

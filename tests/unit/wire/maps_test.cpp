@@ -223,3 +223,20 @@ TEST_CASE("maps: a peer's error is shown without its control bytes, and never at
   CHECK(error_from_map(Map::object()).message == "no reason given");
   CHECK(error_from_map({{"message", 5}, {"hint", Map::array()}}).message == "no reason given");
 }
+
+TEST_CASE("maps: whatever is packed can be read: one bad text does not cost the message") {
+  Map deep = "core";
+  for (int i = 0; i < 100; ++i) deep = Map{{"in", deep}};
+  const Map bad{
+      {"cut", "a\xC3"},        {"nul", std::string("a\0b", 3)},        {"key", {{"k\xFF", 1}}},
+      {"deep", deep},          {"none", Map(Map::value_t::discarded)}, {"good", "\xC3\xA9"},
+      {"list", {1, "\xFE", 2}}};
+  const auto read = parse_map(as_bytes(pack(bad)));
+  REQUIRE(read);
+  CHECK(read->at("cut") == "a\\xc3");
+  CHECK(read->at("nul") == "a\\x00b");
+  CHECK(read->at("key").contains("k\\xff"));
+  CHECK(read->at("none").is_null());
+  CHECK(read->at("good") == "\xC3\xA9");
+  CHECK(read->at("list") == Map{1, "\\xfe", 2});
+}
