@@ -9,6 +9,7 @@
 #include "cli/errors.hpp"
 #include "cli/sign_in.hpp"
 #include "src/base/file.hpp"
+#include "src/base/ids.hpp"
 #include "src/wire/maps.hpp"
 
 namespace rexec::cli {
@@ -50,7 +51,9 @@ bool save(const std::string& directory, const wire::Map& known) {
 std::vector<std::string> names_in(const wire::Map& known, Remembered what) {
   std::vector<std::string> names;
   for (const wire::Map& name : wire::child_or_empty(known, key_of(what))) {
-    if (name.is_string()) names.push_back(name.get<std::string>());
+    // It goes into a shell's line: what no node and no job is called stays out of it.
+    if (name.is_string() && check_name("name", name.get_ref<const std::string&>()))
+      names.push_back(name.get<std::string>());
   }
   return names;
 }

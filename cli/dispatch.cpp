@@ -143,6 +143,10 @@ int call_verb(const Verb& verb, const Invocation& invocation) {
     return refuse(verb, invocation.args, invocation.globals,
                   {Code::kIo, "the system refused: " + error.code().message(),
                    is_many ? "allow more open files: ulimit -n 1024" : "see: rexec doctor"});
+  } catch (const std::exception& error) {  // whatever an answer had in it, this is no crash
+    return refuse(verb, invocation.args, invocation.globals,
+                  {Code::kInternal, std::string("an answer that makes no sense: ") + error.what(),
+                   "are both ends of one version? rexec version"});
   }
 }
 

@@ -30,9 +30,10 @@ ARROWS = {
     "src/job": {"wire", "os", "base"},
     "src/agent": {"net", "job", "schedule", "pki", "wire", "os", "base"},
     "src/controller": {"net", "store", "select", "schedule", "pki", "wire", "job/spec",
-                       "job/record", "os",
+                       "job/record", "job/record_map", "os",
                        "base"},
-    "src/client": {"net", "pki", "select", "wire", "job/spec", "os", "base"},
+    "src/client": {"net", "pki", "select", "wire", "job/spec", "job/record", "job/record_map",
+                   "os", "base"},
     "cli": {"agent", "controller", "client", "net", "job", "store", "select", "schedule", "pki",
             "wire", "os", "base"},
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "src/base/cut_text.hpp"
+
 namespace rexec::agent {
 
 using schedule::Action;
@@ -148,7 +150,7 @@ Steps HeldSchedule::ended(const JobId& job) {
 
 Steps HeldSchedule::failed(const JobId& job, const std::string& why) {
   ++progress_.failed;
-  progress_.error = why.substr(0, 500);
+  progress_.error = cut_text(why, 500);
   if (progress_.last_job == job.text) progress_.last_job.clear();  // there is no such job
   return ended(job);
 }

@@ -1,5 +1,6 @@
 #include "src/agent/schedule_codec.hpp"
 
+#include "src/base/cut_text.hpp"
 #include "src/job/spec.hpp"
 #include "src/pki/ticket.hpp"
 
@@ -57,9 +58,9 @@ Result<ScheduleDefinition> decode_definition(const wire::Map& map) {
   out.name = wire::text_or(map, "name");
   if (!check_name("a schedule's name", out.name)) return wrong("name");
   out.revision = wire::i64_or(map, "revision", 0);
-  out.kind = wire::text_or(map, "kind").substr(0, 16);
-  out.rule = wire::text_or(map, "rule").substr(0, schedule::kMaxCron);
-  out.zone = wire::text_or(map, "zone").substr(0, 64);
+  out.kind = cut_text(wire::text_or(map, "kind"), 16);
+  out.rule = cut_text(wire::text_or(map, "rule"), schedule::kMaxCron);
+  out.zone = cut_text(wire::text_or(map, "zone"), 64);
   const auto overlap = schedule::overlap(wire::text_or(map, "overlap"));
   if (!overlap) return wrong("overlap");
   out.overlap = *overlap;
@@ -98,6 +99,8 @@ wire::Map encode_definition(const ScheduleDefinition& definition) {
           {"firings", std::move(firings)}};
 }
 
+WallTime cursor_in(const wire::Map& map) { return get_time(map, "after_ms").value_or(WallTime{}); }
+
 Result<ScheduleProgress> decode_progress(const wire::Map& map) {
   ScheduleProgress out;
   auto cursor = get_time(map, "cursor_ms");
@@ -106,7 +109,7 @@ Result<ScheduleProgress> decode_progress(const wire::Map& map) {
   out.fired = wire::u64_or(map, "fired", 0);
   out.skipped = wire::u64_or(map, "skipped", 0);
   out.failed = wire::u64_or(map, "failed", 0);
-  out.last = WallTime{Millis{wire::i64_or(map, "last_ms", 0)}};
+  out.last = get_time(map, "last_ms").value_or(WallTime{});
   out.last_job = wire::text_or(map, "last_job");
   out.error = wire::text_or(map, "error");
   for (const wire::Map& entry : wire::child_or_empty(map, "begun")) {

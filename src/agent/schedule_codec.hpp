@@ -13,6 +13,8 @@ inline constexpr std::size_t kMaxHeldSpec = 128 << 10;
 Result<ScheduleDefinition> decode_definition(const wire::Map& map);
 wire::Map encode_definition(const ScheduleDefinition& definition);
 
+// Since when its firings count; 1970 when that is no time.
+WallTime cursor_in(const wire::Map& map);
 Result<ScheduleProgress> decode_progress(const wire::Map& map);
 wire::Map encode_progress(const ScheduleProgress& progress);
 

@@ -189,7 +189,7 @@ Result<wire::Map> Schedules::put(const wire::Map& args) {
     at->second.replace(std::move(*definition));
   } else {
     ScheduleProgress progress;
-    progress.cursor = WallTime{Millis{wire::i64_or(args, "after_ms", 0)}};
+    progress.cursor = cursor_in(args);
     if (auto known = gone_.extract(id); !known.empty()) progress = std::move(known.mapped());
     held_.emplace(id, HeldSchedule(node_, std::move(*definition), std::move(progress)));
   }

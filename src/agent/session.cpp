@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "src/base/cut_text.hpp"
 #include "src/base/fail_point.hpp"
 #include "src/base/file.hpp"
 #include "src/base/log.hpp"
@@ -29,6 +30,7 @@ constexpr std::size_t kPageJobs = 200;
 constexpr std::size_t kPageBytes = 128 << 10;
 constexpr std::size_t kReportsUnderWay = 64;
 constexpr std::size_t kMostHeldWords = 1'000;
+constexpr std::size_t kMostSeen = 128;  // of one text of what the controller says of its history
 
 // What the controller is told of a job, as it is now.
 wire::Map news_of(const LocalJob& job) {
@@ -40,9 +42,12 @@ wire::Map news_of(const LocalJob& job) {
                  {"ticket", job.meta().ticket},
                  {"started_ms", job.started_ms()}};
   if (!job.ended() && !job.held_why().empty())
-    news["held"] = job.held_why().substr(0, kMostHeldWords);
+    news["held"] = cut_text(job.held_why(), kMostHeldWords);
   if (job.next_ms() != 0) news["next_attempt_ms"] = job.next_ms();
-  if (job.ended()) news["record"] = wire::Map::parse(job.record(), nullptr, false);
+  if (job.ended()) {
+    wire::Map record = wire::Map::parse(job.record(), nullptr, false);
+    if (record.is_object()) news["record"] = std::move(record);
+  }
   return news;
 }
 
@@ -147,7 +152,11 @@ void Session::request(std::string_view verb, wire::Map args, Answer answer) {
 // Not synced, and written once for many answers: an older note notices less, and nothing else.
 void Session::saw(const wire::Map& answer) {
   if (!answer.contains("commits")) return;
-  for (const auto& [key, value] : answer.items()) seen_[key] = value;
+  seen_["commits"] = wire::u64_or(answer, "commits", 0);
+  if (answer.contains("run")) seen_["run"] = cut_text(wire::text_or(answer, "run"), kMostSeen);
+  if (const wire::Map& audit = wire::child_or_empty(answer, "audit"); !audit.empty())
+    seen_["audit"] = {{"seq", wire::u64_or(audit, "seq", 0)},
+                      {"hash", cut_text(wire::text_or(audit, "hash"), kMostSeen)}};
   if (std::exchange(note_waits_, true)) return;
   note_.arm(kNoteAfter, [this] {
     note_waits_ = false;

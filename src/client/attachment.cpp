@@ -4,13 +4,22 @@
 
 #include <algorithm>
 
+#include "src/base/cut_text.hpp"
 #include "src/base/fail_point.hpp"
+#include "src/job/record.hpp"
+#include "src/job/record_map.hpp"
 
 namespace rexec::client {
 namespace {
 
 constexpr std::size_t kMostBacklog = 256 << 10;
 constexpr std::size_t kMostWatchedBacklog = 64 << 10;
+
+constexpr std::size_t kMostWhy = 500;
+
+std::string why_of(const wire::Map& map) {
+  return std::string(cut_text(wire::text_or(map, "why"), kMostWhy));
+}
 
 std::string hex_of(const XXH3_state_t* state) {
   XXH128_canonical_t canonical;
@@ -143,21 +152,41 @@ void Attachment::on_event(const wire::Map& map) {
     if (!std::exchange(started_, true)) observer_.started(index_);
   } else if (type == "waiting") {
     hooks_.on_attached(*this);  // somebody answers for it: nothing is amiss
-    observer_.waiting(index_, wire::text_or(map, "why"));
+    observer_.waiting(index_, why_of(map));
   } else if (type == "away") {
-    hooks_.on_away(*this, {Code::kNodeOffline, wire::text_or(map, "why"), {}});
+    hooks_.on_away(*this, {Code::kNodeOffline, why_of(map), {}});
   } else if (type == "ask") {
     asked_ = true;
     grant();
   } else if (type == "held") {
-    observer_.held(index_, wire::text_or(map, "why"));
+    observer_.held(index_, why_of(map));
   } else if (type == "restarting") {
     handle_restarting(map);
   } else if (type == "attempt") {
     handle_attempt(map);
   } else if (type == "end") {
-    handle_end(wire::child_or_empty(map, "record"), map);
+    handle_end(record_in(map), map);
   }
+}
+
+wire::Map Attachment::record_in(const wire::Map& map) const {
+  return job::bounded_record(wire::child_or_empty(map, "record"),
+                             {info_.node, {{info_.job}, info_.attempt}});
+}
+
+// Of one job: the others of its run go on.
+void Attachment::fail(const Error& error) {
+  const job::RefusedEnd end = job::end_of_refusal(error.code);
+  const bool is_lost = started_ || out_.received + err_.received > 0;
+  wire::Map record{{"node", info_.node},
+                   {"job", info_.job},
+                   {"outcome", job::outcome_name(is_lost ? job::Outcome::kLost : end.outcome)},
+                   {"code", is_lost ? 121 : end.code},
+                   {"complete", false},
+                   {"reason", code_name(error.code)},
+                   {"message", error.message}};
+  handle_end(std::move(record), wire::Map::object());
+  on_end();
 }
 
 void Attachment::handle_attached(const wire::Map& map) {
@@ -208,7 +237,7 @@ bool Attachment::has_all(const wire::Map& record) const {
 // The offsets stay those of the attempt that ended until the next one's output begins: should the
 // link break meanwhile, this is where to come back to.
 void Attachment::handle_restarting(const wire::Map& map) {
-  const wire::Map& record = wire::child_or_empty(map, "record");
+  const wire::Map record = record_in(map);
   const auto next = static_cast<std::uint32_t>(wire::u64_or(map, "attempt", 0));
   if (next <= announced_) return;
   announced_ = next;

@@ -50,6 +50,8 @@ class Attachment final : public StreamHandler {
   void set_window(std::uint64_t window) { window_ = window; }
   // Gives the job up: no stream, no record.
   void abandon();
+  // It ends here for an error that no second try mends.
+  void fail(const Error& error);
 
   void send_signal(const wire::Map& map);
   void pump_stdin();
@@ -81,6 +83,7 @@ class Attachment final : public StreamHandler {
   bool misses_some(const wire::Map& record, const wire::Map& end) const;
   void handle_restarting(const wire::Map& map);
   void handle_attempt(const wire::Map& map);
+  wire::Map record_in(const wire::Map& map) const;
   bool matches(const wire::Map& record) const;
   bool has_all(const wire::Map& record) const;
   void unbind();

@@ -84,12 +84,20 @@ void Remote::ended(const Error& error) {
   if (on_closed) on_closed(error);
 }
 
+// What cannot be read costs its own stream alone.
+void Remote::drop(StreamId stream, const Error& error) {
+  StreamHandler* to = handler(stream);
+  streams_.erase(stream);
+  session().reset(stream, error);
+  if (to != nullptr) to->on_reset(error);
+}
+
 void Remote::on_event(Event event) {
   if (auto* data = std::get_if<event::Data>(&event)) {
     if (auto* to = handler(data->stream)) to->on_data(data->channel, data->frame.payload());
   } else if (auto* message = std::get_if<event::Event>(&event)) {
     auto map = parse_map(message->frame.payload());
-    if (!map) return session().close(map.error());
+    if (!map) return drop(message->stream, map.error());
     if (auto* to = handler(message->stream)) to->on_event(*map);
   } else if (auto* credit = std::get_if<event::Credit>(&event)) {
     if (auto* to = handler(credit->stream)) to->on_credit(credit->limit);

@@ -76,6 +76,7 @@ class Remote final : public net::SessionHandler {
     Result<wire::Map> result = wire::Map::object();
   };
   Error in_words(Error error) const;
+  void drop(wire::StreamId stream, const Error& error);
   void ended(const Error& error);
   StreamHandler* handler(wire::StreamId stream);
 

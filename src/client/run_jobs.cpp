@@ -198,9 +198,14 @@ void Run::Impl::begin_count(const Error& error) {
 }
 
 void Run::Impl::on_broken(Attachment& job, const Error& error) {
+  const bool never_came =
+      error.code == Code::kUnknownJob && !job.was_started() && !plan_.spec.empty();
+  // What one node says ends its own job, never those of the others.
+  if (remote_.alive() && jobs_.size() > 1 && is_final(error.code) && !never_came)
+    return job.fail(error);
   begin_count(error);
   if (!remote_.alive()) return;
-  if (error.code == Code::kUnknownJob && !job.was_started() && !plan_.spec.empty()) {
+  if (never_came) {
     resubmit_ = true;  // neither controller nor node has it: the same request cannot start it twice
   } else if (is_final(error.code)) {
     give_up(error);

@@ -4,7 +4,6 @@
 
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
-#include "src/base/text.hpp"
 #include "src/base/version.hpp"
 #include "src/controller/renewal.hpp"
 #include "src/job/record.hpp"
@@ -15,19 +14,10 @@ namespace event = wire::event;
 
 namespace {
 
-// A node keeps what it ran for a week; its clock and ours may differ.
-constexpr Millis kNodeRemembers = std::chrono::hours(6 * 24);
+// Streams that ended and are still noted: then it is time to look.
+constexpr std::size_t kMostForgotten = 64;
 
-constexpr std::size_t kMostReason = 200;
-
-constexpr std::size_t kSettledInTurn = 500;
-
-std::string held_words(const std::string& why, const JobId& job) {
-  if (why.empty()) return {};
-  if (why == "unread")
-    return "its quota is full and nobody reads its output; go on: rexec attach " + job.text;
-  return "its output cannot be kept on the node: " + printable(why.substr(0, kMostReason));
-}
+constexpr const char* kSaysNonsense = "sent what cannot be read";
 
 }  // namespace
 
@@ -74,7 +64,7 @@ void AgentSession::closed(const Error& error) {
 }
 
 void AgentSession::on_event(wire::Event event) {
-  if (router_.forward(event)) return;
+  if (!bound(event) || router_.forward(event)) return;
   if (auto* request = std::get_if<event::Request>(&event)) {
     answer(request->id, request->verb, request->args);
   } else if (auto* response = std::get_if<event::Response>(&event)) {
@@ -96,6 +86,42 @@ void AgentSession::on_event(wire::Event event) {
   }
 }
 
+// What goes on to somebody's reader is a node's to say. False: it does not go on.
+bool AgentSession::bound(wire::Event& event) {
+  if (auto* reset = std::get_if<event::Reset>(&event)) {
+    reset->error = error_of_node(std::move(reset->error));
+  } else if (auto* response = std::get_if<event::Response>(&event); response && !response->result) {
+    response->result = std::unexpected(error_of_node(std::move(response->result.error())));
+  } else if (auto* message = std::get_if<event::Event>(&event)) {
+    return bound_message(*message);
+  }
+  return true;
+}
+
+bool AgentSession::bound_message(event::Event& message) {
+  const auto reader = read_.find(message.stream);
+  if (reader == read_.end()) return false;  // of a start: it says that it began
+  auto map = read_node_event(message.frame.payload(), reader->second);
+  if (!map) {
+    warn(NodeNews::kUnreadable, "a node sends a reader what cannot be read",
+         {{"job", reader->second.key.job.text}, {"why", map.error().message}});
+    const Error error{Code::kProtocol, "node \"" + reader->second.node + "\" " + kSaysNonsense, {}};
+    driver_->session().reset(message.stream, error);
+    wire::Event broken = event::Reset{message.stream, error};
+    router_.forward(broken);
+    return false;
+  }
+  if (!*map) return false;
+  message.frame =
+      wire::make_frame(wire::FrameType::kEvent, message.stream, as_bytes(wire::pack(**map)));
+  return true;
+}
+
+void AgentSession::warn(NodeNews kind, std::string_view message,
+                        std::initializer_list<LogField> fields) {
+  hub_.node_log().say(LogLevel::kWarn, kind, node_, message, fields);
+}
+
 void AgentSession::hello(const wire::Map& map) {
   const auto allowed = hub_.check(identity_);
   if (!allowed) return driver_->session().close(allowed.error());
@@ -106,9 +132,10 @@ void AgentSession::hello(const wire::Map& map) {
   if (wire::text_or(map, "role") != "node")
     return driver_->session().close(
         {Code::kDenied, "a node's certificate speaks for a node only", {}});
-  instance_ = wire::text_or(map, "instance").substr(0, 128);
+  NodeHello said = read_hello(map);
+  instance_ = std::move(said.instance);
   if (hub_.refuse_duplicate(*node, *this)) return;
-  node->software = wire::text_or(map, "software").substr(0, 64);
+  node->software = std::move(said.software);
   node->address = source_;
   driver_->session().send_hello({{"role", "controller"},
                                  {"cluster", hub_.authority().cluster()},
@@ -151,146 +178,19 @@ void AgentSession::answer(wire::RequestId id, const std::string& verb, const wir
     fail_point(FailPoint::kControllerReportAnswered);
     self->driver_->flush_soon();
   };
-  hub_.recall({{wire::text_or(args, "job")}}, [this, answered, args](const Result<void>& recalled) {
+  const auto report = read_report(args);
+  if (!report) {
+    warn(NodeNews::kUnreadable, "a node's report cannot be read",
+         {{"node", node_.text}, {"why", report.error().message}});
+    return driver_->session().respond(id, std::unexpected(report.error()));
+  }
+  hub_.recall({report->key.job}, [this, answered, report = *report](const Result<void>& recalled) {
     if (!serves()) return;
     if (!recalled) return answered(recalled);
-    if (dismiss(args)) return answered({});
-    if (!apply(args, answered))
+    if (dismiss(report)) return answered({});
+    if (!apply(report, answered))
       answered(fail(Code::kUnknownJob, "no such job here, and its ticket is not ours"));
   });
-}
-
-Job* AgentSession::reported(const wire::Map& entry) {
-  const std::string id = wire::text_or(entry, "job");
-  const AttemptKey key{{id}, static_cast<std::uint32_t>(wire::u64_or(entry, "attempt", 1))};
-  Job* job = hub_.jobs().find(key.job);
-  if (job == nullptr) job = hub_.adopt(key, wire::text_or(entry, "ticket"), node_);
-  if (job == nullptr || job->node != node_) {
-    log_warn("a node reports a job that is not its own", {{"node", node_.text}, {"job", id}});
-    return nullptr;
-  }
-  return job;
-}
-
-// Of a job that somebody removed the node is to forget what it has; one that runs has nobody left
-// who could see or stop it.
-bool AgentSession::dismiss(const wire::Map& entry) {
-  const JobId job{wire::text_or(entry, "job")};
-  if (hub_.jobs().find(job) != nullptr || !hub_.was_removed(job)) return false;
-  const bool has_ended = wire::text_or(entry, "state") == "final";
-  wire::Map args{{"job", job.text}, {"attempt", wire::u64_or(entry, "attempt", 1)}};
-  request(has_ended ? "job.remove" : "job.stop", std::move(args), [](const Result<wire::Map>&) {});
-  return true;
-}
-
-bool AgentSession::apply(const wire::Map& entry, std::move_only_function<void(Result<void>)> done) {
-  Job* job = reported(entry);
-  if (job == nullptr) return false;
-  job->is_told = true;
-  const auto started = static_cast<std::int64_t>(wire::u64_or(entry, "started_ms", 0));
-  const std::string state = wire::text_or(entry, "state");
-  const auto attempt = static_cast<std::uint32_t>(wire::u64_or(entry, "attempt", 1));
-  hub_.attempt_began(*job, attempt, WallTime{Millis{started}});
-  if (started != 0 && attempt == job->key.attempt) {
-    hub_.running(*job, WallTime{Millis{started}});
-    if (job->started == WallTime{}) job->started = WallTime{Millis{started}};
-  }
-  if (attempt == job->key.attempt)
-    job->held = held_words(wire::text_or(entry, "held"), job->key.job);
-  if (state != "final" && state != "restarting") {
-    if (done) done({});
-    return true;
-  }
-  const wire::Map& record = wire::child_or_empty(entry, "record");
-  if (!record.is_object() || !record.contains("outcome")) return false;
-  if (state == "final" && attempt == job->key.attempt) {
-    hub_.finished(*job, record, std::move(done));
-  } else {
-    const auto next = static_cast<std::int64_t>(wire::u64_or(entry, "next_attempt_ms", 0));
-    hub_.attempt_ended(*job, {job->key.job, attempt}, record, WallTime{Millis{next}},
-                       std::move(done));
-  }
-  return true;
-}
-
-void AgentSession::reconcile(wire::RequestId id, const wire::Map& args) {
-  fail_point(FailPoint::kControllerReconcileReceived);
-  if (args.contains("seen") && !behind_) return compare(id, args);
-  take_page(id, args);
-}
-
-void AgentSession::take_page(wire::RequestId id, const wire::Map& args) {
-  if (const Node* node = hub_.registry().find(node_); node && hub_.refuse_duplicate(*node, *this))
-    return;
-  const wire::Map& jobs = wire::child_or_empty(args, "jobs");
-  std::vector<JobId> ids;
-  for (const wire::Map& entry : jobs)
-    if (entry.is_object()) ids.push_back({wire::text_or(entry, "job")});
-  named_.insert(ids.begin(), ids.end());
-  const Page page = wire::bool_or(args, "last", true) ? Page::kLast : Page::kMore;
-  hub_.recall(std::move(ids),
-              [self = shared_from_this(), id, jobs, page](const Result<void>& recalled) {
-                if (!self->serves()) return;
-                if (!recalled)
-                  return self->driver_->session().respond(id, std::unexpected(recalled.error()));
-                self->reconcile_known(id, jobs, page);
-              });
-}
-
-// A database from before what the node saw knows too little to say what is lost or to start again:
-// the node tells all it has first.
-void AgentSession::compare(wire::RequestId id, const wire::Map& args) {
-  hub_.compare_history(args, [self = shared_from_this(), id, args](const Result<std::string>& why) {
-    if (!self->serves()) return;
-    if (!why) return self->driver_->session().respond(id, std::unexpected(why.error()));
-    if (why->empty()) return self->take_page(id, args);
-    self->behind_ = true;
-    self->hub_.note_old_history(self->node_, args, *why);
-    self->driver_->session().respond(id, wire::Map{{"again", true}});
-    self->driver_->flush_soon();
-  });
-}
-
-// The page is acknowledged when the last of its records is committed: the store keeps the order of
-// what it is given.
-void AgentSession::reconcile_known(wire::RequestId id, const wire::Map& jobs, Page page) {
-  for (const wire::Map& entry : jobs)
-    if (entry.is_object() && !dismiss(entry)) apply(entry, {});
-  hub_.ask<store::AuditHead>(
-      [](store::Database& db) -> Result<store::AuditHead> { return db.audit_head(); },
-      [self = shared_from_this(), id, page](const Result<store::AuditHead>& head) {
-        if (!self->serves()) return;
-        fail_point(FailPoint::kControllerReconcileCommitted);
-        if (!head) return self->driver_->session().respond(id, std::unexpected(head.error()));
-        self->driver_->session().respond(
-            id, wire::Map{{"run", self->hub_.epoch()},
-                          {"commits", self->hub_.store().run_commits()},
-                          {"audit", {{"seq", head->seq}, {"hash", head->hash}}}});
-        if (page == Page::kLast) self->settle({});
-        self->driver_->flush_soon();
-      });
-}
-
-// The node has told all: what we believe runs there and it did not name is not there. Some jobs a
-// turn, because there may be very many. A copy of the node that came in beside it ends nothing.
-void AgentSession::settle(std::optional<JobOrder> after) {
-  Node* node = hub_.registry().find(node_);
-  if (node == nullptr || !serves() || hub_.refuse_duplicate(*node, *this)) return;
-  const auto jobs = hub_.jobs().unfinished_on(node_, after, kSettledInTurn);
-  if (!jobs.empty()) after = JobOrder{jobs.back()->created, jobs.back()->key.job};
-  const bool is_last = jobs.size() < kSettledInTurn;
-  for (Job* job : jobs) {
-    if (named_.contains(job->key.job)) continue;
-    // From an old copy, and longer ago than a node keeps what it ran: it may have run and gone.
-    const bool may_have_run = behind_ && job->created < wall_now() - kNodeRemembers;
-    if (job->state != JobState::kRunning && !may_have_run) continue;
-    hub_.finished(
-        *job, record_without_run(*job, "lost", 121, may_have_run ? "restored" : "node_forgot"), {});
-  }
-  if (!is_last) return hub_.next_turn([self = shared_from_this(), after] { self->settle(after); });
-  named_.clear();
-  fail_point(FailPoint::kControllerReconciled);
-  hub_.node_online(*node, *this);
 }
 
 void AgentSession::start(Job& job) {
@@ -364,6 +264,9 @@ void AgentSession::attach(const Job& job, wire::Map args, Reader reader) {
   args["attempt"] = std::clamp<std::uint64_t>(from, 1, job.key.attempt);
   args["last"] = job.key.attempt;
   const wire::StreamId stream = driver_->session().open("attach", std::move(args));
+  if (read_.size() > 2 * router_.size() + kMostForgotten)
+    std::erase_if(read_, [this](const auto& entry) { return !router_.has(entry.first); });
+  read_[stream] = {job.node_name, job.key};
   Router::link(router_, stream, reader.router, reader.stream,
                {std::move(reader.refused), std::move(reader.kept)});
   fail_point(FailPoint::kControllerAttachSent);

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "src/controller/hub.hpp"
+#include "src/controller/node_words.hpp"
 #include "src/controller/router.hpp"
 #include "src/net/listener.hpp"
 
@@ -63,15 +64,22 @@ class AgentSession final : public net::SessionHandler,
   void reconcile(wire::RequestId id, const wire::Map& args);
   void compare(wire::RequestId id, const wire::Map& args);
   void take_page(wire::RequestId id, const wire::Map& args);
-  void reconcile_known(wire::RequestId id, const wire::Map& jobs, Page page);
+  struct Named {  // by one page of a reconciliation
+    std::vector<JobId> jobs;
+    std::vector<JobReport> reports;
+  };
+  void reconcile_known(wire::RequestId id, const Named& named, Page page);
   void settle(std::optional<JobOrder> after);
   AttemptKey forget_upload(wire::StreamId stream);
   // The job a report is about, adopted if need be. nullptr: not ours.
-  Job* reported(const wire::Map& entry);
+  Job* reported(const JobReport& report);
   // True when it is about a job that was removed.
-  bool dismiss(const wire::Map& entry);
-  // False when the entry is not to be acknowledged.
-  bool apply(const wire::Map& entry, std::move_only_function<void(Result<void>)> done);
+  bool dismiss(const JobReport& report);
+  // False when the report is not to be acknowledged.
+  bool apply(const JobReport& report, std::move_only_function<void(Result<void>)> done);
+  bool bound(wire::Event& event);
+  bool bound_message(wire::event::Event& message);
+  void warn(NodeNews kind, std::string_view message, std::initializer_list<LogField> fields);
   void pump(wire::StreamId stream);
   void refused(const AttemptKey& key, const Error& error);
   void closed(const Error& error);
@@ -89,8 +97,12 @@ class AgentSession final : public net::SessionHandler,
   std::unordered_map<wire::StreamId, Upload> uploads_;
   std::size_t upload_bytes_ = 0;  // of their specs
   std::unordered_map<wire::RequestId, std::function<void(const Result<wire::Map>&)>> answers_;
-  std::set<JobId> named_;  // jobs the node named while reconciling
-  bool behind_ = false;    // the node saw more than our database has
+  std::unordered_map<wire::StreamId, job::KnownAttempt> read_;  // attach streams; also ended ones
+  // Those that the node named while reconciling, of the jobs that we know to be there.
+  std::set<JobId> named_;
+  std::size_t page_entries_ = 0;  // of the reconciliation so far
+  bool settled_ = false;          // its last page has come
+  bool behind_ = false;           // the node saw more than our database has
   bool open_ = true;
 };
 

@@ -1,5 +1,6 @@
 #include "src/controller/enrol_session.hpp"
 
+#include "src/base/cut_text.hpp"
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
@@ -106,7 +107,8 @@ void EnrolSession::on_event(wire::Event event) {
 void EnrolSession::answer(wire::RequestId id, const Result<wire::Map>& result) {
   if (!self_) return;
   if (!result)
-    log_warn("enrolment refused", {{"source", source_}, {"why", result.error().message}});
+    hub_.node_log().say(LogLevel::kWarn, NodeNews::kStranger, {}, "enrolment refused",
+                        {{"source", source_}, {"why", result.error().message}});
   driver_->session().respond(id, result);
   driver_->flush_soon();
 }
@@ -125,7 +127,7 @@ void EnrolSession::enrol(wire::RequestId id, const wire::Map& args) {
   request.key_hash = to_hex(csr->key_hash);
   request.name = name;
   request.labels = labels_json(args);
-  request.run_as = wire::text_or(args, "run_as").substr(0, 64);
+  request.run_as = cut_text(wire::text_or(args, "run_as"), 64);
   request.from = source_;
   request.now = wall_now();
   auto shared = std::make_shared<pki::Csr>(std::move(*csr));

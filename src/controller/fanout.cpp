@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/base/cut_text.hpp"
 #include "src/base/fail_point.hpp"
 #include "src/base/text.hpp"
 #include "src/controller/dispatcher.hpp"
@@ -67,7 +68,7 @@ struct Write {
 store::AuditEntry audit_of(const Plan& plan, const std::vector<std::shared_ptr<Job>>& jobs) {
   const PartPlan& first = plan.parts.front();
   const std::string what = plan.parts.size() == 1
-                               ? printable(first.targets.substr(0, 200)) + ": " + first.command
+                               ? printable(cut_text(first.targets, 200)) + ": " + first.command
                                : std::to_string(plan.parts.size()) +
                                      " jobs after one another, from " + printable(first.name);
   return {"user/" + plan.owner.text + " " + plan.owner_name, "job.submit",

@@ -155,6 +155,7 @@ void Hub::forget_node(const NodeId& id) {
   gone_nodes_.insert(id.text);
   end_jobs_of_gone(id);
   end_sessions(pki::Role::kNode, id.text, {Code::kRevoked, "this node was removed", kLetInAgain});
+  node_log_.forget(id);
   registry_.remove(id);
   dispatcher_.node_changed(id, Presence::kOffline);
   // It will not be online any more: whoever waits for that looks again.
@@ -242,7 +243,8 @@ void Hub::start_on_node(Job& job) {
 
 bool Hub::refuse_duplicate(const Node& node, AgentSession& newcomer) {
   if (node.link == nullptr || node.link->instance() == newcomer.instance()) return false;
-  log_warn(
+  node_log_.say(
+      LogLevel::kWarn, NodeNews::kDuplicate, node.id,
       "DUPLICATE_NODE: two machines have the identity of one node",
       {{"node", node.name}, {"connected", node.link->source()}, {"refused", newcomer.source()}});
   newcomer.end({Code::kConflict,
@@ -259,7 +261,8 @@ void Hub::node_online(Node& node, AgentSession& session) {
   const Nanos away = away_for(node.id);
   node.link = &session;
   node.last_seen = wall_now();
-  log_info("node online", {{"node", node.name}, {"from", session.source()}});
+  node_log_.say(LogLevel::kInfo, NodeNews::kOnline, node.id, "node online",
+                {{"node", node.name}, {"from", session.source()}});
   dispatch_rest(node.id, session, {}, away);
   schedules_.node_online(node.id);
   dispatcher_.node_changed(node.id, Presence::kOnline);
@@ -299,7 +302,8 @@ void Hub::node_gone(Node& node, AgentSession& session) {
   node.link = nullptr;
   node.last_seen = wall_now();
   node.lost_at = BootClock::now();
-  log_info("node offline", {{"node", node.name}});
+  node_log_.say(LogLevel::kInfo, NodeNews::kOffline, node.id, "node offline",
+                {{"node", node.name}});
   fail_point(FailPoint::kControllerNodeGone);
   dispatcher_.node_changed(node.id, Presence::kOffline);
 }

@@ -18,6 +18,7 @@
 #include "src/controller/dispatcher.hpp"
 #include "src/controller/jobs.hpp"
 #include "src/controller/key_set.hpp"
+#include "src/controller/node_log.hpp"
 #include "src/controller/registry.hpp"
 #include "src/controller/schedules.hpp"
 #include "src/controller/wishes.hpp"
@@ -178,6 +179,7 @@ class Hub {
                   const std::string& actor, Ordered ordered);
 
   // --- nodes
+  NodeLog& node_log() { return node_log_; }
   // True, and the newcomer is sent away, when another machine with this node's identity is
   // connected: two would each start what is dispatched again. The first keeps its place for as
   // long as it is heard of.
@@ -266,6 +268,7 @@ class Hub {
   std::unordered_map<UserId, std::deque<std::move_only_function<void()>>> asked_;
   Wishes<JobId> when_final_;
   Wishes<NodeId> when_online_;
+  NodeLog node_log_;
   std::string epoch_;
   BootTime started_;
 };

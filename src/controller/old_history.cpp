@@ -1,6 +1,7 @@
 // A database that was put back from an older copy, or rewritten, and how it is noticed: a node
 // comes with what it saw of this controller, and that is not in the database's history. Part of the
 // hub.
+#include "src/base/cut_text.hpp"
 #include "src/base/log.hpp"
 #include "src/controller/hub.hpp"
 #include "src/store/history.hpp"
@@ -15,7 +16,7 @@ store::Seen read_seen(const wire::Map& reconcile) {
   const wire::Map& map = wire::child_or_empty(reconcile, "seen");
   const wire::Map& audit = wire::child_or_empty(map, "audit");
   store::Seen seen;
-  seen.run = wire::text_or(map, "run").substr(0, 64);
+  seen.run = cut_text(wire::text_or(map, "run"), 64);
   seen.commits = wire::u64_or(map, "commits", 0);
   seen.audit.seq = static_cast<std::int64_t>(wire::u64_or(audit, "seq", 0) & INT64_MAX);
   seen.audit.hash = wire::text_or(audit, "hash");

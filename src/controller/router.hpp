@@ -37,6 +37,7 @@ class Router {
   // The session is gone: every stream at the other side is reset.
   void drop_all(const Error& error);
   std::size_t size() const { return links_.size(); }
+  bool has(wire::StreamId stream) const { return links_.contains(stream); }
 
  private:
   struct Link {

@@ -1,10 +1,14 @@
 // Between the store's rows and the controller's memory: plain conversions, no decisions.
+#include "src/base/cut_text.hpp"
 #include "src/controller/hub.hpp"
+#include "src/job/record_map.hpp"
 
 namespace rexec::controller {
 namespace {
 
 WallTime from_ms(std::int64_t ms) { return WallTime{Millis{ms}}; }
+constexpr std::size_t kMostShown = 1024;  // of a text of a job: what is written now is shorter
+
 std::int64_t to_ms(WallTime time) { return time.time_since_epoch().count(); }
 
 }  // namespace
@@ -38,10 +42,10 @@ Job job_from_row(const store::JobRow& row) {
   job.key = {row.id, row.attempt};
   job.run = row.run;
   job.node = row.node;
-  job.node_name = row.node_name;
+  job.node_name = cut_text(row.node_name, kMostShown);
   job.owner = row.owner;
-  job.owner_name = row.owner_name;
-  job.command = row.summary;
+  job.owner_name = cut_text(row.owner_name, kMostShown);
+  job.command = cut_text(row.summary, kMostShown);
   job.spec_hash = row.spec_hash;
   job.request = row.request;
   job.created = from_ms(row.created_ms);
@@ -51,7 +55,9 @@ Job job_from_row(const store::JobRow& row) {
   job.is_detached = row.mode == store::JobMode::kDetached;
   job.is_keyed = row.keyed;
   if (!row.record.empty()) {
-    job.record = std::make_shared<const wire::Map>(wire::Map::parse(row.record, nullptr, false));
+    // An earlier version may have taken what a node said as it was.
+    job.record = std::make_shared<const wire::Map>(job::bounded_record(
+        wire::Map::parse(row.record, nullptr, false), {job.node_name, job.key}));
     job.state = JobState::kFinal;
   } else {
     const bool runs = row.state == "running" || row.state == kRestarting;

@@ -32,16 +32,21 @@ Schedules::Link* Schedules::open_link(const NodeId& id, std::uint64_t number) {
 void Schedules::list(const NodeId& id, std::uint64_t number, const std::string& after) {
   if (open_link(id, number) == nullptr) return;
   hub_.ask_node(*hub_.registry().find(id), "schedule.list", {{"after", after}},
-                [this, id, number](const Result<wire::Map>& answer) {
+                [this, id, number, after](const Result<wire::Map>& answer) {
                   Link* link = open_link(id, number);
                   if (link == nullptr) return;
                   if (!answer)
-                    return log_warn("a node does not say which schedules it holds",
-                                    {{"node", id.text}, {"why", answer.error().message}});
+                    return static_cast<void>(
+                        hub_.node_log().say(LogLevel::kWarn, NodeNews::kSchedules, id,
+                                            "a node does not say which schedules it holds",
+                                            {{"node", id.text}, {"why", answer.error().message}}));
                   const wire::Map& states = wire::child_or_empty(*answer, "schedules");
                   take_states(id, states);
-                  if (wire::bool_or(*answer, "more", false) && !states.empty())
-                    return list(id, number, wire::text_or(states.back(), "id"));
+                  const std::string last = states.is_array() && !states.empty()
+                                               ? wire::text_or(states.back(), "id")
+                                               : "";
+                  if (wire::bool_or(*answer, "more", false) && is_id(last, 's') && last > after)
+                    return list(id, number, last);
                   link->is_listed = true;
                   for (const auto& [known, schedule] : all_)
                     link->dirty.insert(link->dirty.end(), known);
@@ -95,8 +100,8 @@ void Schedules::put_one(Node& node, Link& link, const std::string& id) {
                   if (answer)
                     take_states(id, wire::Map::array({*answer}));
                   else
-                    log_warn(
-                        "a node did not take a schedule",
+                    hub_.node_log().say(
+                        LogLevel::kWarn, NodeNews::kSchedules, id, "a node did not take a schedule",
                         {{"node", id.text}, {"schedule", name}, {"why", answer.error().message}});
                   turn(id, number);
                 });

@@ -6,6 +6,7 @@
 
 #include "src/base/log.hpp"
 #include "src/controller/hub.hpp"
+#include "src/controller/node_words.hpp"
 #include "src/pki/digest.hpp"
 #include "src/select/parse.hpp"
 
@@ -205,19 +206,15 @@ bool Schedules::recognise(Job& job) {
 // ---- the exchange with a node
 
 void Schedules::take_states(const NodeId& node, const wire::Map& states) {
-  for (const wire::Map& state : states) {
-    const auto known = all_.find(wire::text_or(state, "id"));
+  for (const wire::Map& said : states) {
+    auto state = read_schedule_state(said);
+    const auto known = state ? all_.find(state->id) : all_.end();
     if (known == all_.end()) continue;
     NodeProgress& progress = known->second.nodes[node];
-    progress.revision = wire::i64_or(state, "revision", 0);
-    progress.cursor = WallTime{Millis{wire::i64_or(state, "cursor_ms", 0)}};
-    progress.left = wire::u64_or(state, "left", 0);
-    progress.told = wire::Map::object();
-    for (const char* key : {"fired", "skipped", "failed", "running", "waiting"})
-      progress.told[key] = wire::u64_or(state, key, 0);
-    progress.told["last_ms"] = wire::i64_or(state, "last_ms", 0);
-    for (const char* key : {"last_job", "error"})
-      progress.told[key] = wire::text_or(state, key).substr(0, 500);
+    progress.revision = state->revision;
+    progress.cursor = state->cursor;
+    progress.left = state->left;
+    progress.told = std::move(state->told);
   }
 }
 

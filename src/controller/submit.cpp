@@ -2,18 +2,26 @@
 
 #include <unordered_set>
 
+#include "src/base/cut_text.hpp"
 #include "src/base/text.hpp"
 #include "src/job/spec.hpp"
 #include "src/pki/digest.hpp"
 
 namespace rexec::controller {
 
+namespace {
+
+constexpr std::size_t kMostSummary = 200;
+
+}  // namespace
+
 std::string summary_of(const job::JobSpec& spec) {
   std::string out = spec.script ? "(script)" : "";
   for (const auto& word : spec.argv) {
     out += (out.empty() ? "" : " ") + printable(word);
-    if (out.size() > 200) return out.substr(0, 200);
+    if (out.size() > kMostSummary) break;
   }
+  out.resize(cut_text(out, kMostSummary).size());
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "src/base/cut_text.hpp"
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/base/text.hpp"
@@ -194,7 +195,9 @@ void Attempts::refuse(const AttemptKey& key, const Error& error) {
 
 void Attempts::post_refusal(const AttemptKey& key, const Error& error) {
   log_info("refused a job", {{"job", attempt_name(key)}, {"why", error.message}});
-  post_(link::Refused{key, std::string(code_name(error.code)), error.message.substr(0, 2048)}, {});
+  post_(link::Refused{key, std::string(code_name(error.code)),
+                      std::string(cut_text(error.message, 2048))},
+        {});
 }
 
 }  // namespace rexec::job

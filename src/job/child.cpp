@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "src/base/cut_text.hpp"
 #include "src/base/fail_point.hpp"
 #include "src/base/text.hpp"
 #include "src/job/codec.hpp"
@@ -28,7 +29,7 @@ constexpr std::size_t kMaxWhat = 4096;
 constexpr int kGo = 3, kReport = 4, kPlan = 5;
 
 [[noreturn]] void give_up(Stage stage, int error, std::string what) {
-  const std::string bytes = encode_failure({stage, error, what.substr(0, kMaxWhat)});
+  const std::string bytes = encode_failure({stage, error, std::string(cut_text(what, kMaxWhat))});
   // The pipe holds it whole; nobody to tell if that fails.
   [[maybe_unused]] const ssize_t n = ::write(kReport, bytes.data(), bytes.size());
   ::_exit(125);

@@ -11,6 +11,7 @@
 #include <charconv>
 #include <cstdio>
 
+#include "src/base/cut_text.hpp"
 #include "src/base/fail_point.hpp"
 #include "src/base/text.hpp"
 #include "src/job/journal.hpp"
@@ -142,7 +143,7 @@ bool read_plan(int memfd, LaunchParts& parts, ShimPlan& plan) {
 }
 
 [[noreturn]] void report_and_quit(const Error& error, Prepared& prepared) {
-  (void)os::send_message(kControl, as_bytes(error.message.substr(0, 1024)));
+  (void)os::send_message(kControl, as_bytes(cut_text(error.message, 1024)));
   quit(kShimCannotStart, prepared);
 }
 

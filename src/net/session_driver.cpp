@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "src/base/check.hpp"
+#include "src/base/log.hpp"
 
 namespace rexec::net {
 namespace {
@@ -141,6 +143,20 @@ void SessionDriver::on_readable() {
   }
 }
 
+// What a message makes go wrong costs the session that it came on, and nobody else; what the system
+// refuses is not its fault.
+static void hand(wire::Session& session, SessionHandler& handler, wire::Event event) {
+  if (session.closed()) return handler.on_event(std::move(event));
+  try {
+    handler.on_event(std::move(event));
+  } catch (const std::system_error&) {
+    throw;
+  } catch (const std::exception& error) {
+    log_error("a message could not be handled", {{"why", error.what()}});
+    session.close({Code::kInternal, "a message could not be handled", {}});
+  }
+}
+
 void SessionDriver::dispatch() {
   if (dispatching_) return;
   dispatching_ = true;
@@ -149,7 +165,7 @@ void SessionDriver::dispatch() {
     const bool last = std::holds_alternative<wire::event::Closed>(event);
     if (std::holds_alternative<wire::event::Hello>(event)) arm_tick();  // PINGs begin
     SessionHandler* handler = last ? std::exchange(handler_, nullptr) : handler_;
-    if (handler != nullptr) handler->on_event(std::move(event));
+    if (handler != nullptr) hand(session_, *handler, std::move(event));
   }
   dispatching_ = false;
 }

@@ -1,0 +1,22 @@
+// An end record that came from a peer, as a map, read into what one may be (record.hpp): whoever
+// lists it, stores it or exits by it need not ask again. Whose record it is, the reader knows; the
+// peer's word on that is not taken.
+#pragma once
+
+#include "src/base/ids.hpp"
+#include "src/wire/maps.hpp"
+
+namespace rexec::job {
+
+struct KnownAttempt {
+  std::string node;
+  AttemptKey key;
+};
+
+// The fields that a record has, each of its type and in its range: numbers finite, texts short and
+// printable, digests hex. One that is there and is something else has its default; one that is not
+// there stays away, and so does what no record has. Without a usable outcome and code it is the
+// record of a job that is lost, reason "unreadable".
+wire::Map bounded_record(const wire::Map& said, const KnownAttempt& known);
+
+}  // namespace rexec::job

