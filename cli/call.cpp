@@ -14,6 +14,11 @@ Result<wire::Map> call(const Globals& globals, const std::string& verb, wire::Ma
   return client::call_once({globals.config, globals.context}, verb, std::move(args));
 }
 
+Result<wire::Map> call_pages(const Globals& globals, const std::string& verb,
+                             const std::string& list, wire::Map args, std::uint64_t most) {
+  return client::call_pages({globals.config, globals.context}, verb, std::move(args), list, most);
+}
+
 Result<void> call_many(const Globals& globals, const std::string& verb,
                        const std::vector<wire::Map>& args, const OnAnswer& on_answer) {
   return client::call_many({globals.config, globals.context}, verb, args, on_answer);

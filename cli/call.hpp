@@ -13,6 +13,11 @@ namespace rexec::cli {
 Result<wire::Map> call(const Globals& globals, const std::string& verb,
                        wire::Map args = wire::Map::object());
 
+// All rows of a list, which comes in pages: the answer with all of them in `list`.
+Result<wire::Map> call_pages(const Globals& globals, const std::string& verb,
+                             const std::string& list, wire::Map args = wire::Map::object(),
+                             std::uint64_t most = ~std::uint64_t{0});
+
 // The same for many, side by side; each answer as it comes. An error when nobody could be asked.
 using OnAnswer = std::function<void(std::size_t index, const Result<wire::Map>& answer)>;
 Result<void> call_many(const Globals& globals, const std::string& verb,

@@ -1,6 +1,4 @@
 // `rexec ps` and `rexec job ls|show|rm`: jobs, newest first.
-#include <algorithm>
-
 #include "cli/cache.hpp"
 #include "cli/call.hpp"
 #include "cli/errors.hpp"
@@ -9,11 +7,16 @@
 namespace rexec::cli {
 namespace {
 
+// A thousand years: no job took longer, and its milliseconds are a number.
+constexpr double kLongestS = 1000 * 366.0 * 86'400;
+
 std::string elapsed(const wire::Map& job) {
   const wire::Map& record = wire::child_or_empty(job, "record");
   const auto wall = record.find("wall_s");
   if (wall == record.end() || !wall->is_number()) return "-";
-  return format_duration(Millis{static_cast<std::int64_t>(wall->get<double>() * 1000)});
+  const auto seconds = wall->get<double>();
+  if (!(seconds >= 0 && seconds < kLongestS)) return "-";
+  return format_duration(Millis{static_cast<std::int64_t>(seconds * 1000)});
 }
 
 // It runs, for a script; for a person a job that stands still until something is done is another
@@ -27,7 +30,6 @@ std::string exit_cell(const wire::Map& job) {
   return record.contains("code") ? cell(record, "code") : "-";
 }
 
-constexpr std::uint64_t kPage = 200;  // what the controller gives at once
 constexpr std::uint64_t kMostListed = 1'000'000;
 
 constexpr std::string_view kStates =
@@ -41,22 +43,6 @@ wire::Map read_filter(const Args& args) {
   return request;
 }
 
-// Page after page until `limit`, or the end.
-Result<std::vector<wire::Map>> list_jobs(const Globals& globals, wire::Map request,
-                                         std::uint64_t limit) {
-  std::vector<wire::Map> jobs;
-  while (jobs.size() < limit) {
-    request["limit"] = std::min(limit - jobs.size(), kPage);
-    const Result<wire::Map> page = call(globals, "job.ls", request);
-    if (!page) return std::unexpected(page.error());
-    for (const wire::Map& job : wire::child_or_empty(*page, "jobs")) jobs.push_back(job);
-    const std::string more = wire::text_or(*page, "more");
-    if (more.empty()) break;
-    request["after"] = more;
-  }
-  return jobs;
-}
-
 int run_ls(const Invocation& invocation) {
   const Args& args = invocation.args;
   const Result<std::uint64_t> limit = args.number("limit", 50, kMostListed, 1);
@@ -67,7 +53,7 @@ int run_ls(const Invocation& invocation) {
   }
   wire::Map request = read_filter(args);
   const bool with_ended = wire::bool_or(request, "all", false);
-  const auto jobs = list_jobs(invocation.globals, std::move(request), *limit);
+  const auto jobs = call_pages(invocation.globals, "job.ls", "jobs", std::move(request), *limit);
   if (!jobs) return fail_with(invocation.globals, jobs.error());
   Listing listing;
   listing.headings = {{"JOB"},
@@ -79,7 +65,7 @@ int run_ls(const Invocation& invocation) {
                       {"TOOK", Column::kWide},
                       {"COMMAND"}};
   listing.nothing = with_ended ? "no jobs" : "no jobs are running; ended ones: rexec ps -a";
-  for (const wire::Map& job : *jobs) {
+  for (const wire::Map& job : wire::child_or_empty(*jobs, "jobs")) {
     listing.add({cell(job, "job"), cell(job, "node"), state_cell(job), exit_cell(job),
                  cell(job, "owner"), cell(job, "created"), elapsed(job), cell(job, "command")},
                 wire::text_or(job, "job"), job);

@@ -19,7 +19,8 @@ std::string labels_cell(const wire::Map& node) {
 int run_ls(const Invocation& invocation) {
   wire::Map request = wire::Map::object();
   if (!invocation.args.words().empty()) request["target"] = invocation.args.word(0);
-  const Result<wire::Map> answer = call(invocation.globals, "node.ls", std::move(request));
+  const Result<wire::Map> answer =
+      call_pages(invocation.globals, "node.ls", "nodes", std::move(request));
   if (!answer) return fail_with(invocation.globals, answer.error());
   Listing listing;
   listing.headings = {{"NODE"},
@@ -68,15 +69,20 @@ int run_rm(const Invocation& invocation) {
                        {{"force", invocation.args.has("force")}});
 }
 
+constexpr std::size_t kMostNamed = 20;
+
 // Of the target, " a b"; nothing when it cannot be told.
 std::string offline_nodes(const Globals& globals, const std::string& target) {
   const Result<wire::Map> answer =
-      call(globals, "node.ls", {{"target", target.empty() ? "@all" : target}});
+      call_pages(globals, "node.ls", "nodes", {{"target", target.empty() ? "@all" : target}});
   std::string names;
   if (!answer) return names;
+  std::size_t count = 0;
   for (const wire::Map& node : wire::child_or_empty(*answer, "nodes")) {
-    if (wire::text_or(node, "state") != "online") names += " " + wire::text_or(node, "name");
+    if (wire::text_or(node, "state") == "online") continue;
+    if (count++ < kMostNamed) names += " " + wire::text_or(node, "name");
   }
+  if (count > kMostNamed) names += " and " + std::to_string(count - kMostNamed) + " more";
   return names;
 }
 

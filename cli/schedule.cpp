@@ -1,8 +1,6 @@
 // `rexec schedule`: the noun and its table. When a rule fires is src/schedule.
 #include "cli/schedule.hpp"
 
-#include <algorithm>
-
 #include "cli/call.hpp"
 #include "cli/errors.hpp"
 #include "src/base/text.hpp"
@@ -10,17 +8,15 @@
 namespace rexec::cli {
 namespace {
 
-constexpr std::size_t kMostNamed = 10;
-
 // Whoever changes a schedule has to know where the change has not arrived.
 void say_unheard(const Globals& globals, const std::string& schedule, const wire::Map& answer) {
   const wire::Map& unheard = wire::child_or_empty(answer, "unheard");
   if (unheard.empty()) return;
   std::string names;
-  for (std::size_t i = 0; i < std::min(unheard.size(), kMostNamed); ++i)
-    if (unheard[i].is_string()) names += " " + printable(unheard[i].get<std::string>());
-  if (unheard.size() > kMostNamed)
-    names += " and " + std::to_string(unheard.size() - kMostNamed) + " more";
+  for (const wire::Map& name : unheard)
+    if (name.is_string()) names += " " + printable(name.get<std::string>());
+  if (const auto more = wire::u64_or(answer, "unheard_more", 0); more > 0)
+    names += " and " + std::to_string(more) + " more";
   print_notice(globals, "schedule " + printable(schedule) +
                             ": offline and as before until they hear of it:" + names);
 }

@@ -10,7 +10,7 @@ namespace rexec::cli {
 namespace {
 
 int run_ls(const Invocation& invocation) {
-  const Result<wire::Map> answer = call(invocation.globals, "schedule.ls");
+  const Result<wire::Map> answer = call_pages(invocation.globals, "schedule.ls", "schedules");
   if (!answer) return fail_with(invocation.globals, answer.error());
   Listing listing;
   listing.headings = {{"SCHEDULE"},
@@ -49,7 +49,7 @@ int print_failures(const wire::Map& schedule) {
 int run_show(const Invocation& invocation) {
   const Globals& globals = invocation.globals;
   const Result<wire::Map> answer =
-      call(globals, "schedule.show", {{"name", invocation.args.word(0)}});
+      call_pages(globals, "schedule.show", "nodes", {{"name", invocation.args.word(0)}});
   if (!answer) return fail_with(globals, answer.error());
   if (globals.format == Format::kName) return print_out(wire::text_or(*answer, "name") + "\n");
   if (globals.format == Format::kJson || globals.format == Format::kJsonl)

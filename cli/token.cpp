@@ -75,7 +75,7 @@ int run_new(const Invocation& invocation) {
 }
 
 int run_ls(const Invocation& invocation) {
-  const Result<wire::Map> answer = call(invocation.globals, "token.ls");
+  const Result<wire::Map> answer = call_pages(invocation.globals, "token.ls", "tokens");
   if (!answer) return fail_with(invocation.globals, answer.error());
   Listing listing;
   listing.headings = {{"TOKEN"},

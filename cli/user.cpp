@@ -8,7 +8,7 @@ namespace rexec::cli {
 namespace {
 
 int run_ls(const Invocation& invocation) {
-  const Result<wire::Map> answer = call(invocation.globals, "user.ls");
+  const Result<wire::Map> answer = call_pages(invocation.globals, "user.ls", "users");
   if (!answer) return fail_with(invocation.globals, answer.error());
   Listing listing;
   listing.headings = {{"USER"}, {"ROLE"}, {"SINCE"}, {"ID", Column::kWide}};

@@ -9,8 +9,9 @@ namespace {
 // Asking these twice is asking once. job.wait is not here: how long a lost link is waited for there
 // is the verb's own flag.
 bool only_reads(std::string_view verb) {
-  for (const std::string_view one : {"whoami", "status", "node.ls", "node.show", "token.ls",
-                                     "user.ls", "job.ls", "job.show", "job.resolve"})
+  for (const std::string_view one :
+       {"whoami", "status", "node.ls", "node.show", "token.ls", "user.ls", "job.ls", "job.show",
+        "job.resolve", "schedule.ls", "schedule.show", "schedule.next"})
     if (verb == one) return true;
   return false;
 }
@@ -80,6 +81,63 @@ Result<wire::Map> ask(Connector& connector, net::Patience patience, const std::s
   return result;
 }
 
+// A list as far as it has come.
+class Pages {
+ public:
+  Pages(wire::Map args, std::string list, std::uint64_t most)
+      : list_(std::move(list)), most_(most) {
+    questions_.push_back(std::move(args));
+    limit();
+  }
+  const std::vector<wire::Map>& questions() const { return questions_; }
+  // Puts the next question when there is one.
+  void take(const Result<wire::Map>& answer) {
+    if (!answer) {
+      whole_ = answer;
+      return;
+    }
+    for (const wire::Map& row : wire::child_or_empty(*answer, list_)) rows_.push_back(row);
+    if (!whole_) whole_ = *answer;
+    const std::string more = wire::text_or(*answer, "more");
+    if (more.empty() || rows_.size() >= most_) return;
+    if (more == wire::text_or(questions_.back(), "after")) {
+      whole_ = fail(Code::kProtocol, "the controller's list does not come to its end");
+      return;
+    }
+    questions_.push_back(questions_.back());
+    questions_.back()["after"] = more;
+    limit();
+  }
+  Result<wire::Map> whole() {
+    if (!whole_) return whole_;
+    whole_->erase("more");
+    (*whole_)[list_] = std::move(rows_);
+    return std::move(whole_);
+  }
+
+ private:
+  static constexpr std::uint64_t kPage = 200;  // what the controller gives of jobs at once
+
+  void limit() {
+    if (most_ != ~std::uint64_t{0})
+      questions_.back()["limit"] = std::min<std::uint64_t>(most_ - rows_.size(), kPage);
+  }
+
+  std::string list_;
+  std::uint64_t most_;
+  std::vector<wire::Map> questions_;
+  wire::Map rows_ = wire::Map::array();
+  Result<wire::Map> whole_ = fail(Code::kInternal, "no answer");
+};
+
+Result<wire::Map> ask_pages(Connector& connector, net::Patience patience, const std::string& verb,
+                            Pages pages) {
+  const OnAnswer take = [&](std::size_t, const Result<wire::Map>& answer) { pages.take(answer); };
+  const auto asked = Asking(connector, verb, pages.questions(), take).run(patience);
+  if (!asked) return std::unexpected(asked.error());
+  return pages.whole();
+}
+
 Error say_unknown(Error error, const std::string& verb) {
   if (error.code != Code::kLinkLost) return error;
   error.message = "the link went before the answer came: " + error.message;
@@ -98,6 +156,16 @@ Result<wire::Map> call_once(const ConnectOptions& options, const std::string& ve
   if (result || result.error().code != Code::kLinkLost) return result;
   if (only_reads(verb)) return ask(*connector, net::Patience::kUntilTimeout, verb, args);
   return std::unexpected(say_unknown(result.error(), verb));
+}
+
+Result<wire::Map> call_pages(const ConnectOptions& options, const std::string& verb, wire::Map args,
+                             const std::string& list, std::uint64_t most) {
+  auto connector = Connector::load(options);
+  if (!connector) return std::unexpected(connector.error());
+  const Pages pages(std::move(args), list, most);
+  auto result = ask_pages(*connector, net::Patience::kAfterCut, verb, pages);
+  if (result || result.error().code != Code::kLinkLost) return result;
+  return ask_pages(*connector, net::Patience::kUntilTimeout, verb, pages);
 }
 
 Result<void> call_many(const ConnectOptions& options, const std::string& verb,

@@ -21,4 +21,9 @@ using OnAnswer = std::function<void(std::size_t index, const Result<wire::Map>& 
 Result<void> call_many(const ConnectOptions& options, const std::string& verb,
                        const std::vector<wire::Map>& args, const OnAnswer& on_answer);
 
+// All rows of a list that comes in pages, over one connection: `list` of each answer, until there
+// is no `more` or `most` rows came. The first answer, with all of them in `list`.
+Result<wire::Map> call_pages(const ConnectOptions& options, const std::string& verb, wire::Map args,
+                             const std::string& list, std::uint64_t most = ~std::uint64_t{0});
+
 }  // namespace rexec::client

@@ -56,6 +56,7 @@ void ClientSession::end(const Error& reason) {
 void ClientSession::closed() {
   if (!std::exchange(open_, false)) return;
   hub_.leave(*this);
+  answers_.clear();
   while (!waiters_.empty()) stop_waiting(waiters_.begin()->first);
   uploads_.clear();
   parked_.clear();
@@ -79,6 +80,7 @@ void ClientSession::on_event(wire::Event event) {
     answer(request->id, request->verb, request->args);
   } else if (auto* reset = std::get_if<event::Reset>(&event)) {
     uploads_.erase(reset->stream);
+    answers_.erase(reset->stream);
     parked_.erase(reset->stream);
     stop_waiting(reset->stream);
   } else if (auto* signal = std::get_if<event::Signal>(&event)) {

@@ -28,6 +28,7 @@ class ClientSession final : public net::SessionHandler,
   const pki::Identity& identity() const override { return identity_; }
   void end(const Error& reason) override;
   void on_event(wire::Event event) override;
+  void on_written() override;
 
  private:
   struct Upload {
@@ -53,6 +54,16 @@ class ClientSession final : public net::SessionHandler,
     bool holds = false;
     bool is_paced = false;
     bool has_times = false;
+  };
+  // What a submit came to, as far as its client has been told.
+  struct Answer {
+    Accepted accepted;
+    std::size_t told = 0;
+    std::size_t opened = 0;  // of those told, whose stream was looked at
+    bool opens = false;
+    bool pace = false;
+    bool times = false;
+    std::uint64_t window = 0;
   };
   ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> driver, pki::Identity identity,
                 std::string source);
@@ -97,7 +108,9 @@ class ClientSession final : public net::SessionHandler,
   void submit(wire::StreamId stream, const std::shared_ptr<Upload>& upload);
   void submit_now(wire::StreamId stream, const std::shared_ptr<Upload>& upload);
   void accepted(wire::StreamId stream, const Upload& upload, const Result<Accepted>& result);
-  void open_streams(const Upload& upload, const Accepted& accepted);
+  void answer_on();
+  void tell_part(wire::StreamId stream, Answer& answer);
+  void open_streams(Answer& answer);
   void wait_with(wire::StreamId stream, const Wanted& wanted, Job& job);
   void wait_is_over(wire::StreamId stream, const Wanted& wanted, const JobId& id);
   void stop_waiting(wire::StreamId stream);
@@ -162,6 +175,7 @@ class ClientSession final : public net::SessionHandler,
   std::unordered_map<std::uint64_t, std::shared_ptr<void>> waits_;
   std::uint64_t next_wait_ = 1;
   Share share_;  // of its user's kSessions
+  std::unordered_map<wire::StreamId, Answer> answers_;
   // Those that wait with a job for its start.
   struct Waiter {
     JobId job;

@@ -84,6 +84,10 @@ std::uint64_t size_of(const std::vector<Part>& parts) {
 
 // Of jobs in one message, which has at most 256 KiB.
 constexpr std::size_t kMostInAnswer = 200;
+// Of an answer, before its next part.
+constexpr std::size_t kMostAnswerQueued = 128 << 10;
+// Streams at once, each an OPEN of some 100 bytes on the control lane.
+constexpr std::size_t kMostOpened = 300;
 
 wire::Map accepted_entry(const Job& job, const std::string& name) {
   wire::Map entry{{"job", job.key.job.text},
@@ -228,33 +232,66 @@ void ClientSession::accepted(wire::StreamId stream, const Upload& upload,
   wire::Session& session = driver_->session();
   driver_->flush_soon();
   if (!result) return session.reset(stream, result.error());
-  wire::Map jobs = wire::Map::array();
-  for (std::size_t i = 0; i < result->jobs.size(); ++i) {
-    jobs.push_back(accepted_entry(*result->jobs[i], result->names[i]));
-    const bool is_last = i + 1 == result->jobs.size();
-    if (!is_last && jobs.size() < kMostInAnswer) continue;
-    wire::Map map{{"t", "accepted"}, {"jobs", std::exchange(jobs, wire::Map::array())}};
-    if (!result->run.empty()) map["run"] = result->run.text;
-    if (!is_last) map["more"] = true;
-    session.send_event(stream, map);
-  }
-  session.end(stream);
-  fail_point(FailPoint::kControllerAcceptedSent);
-  if (!upload.is_detached && !upload.resume) open_streams(upload, *result);
+  if (!session.has_stream(stream)) return;
+  const bool opens = !upload.is_detached && !upload.resume;
+  const std::uint64_t window = wire::share_of_window(upload.window, result->jobs.size());
+  answers_[stream] = {*result, 0, 0, opens, upload.pace, upload.times, window};
+  answer_on();
 }
 
-// To the client, for each job that starts at once; it asks for those that wait.
-void ClientSession::open_streams(const Upload& upload, const Accepted& accepted) {
-  const std::uint64_t window = wire::share_of_window(upload.window, accepted.jobs.size());
-  for (const auto& job : accepted.jobs) {
+void ClientSession::on_written() { answer_on(); }
+
+// A fleet's jobs in parts, the next when the last was written: whole, such an answer is more than a
+// stream may have waiting.
+void ClientSession::answer_on() {
+  for (auto at = answers_.begin(); at != answers_.end();) {
+    const wire::StreamId stream = at->first;
+    Answer& answer = at->second;
+    while (answer.told < answer.accepted.jobs.size() &&
+           driver_->session().queued(stream) < kMostAnswerQueued)
+      tell_part(stream, answer);
+    const bool is_told = answer.told == answer.accepted.jobs.size();
+    if (is_told && answer.opens) open_streams(answer);
+    if (is_told && (!answer.opens || answer.opened == answer.told))
+      at = answers_.erase(at);
+    else
+      ++at;
+  }
+}
+
+void ClientSession::tell_part(wire::StreamId stream, Answer& answer) {
+  const Accepted& all = answer.accepted;
+  wire::Map jobs = wire::Map::array();
+  while (answer.told < all.jobs.size() && jobs.size() < kMostInAnswer) {
+    jobs.push_back(accepted_entry(*all.jobs[answer.told], all.names[answer.told]));
+    ++answer.told;
+  }
+  wire::Session& session = driver_->session();
+  wire::Map map{{"t", "accepted"}, {"jobs", std::move(jobs)}};
+  if (!all.run.empty()) map["run"] = all.run.text;
+  if (answer.told < all.jobs.size()) map["more"] = true;
+  session.send_event(stream, map);
+  driver_->flush_soon();
+  if (answer.told < all.jobs.size()) return;
+  session.end(stream);
+  fail_point(FailPoint::kControllerAcceptedSent);
+}
+
+// To the client, for each job that starts at once; it asks for those that wait. As many as it may
+// have waiting in front of everything else; what is written makes room for more.
+void ClientSession::open_streams(Answer& answer) {
+  for (std::size_t opened = 0; opened < kMostOpened; ++answer.opened) {
+    if (answer.opened == answer.accepted.jobs.size()) return;
+    const auto& job = answer.accepted.jobs[answer.opened];
     Node* node = hub_.registry().find(job->node);
     if (node == nullptr || node->link == nullptr) continue;
     if (hub_.dispatcher().is_held(job->key.job)) continue;
     if (job->ended_here()) continue;
+    ++opened;
     const wire::StreamId to_client = driver_->session().open(
         "attach",
         {{"job", job->key.job.text}, {"attempt", job->key.attempt}, {"node", job->node_name}});
-    std::uint64_t granted = window;
+    std::uint64_t granted = answer.window;
     Router::Kept kept =
         keep_window(granted, hub_.budget().hold({identity_.id}, Resource::kAttachments, 1));
     node->link->attach(
@@ -263,11 +300,12 @@ void ClientSession::open_streams(const Upload& upload, const Accepted& accepted)
          {"err", 0U},
          {"in", 0U},  // of a job that an earlier try began, too: its stdin is given once
          {"stdin", true},
-         {"pace", upload.pace},
-         {"times", upload.times},
+         {"pace", answer.pace},
+         {"times", answer.times},
          {"window", granted}},
         {router_, to_client, std::move(kept)});
   }
+  driver_->flush_soon();
 }
 
 // ---- streams that wait with a job

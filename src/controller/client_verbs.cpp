@@ -6,7 +6,9 @@
 #include "src/base/version.hpp"
 #include "src/controller/agent_session.hpp"
 #include "src/controller/client_session.hpp"
+#include "src/controller/paging.hpp"
 #include "src/controller/renewal.hpp"
+#include "src/select/order.hpp"
 
 namespace rexec::controller {
 namespace {
@@ -28,6 +30,44 @@ wire::Map node_to_map(Hub& hub, const Node& node) {
           {"address", node.address},
           {"run_as", node.run_as},
           {"jobs", hub.jobs().count_unfinished_on(node.id)}};
+}
+
+// Rows that are read for one page of tokens: about as many as it holds.
+constexpr std::size_t kTokensAtOnce = 1500;
+
+std::string place_of(const store::TokenRow& row) {
+  return to_cursor({row.created.time_since_epoch().count(), row.id});
+}
+
+wire::Map token_to_map(const store::TokenRow& row) {
+  const char* state = row.revoked                ? "revoked"
+                      : !row.spent_by.empty()    ? "used"
+                      : row.expires < wall_now() ? "expired"
+                                                 : "open";
+  return {{"id", row.id},
+          {"role", row.kind == pki::TokenKind::kUser ? "user" : "node"},
+          {"name", row.name},
+          {"state", state},
+          {"created_by", row.created_by},
+          {"created", to_iso8601(row.created)},
+          {"expires", to_iso8601(row.expires)},
+          {"used_by", row.spent_id}};
+}
+
+// As JSON. They are shown with each node that gets them.
+Result<std::string> read_labels(const wire::Map& said) {
+  constexpr std::size_t kMostLabels = 64;
+  constexpr std::size_t kMostValue = 256;
+  wire::Map labels = wire::Map::object();
+  if (!said.is_object()) return labels.dump();
+  if (said.size() > kMostLabels) return fail(Code::kLimit, "a node has at most 64 labels");
+  for (const auto& [key, value] : said.items()) {
+    if (auto good = check_name("label", key); !good) return std::unexpected(good.error());
+    if (!value.is_string() || value.get_ref<const std::string&>().size() > kMostValue)
+      return fail(Code::kUsage, "label \"" + key + "\" has no value of at most 256 bytes");
+    labels[key] = value;
+  }
+  return labels.dump();
 }
 
 std::unexpected<Error> unknown_node(Hub& hub, const std::string& name) {
@@ -92,9 +132,11 @@ void ClientSession::node_ls(const wire::Map& args, const Respond& respond) {
   auto nodes = target.empty() ? Result<std::vector<Node*>>(hub_.registry().all())
                               : hub_.registry().select(target);
   if (!nodes) return respond(std::unexpected(nodes.error()));
-  wire::Map list = wire::Map::array();
-  for (const Node* node : *nodes) list.push_back(node_to_map(hub_, *node));
-  respond(wire::Map{{"nodes", std::move(list)}});
+  respond(page_behind(
+              after_of(args), *nodes, select::natural_less,
+              [](const Node* node) -> const std::string& { return node->name; },
+              [this](const Node* node) { return node_to_map(hub_, *node); })
+              .answer("nodes"));
 }
 
 void ClientSession::node_show(const wire::Map& args, const Respond& respond) {
@@ -190,8 +232,9 @@ void ClientSession::token_new(const wire::Map& args, const Respond& respond) {
     if (!good) return respond(std::unexpected(good.error()));
   }
   if (wire::text_or(args, "user_role") == "admin") row.user_role = store::UserRole::kAdmin;
-  const wire::Map& labels = wire::child_or_empty(args, "labels");
-  if (labels.is_object()) row.labels = labels.dump();
+  auto labels = read_labels(wire::child_or_empty(args, "labels"));
+  if (!labels) return respond(std::unexpected(labels.error()));
+  row.labels = std::move(*labels);
   if (wire::bool_or(args, "replace", false)) row.replace = store::Replace::kYes;
   row.created_by = name_;
   row.created = wall_now();
@@ -217,31 +260,27 @@ void ClientSession::token_new(const wire::Map& args, const Respond& respond) {
       });
 }
 
-void ClientSession::token_ls(const wire::Map&, const Respond& respond) {
+void ClientSession::token_ls(const wire::Map& args, const Respond& respond) {
   const auto allowed = policy_.administer(identity_.id, "listing tokens");
   if (!allowed) return respond(std::unexpected(allowed.error()));
+  store::JobPlace after{0, {}};
+  if (const std::string text = after_of(args); !text.empty()) {
+    auto place = parse_cursor(text);
+    if (!place) return respond(std::unexpected(place.error()));
+    after = std::move(*place);
+  }
   hub_.ask<std::vector<store::TokenRow>>(
-      [](store::Database& db) -> Result<std::vector<store::TokenRow>> {
-        return store::load_tokens(db);
+      [after](store::Database& db) -> Result<std::vector<store::TokenRow>> {
+        return store::load_tokens_after(db, WallTime{Millis{after.created_ms}}, after.id,
+                                        kTokensAtOnce);
       },
       [respond](Result<std::vector<store::TokenRow>> rows) {
         if (!rows) return respond(std::unexpected(rows.error()));
-        wire::Map list = wire::Map::array();
-        for (const auto& row : *rows) {
-          const char* state = row.revoked                ? "revoked"
-                              : !row.spent_by.empty()    ? "used"
-                              : row.expires < wall_now() ? "expired"
-                                                         : "open";
-          list.push_back({{"id", row.id},
-                          {"role", row.kind == pki::TokenKind::kUser ? "user" : "node"},
-                          {"name", row.name},
-                          {"state", state},
-                          {"created_by", row.created_by},
-                          {"created", to_iso8601(row.created)},
-                          {"expires", to_iso8601(row.expires)},
-                          {"used_by", row.spent_id}});
-        }
-        respond(wire::Map{{"tokens", std::move(list)}});
+        Page page;
+        for (const auto& row : *rows)
+          if (!page.put(token_to_map(row), place_of(row))) break;
+        if (rows->size() == kTokensAtOnce && !page.is_full()) page.stop_at(place_of(rows->back()));
+        respond(page.answer("tokens"));
       });
 }
 
@@ -260,15 +299,20 @@ void ClientSession::token_revoke(const wire::Map& args, const Respond& respond) 
       });
 }
 
-void ClientSession::user_ls(const wire::Map&, const Respond& respond) {
-  wire::Map list = wire::Map::array();
+void ClientSession::user_ls(const wire::Map& args, const Respond& respond) {
+  std::vector<const store::UserRow*> users;
   for (const auto& [id, row] : hub_.users())
-    if (!row.revoked)
-      list.push_back({{"name", row.name},
-                      {"id", id},
-                      {"role", store::user_role_name(row.role)},
-                      {"created", to_iso8601(row.created)}});
-  respond(wire::Map{{"users", std::move(list)}});
+    if (!row.revoked) users.push_back(&row);
+  respond(page_behind(
+              after_of(args), users, std::less<>(),
+              [](const store::UserRow* row) -> const std::string& { return row->id.text; },
+              [](const store::UserRow* row) {
+                return wire::Map{{"name", row->name},
+                                 {"id", row->id.text},
+                                 {"role", store::user_role_name(row->role)},
+                                 {"created", to_iso8601(row->created)}};
+              })
+              .answer("users"));
 }
 
 void ClientSession::user_revoke(const wire::Map& args, const Respond& respond) {

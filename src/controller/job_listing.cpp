@@ -3,17 +3,18 @@
 #include <algorithm>
 #include <charconv>
 
+#include "src/controller/paging.hpp"
+
 namespace rexec::controller {
 namespace {
 
-constexpr std::size_t kMostBytes = 224 << 10;  // a message's map may have 256 KiB
 // Of the jobs in memory, in one turn of the reactor: half a millisecond for those that do not fit.
 constexpr std::size_t kLooksInTurn = 4096;
 
 class Listing : public std::enable_shared_from_this<Listing> {
  public:
   Listing(Hub& hub, JobQuery query, std::function<void(Result<wire::Map>)> answered)
-      : hub_(hub), query_(std::move(query)), answered_(std::move(answered)) {}
+      : hub_(hub), query_(std::move(query)), answered_(std::move(answered)), page_(query_.limit) {}
 
   void go_on();
 
@@ -28,9 +29,7 @@ class Listing : public std::enable_shared_from_this<Listing> {
   Hub& hub_;
   JobQuery query_;
   std::function<void(Result<wire::Map>)> answered_;
-  wire::Map jobs_ = wire::Map::array();
-  std::size_t bytes_ = 0;
-  bool full_ = false;
+  Page page_;
   bool pauses_ = false;  // it has looked at enough for this turn
 };
 
@@ -48,13 +47,9 @@ bool Listing::fits(const Job& job) const {
 
 // False when it is one too many; what was put is where the next page goes on.
 bool Listing::put(const Job& job) {
-  wire::Map map = job_to_map(job);
-  const std::size_t size = wire::Map::to_msgpack(map).size();
-  full_ = jobs_.size() >= query_.limit || (!jobs_.empty() && bytes_ + size > kMostBytes);
-  if (full_) return false;
-  bytes_ += size;
-  jobs_.push_back(std::move(map));
-  query_.after = place_of(job);
+  const store::JobPlace place = place_of(job);
+  if (!page_.put(job_to_map(job), to_cursor(place))) return false;
+  query_.after = place;
   return true;
 }
 
@@ -64,7 +59,7 @@ void Listing::add(const std::vector<store::JobRow>& rows,
   auto held = memory.lower_bound({WallTime{Millis{query_.after.created_ms}}, {query_.after.id}});
   std::size_t looked = 0;
   const auto from_memory = [&](const store::JobPlace* last) {
-    for (; held != memory.end() && !full_; ++held) {
+    for (; held != memory.end() && !page_.is_full(); ++held) {
       Job& job = *held->second;
       const store::JobPlace place = place_of(job);
       if (last != nullptr && last->is_before(place)) return true;
@@ -77,7 +72,7 @@ void Listing::add(const std::vector<store::JobRow>& rows,
       }
       query_.after = place;
     }
-    return !full_;
+    return !page_.is_full();
   };
   for (const auto& row : rows) {
     const store::JobPlace place{row.created_ms, row.id.text};
@@ -94,7 +89,7 @@ void Listing::go_on() {
     add({}, std::nullopt);
     return pauses_ ? go_on_later() : finish();
   }
-  store::JobPageOptions options{query_.filter, query_.after, query_.limit - jobs_.size() + 1};
+  store::JobPageOptions options{query_.filter, query_.after, query_.limit - page_.size() + 1};
   hub_.ask<store::JobPage>(
       [options](store::Database& db) -> Result<store::JobPage> {
         return store::list_finished_jobs(db, options);
@@ -104,7 +99,7 @@ void Listing::go_on() {
         self->add(page->rows, page->next);
         if (self->pauses_) return self->go_on_later();
         // A page that looked at much and found little: commits have had their turn, on with it.
-        if (page->next && !self->full_) return self->go_on();
+        if (page->next && !self->page_.is_full()) return self->go_on();
         self->finish();
       });
 }
@@ -115,11 +110,7 @@ void Listing::go_on_later() {
   hub_.next_turn([self = shared_from_this()] { self->go_on(); });
 }
 
-void Listing::finish() {
-  wire::Map answer{{"jobs", std::move(jobs_)}};
-  if (full_) answer["more"] = to_cursor(query_.after);
-  answered_(std::move(answer));
-}
+void Listing::finish() { answered_(page_.answer("jobs")); }
 
 }  // namespace
 
@@ -132,8 +123,7 @@ Result<store::JobPlace> parse_cursor(const std::string& text) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, place.created_ms);
   if (error != std::errc() || stop == end || *stop != '.' || end - stop > 32)
-    return fail(Code::kUsage, "\"after\" is not a place in a list of jobs",
-                "begin anew: rexec ps --all");
+    return fail(Code::kUsage, "\"after\" is not a place in this list", "begin anew, without it");
   place.id.assign(stop + 1, end);
   return place;
 }

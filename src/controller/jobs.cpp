@@ -31,6 +31,20 @@ bool Job::may_have_run() const {
   return !ended_here() || wire::text_or(*record, "outcome") == "lost";
 }
 
+namespace {
+
+// A job of a DAG may come after those of a whole fleet.
+wire::Map shown_terms(const Terms& terms) {
+  if (terms.after.size() <= kMostDependencies) return to_map(terms);
+  Terms some = terms;
+  some.after.resize(kMostDependencies);
+  wire::Map map = to_map(some);
+  map["after_more"] = terms.after.size() - kMostDependencies;
+  return map;
+}
+
+}  // namespace
+
 wire::Map job_to_map(const Job& job) {
   const auto time = [](WallTime at) {
     return at == WallTime{} ? wire::Map(nullptr) : wire::Map(to_iso8601(at));
@@ -48,7 +62,7 @@ wire::Map job_to_map(const Job& job) {
                 {"ended", time(job.ended)},
                 {"request", job.request}};
   if (!job.run.empty()) map["run"] = job.run.text;
-  if (job.terms) map["terms"] = to_map(*job.terms);
+  if (job.terms) map["terms"] = shown_terms(*job.terms);
   if (!job.waiting.empty()) map["waiting"] = job.waiting;
   if (!job.held.empty() && job.state == JobState::kRunning) map["held"] = job.held;
   if (job.stop && !job.is_final())

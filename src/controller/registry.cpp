@@ -1,8 +1,5 @@
 #include "src/controller/registry.hpp"
 
-#include <algorithm>
-
-#include "src/select/order.hpp"
 #include "src/select/parse.hpp"
 #include "src/select/resolve.hpp"
 
@@ -38,9 +35,8 @@ void Registry::remove(const NodeId& id) {
 
 std::vector<Node*> Registry::all() {
   std::vector<Node*> out;
-  for (auto& [id, node] : nodes_) out.push_back(&node);
-  std::sort(out.begin(), out.end(),
-            [](const Node* a, const Node* b) { return select::natural_less(a->name, b->name); });
+  out.reserve(by_name_.size());
+  for (const auto& [name, id] : by_name_) out.push_back(find(id));
   return out;
 }
 

@@ -10,6 +10,7 @@
 
 #include "src/base/clock.hpp"
 #include "src/base/ids.hpp"
+#include "src/select/order.hpp"
 #include "src/select/selector.hpp"
 
 namespace rexec::controller {
@@ -45,7 +46,12 @@ class Registry {
 
  private:
   std::unordered_map<NodeId, Node> nodes_;
-  std::unordered_map<std::string, NodeId> by_name_;
+  struct NaturalLess {
+    bool operator()(const std::string& a, const std::string& b) const {
+      return select::natural_less(a, b);
+    }
+  };
+  std::map<std::string, NodeId, NaturalLess> by_name_;
 };
 
 }  // namespace rexec::controller

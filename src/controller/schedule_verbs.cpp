@@ -2,16 +2,21 @@
 
 #include <unordered_map>
 
+#include "src/base/cut_text.hpp"
 #include "src/base/fail_point.hpp"
 #include "src/base/text.hpp"
+#include "src/controller/paging.hpp"
 #include "src/controller/schedules.hpp"
 #include "src/controller/submit.hpp"
 #include "src/job/spec.hpp"
+#include "src/select/order.hpp"
 
 namespace rexec::controller {
 namespace {
 
 constexpr std::uint64_t kMostShown = 1000;
+constexpr std::size_t kMostUnheard = 10;
+constexpr std::size_t kMostTarget = 8 << 10;           // it is listed with its schedule
 constexpr std::int64_t kLastMs = 253'402'300'800'000;  // the year 10000
 
 wire::Map next_of(const Schedule& schedule) {
@@ -66,8 +71,17 @@ wire::Map node_map(const Schedule& schedule, const Node& node) {
   if (const std::string job = wire::text_or(told, "last_job"); is_id(job, 'j'))
     map["last_job"] = job;
   if (const std::string why = wire::text_or(told, "error"); !why.empty())
-    map["error"] = printable(why.substr(0, 500));
+    map["error"] = printable(why);
   return map;
+}
+
+// The first of them by name: a whole fleet may be away.
+void add_unheard(wire::Map& map, std::vector<std::string> nodes) {
+  if (nodes.size() > kMostUnheard) {
+    map["unheard_more"] = nodes.size() - kMostUnheard;
+    nodes.resize(kMostUnheard);
+  }
+  map["unheard"] = std::move(nodes);
 }
 
 Result<void> check_jitter(const schedule::TimeRule& rule, Millis jitter) {
@@ -108,6 +122,8 @@ Result<store::ScheduleRow> read_row(Hub& hub, const wire::Map& args) {
                 "it is " + rule->shown(row.created) + " there now");
   if (auto good = check_jitter(*rule, Millis{row.jitter_ms}); !good)
     return std::unexpected(good.error());
+  if (row.targets.size() > kMostTarget)
+    return fail(Code::kLimit, "the target is longer than 8 KiB", "name a label: label=value");
   auto nodes = hub.registry().select(row.targets);
   if (!nodes) return std::unexpected(nodes.error());
   if (row.spec.size() > kMaxScheduleSpec)
@@ -141,7 +157,7 @@ void add(Hub& hub, const Caller& caller, const wire::Map& args, const Answer& re
         store::append_audit(db, wall_now(),
                             {who, "schedule.add", "schedule/" + row.id,
                              row.name + " " + row.kind + " " + printable(row.rule) + " on " +
-                                 printable(row.targets.substr(0, 200)) + ": " + row.summary});
+                                 printable(cut_text(row.targets, 200)) + ": " + row.summary});
       },
       [&hub, caller, row = *row, respond, shares](const Result<void>& saved) {
         *shares = {};
@@ -154,21 +170,23 @@ void add(Hub& hub, const Caller& caller, const wire::Map& args, const Answer& re
       });
 }
 
-void ls(Hub& hub, const Caller& caller, const wire::Map&, const Answer& respond) {
-  wire::Map list = wire::Map::array();
-  for (const Schedule* schedule : hub.schedules().visible_to(caller.user.text))
-    list.push_back(to_map(hub, *schedule));
-  respond(wire::Map{{"schedules", std::move(list)}});
+void ls(Hub& hub, const Caller& caller, const wire::Map& args, const Answer& respond) {
+  respond(page_behind(
+              after_of(args), hub.schedules().visible_to(caller.user.text), std::less<>(),
+              [](const Schedule* one) -> const std::string& { return one->row.name; },
+              [&hub](const Schedule* one) { return to_map(hub, *one); })
+              .answer("schedules"));
 }
 
 void show(Hub& hub, const Caller& caller, const wire::Map& args, const Answer& respond) {
   auto found = hub.schedules().find(caller.user.text, wire::text_or(args, "name"));
   if (!found) return respond(std::unexpected(found.error()));
   wire::Map map = to_map(hub, **found);
-  wire::Map nodes = wire::Map::array();
-  for (const Node* node : hub.schedules().nodes_of(**found))
-    nodes.push_back(node_map(**found, *node));
-  map["nodes"] = std::move(nodes);
+  page_behind(
+      after_of(args), hub.schedules().nodes_of(**found), select::natural_less,
+      [](const Node* node) -> const std::string& { return node->name; },
+      [&](const Node* node) { return node_map(**found, *node); })
+      .add_to(map, "nodes");
   respond(map);
 }
 
@@ -188,7 +206,7 @@ void next(Hub& hub, const Caller& caller, const wire::Map& args, const Answer& r
 // The answer to a change: the schedule, and which nodes do not know of the change yet.
 wire::Map changed_map(Hub& hub, const Schedule& schedule) {
   wire::Map map = to_map(hub, schedule);
-  map["unheard"] = hub.schedules().unheard_by(schedule, schedule.row.revision);
+  add_unheard(map, hub.schedules().unheard_by(schedule, schedule.row.revision));
   return map;
 }
 
@@ -262,7 +280,7 @@ void rm(Hub& hub, const Caller& caller, const wire::Map& args, const Answer& res
         if (!saved) return respond(std::unexpected(saved.error()));
         wire::Map answer{{"removed", name}};
         if (auto gone = hub.schedules().find(caller.user.text, id))
-          answer["unheard"] = hub.schedules().unheard_by(**gone, (*gone)->row.revision + 1);
+          add_unheard(answer, hub.schedules().unheard_by(**gone, (*gone)->row.revision + 1));
         hub.schedules().remove(id);
         respond(answer);
       });

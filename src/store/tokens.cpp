@@ -53,6 +53,13 @@ std::vector<TokenRow> load_tokens(Database& db) {
   return query(db, reader(db), "SELECT * FROM tokens ORDER BY created, id");
 }
 
+std::vector<TokenRow> load_tokens_after(Database& db, WallTime created, const std::string& id,
+                                        std::size_t most) {
+  return query(db, reader(db),
+               "SELECT * FROM tokens WHERE (created, id) > (?1, ?2) ORDER BY created, id LIMIT ?3",
+               created, id, static_cast<std::int64_t>(most));
+}
+
 std::optional<TokenRow> find_token(Database& db, const std::string& id) {
   return query_one(db, reader(db), "SELECT * FROM tokens WHERE id = ?", id);
 }

@@ -35,6 +35,9 @@ struct TokenRow {
 };
 
 std::vector<TokenRow> load_tokens(Database& db);
+// In the same order, the oldest first, `most` of those behind that place.
+std::vector<TokenRow> load_tokens_after(Database& db, WallTime created, const std::string& id,
+                                        std::size_t most);
 std::optional<TokenRow> find_token(Database& db, const std::string& id);
 void insert_token(Database& db, const TokenRow& token);
 // The whole row, new or not: for enrolment.
