@@ -18,11 +18,10 @@ constexpr Millis kKeepKeys = std::chrono::hours(7 * 24);
 
 }  // namespace
 
-Housekeeping::Housekeeping(Hub& hub, Millis keep_jobs)
-    : hub_(hub), keep_jobs_(keep_jobs), timer_(hub.context().get_executor()) {}
+Housekeeping::Housekeeping(Hub& hub, Millis keep_jobs) : hub_(hub), keep_jobs_(keep_jobs) {}
 
 void Housekeeping::start() {
-  timer_.arm(std::clamp(keep_jobs_, kAtLeast, kEvery), [this] { sweep(); });
+  hub_.after(std::clamp(keep_jobs_, kAtLeast, kEvery), [this] { sweep(); });
 }
 
 void Housekeeping::sweep() {

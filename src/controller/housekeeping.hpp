@@ -4,7 +4,6 @@
 #pragma once
 
 #include "src/controller/hub.hpp"
-#include "src/net/task.hpp"
 
 namespace rexec::controller {
 
@@ -19,7 +18,6 @@ class Housekeeping {
   void sweep();
   Hub& hub_;
   Millis keep_jobs_;
-  net::Timer timer_;
 };
 
 }  // namespace rexec::controller

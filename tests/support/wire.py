@@ -16,7 +16,16 @@ WINDOW = 1 << 20
 HEADER = struct.Struct(">HHHIIH")
 
 
+class Text:
+    """A str of MessagePack with any bytes in it, for pack()."""
+
+    def __init__(self, raw):
+        self.raw = raw
+
+
 def pack(value):
+    if isinstance(value, Text):
+        return text(value.raw)
     if value is None:
         return b"\xc0"
     if isinstance(value, bool):
