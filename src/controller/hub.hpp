@@ -173,7 +173,8 @@ class Hub {
   void start_on_node(Job& job);
 
   // Stops it: at once when no node has heard of it, else by its node, or, when that is away, once
-  // the order is kept for it. `ordered` has the job as a map, or {taken} when its node is ending it.
+  // the order is kept for it. `ordered` has the job as a map, or {taken} when its node is ending
+  // it.
   using Ordered = std::function<void(const Result<wire::Map>&)>;
   void order_stop(const std::shared_ptr<Job>& job, std::optional<std::uint64_t> grace_ms,
                   const std::string& actor, Ordered ordered);

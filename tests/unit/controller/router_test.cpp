@@ -153,7 +153,8 @@ TEST_CASE(
       if (is_dealt_with) relay.client.inside.driver->flush_soon();
       return is_dealt_with;
     };
-    Router::link(relay.to_agent, relay.agent_stream, relay.to_client, relay.client_stream, refused);
+    Router::link(relay.to_agent, relay.agent_stream, relay.to_client, relay.client_stream,
+                 {refused, {}});
     relay.agent.outside.driver->session().reset(relay.agent_stream, {Code::kUnknownJob, "no", {}});
     relay.agent.outside.driver->flush();
     relay.run_until([&] {
