@@ -24,7 +24,7 @@ std::string describe(const std::string& job, const wire::Map& answer) {
 // The names of the nodes that a target selects.
 Result<std::set<std::string>> nodes_of(const Globals& globals, const std::string& target) {
   std::set<std::string> names;
-  const Result<wire::Map> answer = call(globals, "node.ls", {{"target", target}});
+  const Result<wire::Map> answer = call_pages(globals, "node.ls", "nodes", {{"target", target}});
   if (!answer) return std::unexpected(answer.error());
   for (const wire::Map& node : wire::child_or_empty(*answer, "nodes"))
     names.insert(wire::text_or(node, "name"));
