@@ -11,6 +11,7 @@ from support.cli import BINARY
 
 SMALL_DISK = pytest.mark.skipif(not can_have_accounts(), reason="not here: not root, or no mounts")
 DISK = "24m"
+FULL = 1 << 20  # a job that was held for room takes back what it had written of its last frame
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def free(node):
 def fill(cluster, *options, command=("yes",)):
     """A job whose output nobody reads fills the disk; its id."""
     job = cluster.cli.submit("--output-quota", "1T", *options, "n1", *command)
-    processes.wait_until(lambda: free(cluster.nodes["n1"]) == 0, "the disk is full", 60)
+    processes.wait_until(lambda: free(cluster.nodes["n1"]) < FULL, "the disk is full", 60)
     return job
 
 
@@ -64,17 +65,18 @@ def test_a_job_that_fills_its_nodes_disk_can_be_stopped_and_gives_it_back(small)
 
 @SMALL_DISK
 def test_a_limit_ends_a_job_on_a_full_disk(small):
-    job = fill(small, "--timeout", "3s", "--grace", "200ms")
-    assert small.cli("wait", job).code == 124
-    assert small.cli.job(job)["record"]["outcome"] == "timeout"
+    limited = small.cli.submit("--timeout", "10s", "--grace", "200ms", "n1", "yes")
+    filler = fill(small)
+    assert small.cli("wait", limited).code == 124
+    assert small.cli.job(limited)["record"]["outcome"] == "timeout"
+    small.cli("stop", "--grace", "200ms", filler).ok()
 
 
 @SMALL_DISK
 def test_what_ended_by_itself_on_a_full_disk_waits_for_room_until_it_is_stopped(small):
-    job = fill(small, command=("sh", "-c", "head -c 100M /dev/zero & wait; exit 3"))
+    job = fill(small)
     node = small.nodes["n1"]
-    leaders = processes.with_environment("REXEC_JOB", job)
-    for pid in leaders:
+    for pid in processes.with_environment("REXEC_JOB", job):
         processes.kill_and_wait(pid)
     assert small.cli.job(job)["state"] == "running"
     small.cli("stop", job).ok()
@@ -111,7 +113,7 @@ def test_every_job_of_a_full_disk_has_room_for_its_record(small):
         outcomes.append(small.cli.job(job)["record"]["outcome"])
     assert outcomes[0] == "lost" and outcomes[2] == "stopped", outcomes
     assert outcomes[1] in ("exited", "signaled", "stopped"), outcomes
-    assert free(node) == 0, "all of that while the disk was full"
+    assert free(node) < FULL, "all of that while the disk was full"
     small.cli("stop", "--grace", "200ms", filler).ok()
 
 
