@@ -51,8 +51,11 @@ Result<void> start_node(const std::string& name, const DemoPlace& place, DemoDae
   options.run_as = user && *user ? (*user)->name : "";
   const Result<client::Enrolment> enrolled = client::enrol(options);
   if (!enrolled) return std::unexpected(enrolled.error());
+  // Of and for one person, who has at hand whatever a job could do with it.
+  const bool keeps_privileges = true;
   const agent::AgentConfig config{enrolled->id,        enrolled->name, enrolled->cluster,
-                                  enrolled->addresses, options.run_as, {}};
+                                  enrolled->addresses, options.run_as, {},
+                                  keeps_privileges};
   const Result<void> saved = agent::save_identity(place.data(name), config, enrolled->credentials);
   if (!saved) return saved;
   return daemons.start(name, {"agent", "run", "--data", place.data(name), "--stop-jobs"},

@@ -108,6 +108,9 @@ Result<client::Enrolment> enrol_and_save(const client::EnrolOptions& options, co
   config.addresses = enrolled->addresses;
   config.run_as = options.run_as;
   config.allow_users = args.values("allow-user");
+  const Result<std::string> privileges = args.choice("privileges", "drop|keep", "drop");
+  if (!privileges) return std::unexpected(privileges.error());
+  config.keeps_privileges = *privileges == "keep";
   // The controller does not know the node that this directory was: it becomes the new one.
   const auto other = existing.is_there ? agent::OtherNode::kReplace : agent::OtherNode::kRefuse;
   const Result<void> saved = agent::save_identity(data, config, enrolled->credentials, other);
@@ -189,6 +192,10 @@ constexpr Flag kFlags[] = {
      .value = "USER",
      .help = "another user that jobs may ask for; repeatable",
      .often = Often::kRepeated},
+    {.name = "privileges",
+     .value = "HOW",
+     .help = "keep: jobs may ask for --privileges keep (default drop)",
+     .choices = "drop|keep"},
     {.name = "no-start", .help = "do not start the agent"},
 };
 

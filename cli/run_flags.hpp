@@ -40,6 +40,10 @@ inline constexpr Flag kRunFlags[] = {
      .value = "HOW",
      .help = "processes that outlive the command: kill, wait or leave",
      .choices = "kill|wait|leave"},
+    {.name = "privileges",
+     .value = "HOW",
+     .help = "of setuid programs: drop (default), or keep where the node allows it",
+     .choices = "drop|keep"},
     {.name = "reconnect", .value = "D", .help = "how long a lost link is waited for (default 5m)"},
     {.name = "connect-timeout", .value = "D", .help = "for the first connection (default 10s)"},
     {.name = "sh", .value = "TEXT", .help = "run TEXT through sh; CMD… are its arguments"},
@@ -110,7 +114,7 @@ inline constexpr Flag kDagFlag{.name = "dag",
 
 inline constexpr std::size_t kFirstForSubmit = 3;
 inline constexpr std::size_t kFirstForShell = 3;
-inline constexpr std::size_t kAfterShell = 14;
+inline constexpr std::size_t kAfterShell = 15;
 static_assert(kRunFlags[kFirstForSubmit].name == "env");
 static_assert(kRunFlags[kAfterShell].name == "sh");
 inline constexpr std::span<const Flag> kSubmitFlags =

@@ -220,6 +220,9 @@ Result<void> read_limits(const Args& args, Manner manner, job::JobSpec& spec) {
   spec.children = *children == "wait"    ? job::Children::kWait
                   : *children == "leave" ? job::Children::kLeave
                                          : job::Children::kKill;
+  const Result<std::string> privileges = args.choice("privileges", "drop|keep", "drop");
+  if (!privileges) return std::unexpected(privileges.error());
+  if (*privileges == "keep") spec.privileges = job::Privileges::kKeep;
   const Result<void> resources = read_resources(args, spec);
   if (!resources) return resources;
   if (const Result<void> read = read_restart(args, spec); !read) return read;

@@ -28,9 +28,9 @@ constexpr Flag kOwnFlags[] = {
     {.name = "jitter", .value = "D", .help = "delay each by up to D, evenly over nodes"},
 };
 // What of `submit` makes sense without somebody who waits.
-constexpr std::string_view kOfSubmit[] = {"env",     "env-file", "workdir",  "user",
-                                          "timeout", "grace",    "children", "sh",
-                                          "script",  "cpu",      "mem",      "pids"};
+constexpr std::string_view kOfSubmit[] = {"env",   "env-file", "workdir",   "user",   "timeout",
+                                          "grace", "children", "sh",        "script", "cpu",
+                                          "mem",   "pids",     "privileges"};
 
 constexpr auto kAddFlags = [] {
   std::array<Flag, std::size(kRuleFlags) + std::size(kOwnFlags) + std::size(kOfSubmit)> all{};

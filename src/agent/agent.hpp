@@ -20,6 +20,7 @@ struct AgentConfig {
   std::vector<std::string> addresses;
   std::string run_as;                    // the user of jobs; empty: whoever runs the agent
   std::vector<std::string> allow_users;  // other users that jobs may ask for
+  bool keeps_privileges = false;         // jobs may ask for --privileges keep
 };
 // What to do with a directory that is another node's already.
 enum class OtherNode { kRefuse, kReplace };

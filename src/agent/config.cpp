@@ -28,7 +28,10 @@ std::string to_toml(const AgentConfig& config) {
          "\naddresses = " + toml_list(config.addresses) +
          "\n# jobs run as this user; others only if they are listed (\"*\" is any person: "
          "root,\n# system accounts and rexec must be named)\nrun_as = " +
-         toml_quote(config.run_as) + "\nallow_users = " + toml_list(config.allow_users) + "\n";
+         toml_quote(config.run_as) + "\nallow_users = " + toml_list(config.allow_users) +
+         "\n# with \"keep\" a job of the agent's own user may ask for --privileges keep: sudo and "
+         "other\n# setuid programs then work in it\n" +
+         (config.keeps_privileges ? "" : "# ") + "privileges = \"keep\"\n";
 }
 
 }  // namespace
@@ -75,8 +78,9 @@ Result<AgentConfig> load_config(const std::string& data_dir) {
                   "join this node first: rexec join rx1_… --data " + data_dir);
     return std::unexpected(map.error());
   }
-  auto keys =
-      check_keys(*map, path, {"node_id", "name", "cluster", "addresses", "run_as", "allow_users"});
+  auto keys = check_keys(
+      *map, path,
+      {"node_id", "name", "cluster", "addresses", "run_as", "allow_users", "privileges"});
   if (!keys) return std::unexpected(keys.error());
   AgentConfig config;
   for (const auto& [key, into] :
@@ -99,6 +103,13 @@ Result<AgentConfig> load_config(const std::string& data_dir) {
       return fail(Code::kConfig, path + ":" + std::to_string(at->second.line) + ": " + key +
                                      " is not a list of strings");
     *into = *list;
+  }
+  if (const auto at = map->find("privileges"); at != map->end()) {
+    const auto* text = std::get_if<std::string>(&at->second.value);
+    if (text == nullptr || (*text != "keep" && *text != "drop"))
+      return fail(Code::kConfig, path + ":" + std::to_string(at->second.line) +
+                                     ": privileges is neither \"keep\" nor \"drop\"");
+    config.keeps_privileges = *text == "keep";
   }
   if (config.node_id.empty() || config.name.empty() || config.addresses.empty())
     return fail(Code::kConfig, path + ": node_id, name or addresses is missing",

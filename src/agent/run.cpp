@@ -44,7 +44,7 @@ void confine() {
   ::signal(SIGHUP, SIG_IGN);
   if (os::confine_to_network() == os::Confined::kYes) return;
   log_warn("the network process runs without a filter of system calls",
-            {{"why", "this kernel or emulator has no seccomp"}});
+           {{"why", "this kernel or emulator has no seccomp"}});
 }
 
 void say_ready(int& fd, const std::string& line) {
@@ -112,6 +112,7 @@ int run(const RunOptions& options) {
   spawner.net_user = choose_net_user(options.data_dir);
   spawner.run_as = config->run_as;
   spawner.allow_users = config->allow_users;
+  if (config->keeps_privileges) spawner.most_privileges = job::Privileges::kKeep;
   spawner.stop_jobs = options.stop_jobs;
   return job::run_spawner(spawner);
 }

@@ -94,6 +94,8 @@ void Attempts::begin_as(const link::Start& start, const std::string& spec_bytes,
                         const JobSpec& spec, os::User user) {
   if (auto admitted = admit_user(spec, policy_, user); !admitted)
     return refuse(start.key, admitted.error());
+  if (auto admitted = admit_privileges(spec, policy_, user); !admitted)
+    return refuse(start.key, admitted.error());
   link::Meta meta{start.ticket, start.owner,
                   static_cast<std::uint64_t>(wall_now().time_since_epoch().count()),
                   spec.restart.when != Restart::kNo, start.streak};

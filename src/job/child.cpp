@@ -85,7 +85,8 @@ void become_user(const ExecPlan& plan) {
     expect(::setresgid(plan.gid, plan.gid, plan.gid) == 0, Stage::kUser, "setresgid");
     expect(::setresuid(plan.uid, plan.uid, plan.uid) == 0, Stage::kUser, "setresuid");
   }
-  expect(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, Stage::kUser, "no_new_privs");
+  if (!plan.keeps_privileges)
+    expect(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, Stage::kUser, "no_new_privs");
   // After setresuid, which clears it: a killed shim takes its leader along at once.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }

@@ -100,6 +100,24 @@ Result<void> admit_user(const JobSpec& spec, const UserPolicy& policy, os::User&
   return {};
 }
 
+Result<void> admit_privileges(const JobSpec& spec, const UserPolicy& policy, const os::User& user) {
+  if (spec.privileges == Privileges::kDrop) return {};
+  const std::string asked = "--privileges keep";
+  if (policy.most_privileges == Privileges::kDrop)
+    return fail(Code::kRefusedByNode,
+                "this node does not allow " + asked +
+                    ": its owner does with privileges = \"keep\" in agent.toml");
+  if (user.uid != ::geteuid())
+    return fail(Code::kRefusedByNode, asked + " is for jobs of the agent's own user, and not for " +
+                                          printable(user.name));
+  // What the agent itself may not do no job of it can.
+  if (::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+    return fail(Code::kRefusedByNode, asked +
+                                          ": the agent was started without the right to new "
+                                          "privileges (NoNewPrivileges= of its unit)");
+  return {};
+}
+
 GetentLookup::GetentLookup(os::EventLoop& loop, std::string name, Done done)
     : loop_(loop), name_(std::move(name)), done_(std::move(done)) {
   run(passwd_, "passwd");

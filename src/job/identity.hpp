@@ -18,8 +18,9 @@ namespace rexec::job {
 
 struct UserPolicy {
   os::AccountFiles files;
-  std::string run_as;                    // empty: the agent's own user
-  std::vector<std::string> allow_users;  // "*": any person; see admit_user
+  std::string run_as;                              // empty: the agent's own user
+  std::vector<std::string> allow_users;            // "*": any person; see admit_user
+  Privileges most_privileges = Privileges::kDrop;  // what a job may ask for at most
 };
 
 // The account the spec means; nullopt when the files do not know the name (getent may).
@@ -28,6 +29,9 @@ Result<std::optional<os::User>> find_job_user(const JobSpec& spec, const UserPol
 // account but people's: uid 0 and system accounts must be named. The account of rexec's own network
 // process, whose key a job of it could read, must be named in allow_users even as the default.
 Result<void> admit_user(const JobSpec& spec, const UserPolicy& policy, os::User& user);
+// Whether the job's setuid programs may keep their rights, when it asks for that: on a node that
+// allows it, for jobs of the agent's own user. kRefusedByNode otherwise.
+Result<void> admit_privileges(const JobSpec& spec, const UserPolicy& policy, const os::User& user);
 // The name that find_job_user looked for.
 std::string job_user_name(const JobSpec& spec, const UserPolicy& policy);
 

@@ -38,6 +38,7 @@ void shim_fields(F& f, P& p) {
   f.number(p.memory_bytes);
   f.number(p.pids);
   f.number(p.uid);
+  f.flag(p.keeps_privileges);
   f.text(p.script_dir, kMaxField);
   f.text(p.script_name, kMaxField);
 }
@@ -45,6 +46,7 @@ void shim_fields(F& f, P& p) {
 template <class F, class P>
 void exec_fields(F& f, P& p) {
   f.flag(p.change_user);
+  f.flag(p.keeps_privileges);
   f.number(p.uid);
   f.number(p.gid);
   f.text(p.workdir, kMaxField);
@@ -175,7 +177,9 @@ Launch plan_launch(const JobSpec& spec, const link::Start& start, const os::User
   shim.memory_bytes = spec.memory_bytes;
   shim.pids = spec.pids;
   shim.uid = user.uid;
+  shim.keeps_privileges = spec.privileges == Privileges::kKeep;
   ExecPlan& exec = launch.exec;
+  exec.keeps_privileges = shim.keeps_privileges;
   exec.change_user = ::geteuid() == 0;
   exec.uid = user.uid;
   exec.gid = user.gid;

@@ -41,6 +41,7 @@ struct ShimPlan {
   std::uint64_t memory_bytes = 0;
   std::uint64_t pids = 0;
   std::uint32_t uid = 0;
+  bool keeps_privileges = false;
   std::string script_dir;  // empty: no script
   std::string script_name;
 };
@@ -48,6 +49,7 @@ struct ShimPlan {
 // For the child.
 struct ExecPlan {
   bool change_user = false;
+  bool keeps_privileges = false;  // setuid programs get what they are marked for
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::vector<std::uint32_t> groups;

@@ -86,7 +86,8 @@ class Spawner {
   Spawner(const SpawnerOptions& options, os::UniqueFd jobs, NodeDefaults defaults)
       : options_(options),
         attempts_(loop_, std::move(jobs), std::move(defaults),
-                  UserPolicy{{}, options.run_as, options.allow_users}, find_cgroups(),
+                  UserPolicy{{}, options.run_as, options.allow_users, options.most_privileges},
+                  find_cgroups(),
                   [this](link::FromSpawner m, std::vector<os::UniqueFd> fds) {
                     net_.post(std::move(m), std::move(fds));
                   }),

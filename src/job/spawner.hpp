@@ -36,8 +36,9 @@ struct SpawnerOptions {
   std::optional<os::User> net_user;  // as root: the account net runs as; without: the caller's
   std::string run_as;                // the default user of jobs; empty: the caller's
   std::vector<std::string>
-      allow_users;         // other users jobs may ask for; "*" is any person (identity.hpp)
-  bool stop_jobs = false;  // SIGTERM also stops the jobs
+      allow_users;  // other users jobs may ask for; "*" is any person (identity.hpp)
+  Privileges most_privileges = Privileges::kDrop;  // what jobs may ask for at most
+  bool stop_jobs = false;                          // SIGTERM also stops the jobs
   // Tests: starts something else than net with this end of the socket pair. Empty: exec as above.
   std::function<Result<os::Child>(os::UniqueFd net_end)> start_net;
 };

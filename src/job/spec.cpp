@@ -20,6 +20,7 @@ constexpr std::uint64_t kMaxNumber = (1ull << 53) - 1;
 constexpr const char* kOnDisconnectNames[] = {"keep", "stop", "stop_after"};
 constexpr const char* kChildrenNames[] = {"kill", "wait", "leave"};
 constexpr const char* kRestartNames[] = {"no", "on_failure", "always"};
+constexpr const char* kPrivilegesNames[] = {"drop", "keep"};
 constexpr const char* kOverflowNames[] = {"spill", "block", "drop"};
 constexpr std::uint64_t kMostRestarts = 1'000'000;
 
@@ -130,6 +131,7 @@ const char* read_all(const Map& map, JobSpec& spec) {
   if (!read(map, "pids", spec.pids, kMaxNumber)) return "pids";
   if (!read(map, "idle_timeout_ms", spec.idle_timeout_ms, kMaxMillis)) return "idle_timeout_ms";
   if (!read(map, "overflow", spec.overflow, kOverflowNames)) return "overflow";
+  if (!read(map, "privileges", spec.privileges, kPrivilegesNames)) return "privileges";
   if (!read(map, "restart", spec.restart.when, kRestartNames)) return "restart";
   if (!read(map, "restart_most", spec.restart.most, kMostRestarts)) return "restart_most";
   return nullptr;
@@ -173,6 +175,8 @@ Map to_map(const JobSpec& spec) {
           {"pids", spec.pids}};
   // Younger keys only where they say something: a spec's hash is the same for older clients.
   if (spec.idle_timeout_ms != 0) map["idle_timeout_ms"] = spec.idle_timeout_ms;
+  if (spec.privileges != Privileges::kDrop)
+    map["privileges"] = kPrivilegesNames[static_cast<int>(spec.privileges)];
   if (spec.overflow != Overflow::kSpill)
     map["overflow"] = kOverflowNames[static_cast<int>(spec.overflow)];
   if (spec.restart.when != Restart::kNo)

@@ -38,6 +38,11 @@ struct RestartPolicy {
   std::uint64_t most = 0;  // restarts; 0: any number
   bool operator==(const RestartPolicy&) const = default;
 };
+// What a program that is setuid, setgid or has capabilities of its own gets when a job runs it.
+enum class Privileges : std::uint8_t {
+  kDrop,  // no more than the job has (no_new_privs)
+  kKeep,  // what it gets over ssh; the node must allow it
+};
 // When a reader is further behind than the quota, or with kBlock than 2.5 MiB; or nobody reads,
 // which is a reader at its last place for kBlock and no reader for the others.
 enum class Overflow : std::uint8_t {
@@ -51,12 +56,11 @@ struct JobSpec {
   // rest are its arguments.
   std::vector<std::string> argv;
   std::vector<std::pair<std::string, std::string>>
-      env;  // explicit, these win; the client has resolved -e K and --env-file
-  std::vector<std::string> env_names;  // taken from the agent's own environment where set there
-  std::string workdir;                 // absolute or relative to HOME; empty: HOME
-  std::string user;                    // empty: the node's default (join --run-as)
-  std::string group;                   // empty: the user's
-  bool forward_stdin = false;          // otherwise /dev/null (a terminal always forwards)
+      env;                     // explicit, these win; the client has resolved -e K and --env-file
+  std::string workdir;         // absolute or relative to HOME; empty: HOME
+  std::string user;            // empty: the node's default (join --run-as)
+  std::string group;           // empty: the user's
+  bool forward_stdin = false;  // otherwise /dev/null (a terminal always forwards)
   std::optional<TtySpec> tty;
   std::uint64_t timeout_ms = 0;  // 0: none
   std::uint64_t grace_ms = kDefaultGraceMs;
@@ -73,6 +77,7 @@ struct JobSpec {
   std::uint64_t pids = 0;
   std::uint64_t idle_timeout_ms = 0;  // without output and stdin; 0: none
   Overflow overflow = Overflow::kSpill;
+  Privileges privileges = Privileges::kDrop;
   RestartPolicy restart;  // with another than kNo neither stdin nor tty: the input would be gone
   bool operator==(const JobSpec&) const = default;
 };

@@ -59,6 +59,7 @@ class Supervisor {
   void stop(Outcome verdict, std::string reason, Millis grace);
   void terminate(Nanos grace);
   void kill_loop();
+  void let_go();
   void begin_ending();
   void set_drain_deadline();
   void leave_full_disk();
@@ -92,6 +93,7 @@ class Supervisor {
   bool reap_pending_ = true;    // the leader is not reaped
   bool ending_ = false;         // begin_ending() was done
   bool asked_to_end_ = false;   // by stop, a limit or an absence: no end waits for a full disk then
+  bool out_of_reach_ = false;   // what is left belongs to another user and was let go
   bool must_be_empty_ = false;  // no process may be left before the end
   bool finished_ = false;
   bool gone_ = false;  // leave() was called

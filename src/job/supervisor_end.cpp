@@ -112,7 +112,16 @@ void Supervisor::kill_loop() {
   kill_pause_ = std::min(kill_pause_ * 2, kLongestKillPause);
   // A child that died just now wakes us by SIGCHLD; this is for the cgroup's other members.
   if (!reap_pending_) os::reap_orphans(0);
+  const bool is_stubborn = kill_pause_ == kLongestKillPause && plan_.keeps_privileges;
+  if (is_stubborn && !out_of_reach_ && tree_.out_of_reach()) let_go();
   advance();
+}
+
+// What sudo started is root's, and a supervisor that is not root cannot end it. The job ends all
+// the same: it must not be what hangs.
+void Supervisor::let_go() {
+  out_of_reach_ = true;
+  if (!status_) on_leader_exit({0, SIGKILL});
 }
 
 void Supervisor::begin_ending() {
@@ -143,7 +152,7 @@ void Supervisor::advance() {
   if (finished_ || !status_) return;
   if (!ending_) begin_ending();
   if (finished_) return;  // begin_ending() closed the last stream and came here by itself
-  const bool empty = tree_.empty();
+  const bool empty = out_of_reach_ || tree_.empty();
   if (must_be_empty_) {
     if (!empty) return;
     loop_.cancel(kill_timer_);
@@ -241,6 +250,8 @@ EndRecord Supervisor::compose() const {
   record.ended_ms = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
   judge(record);
   if (failure_) return record;
+  if (out_of_reach_)
+    record.message = "what the job ran as another user could not be ended by the agent's user";
   if (output_.gave_up())
     record.message = "the node's disk was full: output that nobody had read was given up";
   record.oom = order_.limits.out_of_memory() ||

@@ -79,6 +79,14 @@ void JobTree::kill_all() const {
   for (const auto& process : living()) os::kill_exactly(process, SIGKILL);
 }
 
+bool JobTree::out_of_reach() const {
+  const auto processes = living();
+  const auto refuses = [](const os::ProcessInfo& p) {
+    return ::kill(p.pid, 0) != 0 && errno == EPERM;
+  };
+  return !processes.empty() && std::all_of(processes.begin(), processes.end(), refuses);
+}
+
 bool JobTree::empty() const {
   if (cgroup_ && cgroup_->populated()) return false;
   return subreaper_ != 0 ? !has_children() : marked().empty();

@@ -29,6 +29,9 @@ class JobTree {
   // To every living process; with SIGCONT after a TERM, for those that are stopped.
   void signal_all(int signal) const;
   void kill_all() const;
+  // Something lives, and none of it takes signals from us: with --privileges keep a job may become
+  // another user.
+  bool out_of_reach() const;
   // Nothing is left. The shim reaps its zombies before it asks.
   bool empty() const;
   // Removes the cgroup if there is one; false while it is not empty.

@@ -3,15 +3,17 @@ secrets, tokens and keys where nobody else reads them."""
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 from support import processes
 from support.accounts import binary_with_accounts, can_have_accounts
-from support.cli import SANITIZED
+from support.cli import BINARY, SANITIZED
 from support.running import Running
 
 ACCOUNTS = pytest.mark.skipif(not can_have_accounts(), reason="not here: not root, or no mounts")
@@ -265,3 +267,83 @@ def test_a_job_is_as_open_as_over_ssh(cli):
     done = cli.run("n1", sys.executable, "-c",
                    "import ctypes; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))")
     assert done.text == "1\n", done
+
+
+# ---- setuid programs
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def setuid_id():
+    """`id` that belongs to root and is setuid, on a file system that honours it."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("not here: not root, or no setpriv")
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="rexec-setuid-") as directory:
+        os.chmod(directory, 0o755)
+        program = pathlib.Path(directory) / "id"
+        shutil.copy(shutil.which("id"), program)
+        program.chmod(0o4755)
+        plain = as_nobody([str(program)])
+        if b"euid=0" not in plain.stdout:
+            pytest.skip("not here: /var/tmp does not honour setuid")
+        yield program
+
+
+def as_nobody(argv, **env):
+    command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *argv]
+    return subprocess.run(command, capture_output=True, env={"PATH": os.environ["PATH"], **env},
+                          stdin=subprocess.DEVNULL, timeout=90, check=False, cwd="/")
+
+
+def demo_of_nobody(place, command):
+    place.mkdir(exist_ok=True)
+    os.chown(place, NOBODY, NOBODY)
+    for above in list(place.parents)[:3]:  # pytest's own directories
+        above.chmod(above.stat().st_mode | 0o011)
+    done = as_nobody([str(BINARY), "demo", "--exec", command], HOME=str(place), TMPDIR=str(place))
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_setuid_programs_keep_their_rights_where_asked_and_allowed(setuid_id, tmp_path):
+    code, out, err = demo_of_nobody(tmp_path / "home",
+                                    f"rexec run n1 -- {setuid_id}; "
+                                    f"rexec run --privileges keep n1 -- {setuid_id}")
+    plain, kept = out.splitlines()
+    assert code == 0 and "euid=0" not in plain and "euid=0" in kept, (out, err)
+
+
+def test_a_node_that_does_not_allow_it_refuses_to_keep_privileges(cli, make_cluster):
+    done = cli.run("--privileges", "keep", "n1", "true")
+    assert done.code == 120 and done.status["outcome"] == "denied", done
+    assert 'privileges = "keep" in agent.toml' in done.errors
+    allowing = make_cluster(nodes=0)
+    allowing.join("n1", None, "--privileges", "keep").start()
+    script = "grep NoNewPrivs /proc/self/status"
+    assert allowing.cli.run("--privileges", "keep", "n1", "sh", "-c", script).text.endswith("0\n")
+    assert allowing.cli.run("n1", "sh", "-c", script).text.endswith("1\n")
+
+
+@ACCOUNTS
+def test_privileges_are_kept_for_the_agents_own_user_alone(make_cluster):
+    cluster = make_cluster(nodes=0)
+    cluster.join("n1", None, "--privileges", "keep", "--allow-user", "nobody").start()
+    done = cluster.cli.run("--privileges", "keep", "-u", "nobody", "n1", "true")
+    assert done.code == 120 and "agent's own user" in done.errors, done
+
+
+def test_what_a_job_became_by_setuid_does_not_hang_its_stop(setuid_id, tmp_path):
+    python = setuid_id.parent / "python"
+    shutil.copy(os.path.realpath(sys.executable), python)
+    python.chmod(0o4755)
+    script = setuid_id.parent / "become.py"
+    script.write_text("import os; os.setresuid(0, 0, 0); print('root', flush=True); "
+                      "os.execv('/bin/sleep', ['sleep', '1000'])")
+    code, out, err = demo_of_nobody(
+        tmp_path / "home",
+        f"j=$(rexec submit --privileges keep n1 -- {python} -I {script}); echo job=$j; "
+        "until rexec logs $j | grep -q root; do :; done; "
+        "timeout 60 rexec stop --grace 100ms $j; echo stop=$?; rexec job show $j --json")
+    for pid in processes.with_environment("REXEC_JOB", out.splitlines()[0][len("job="):]):
+        processes.kill(pid)
+    assert code == 0 and "stop=0" in out and '"outcome":"stopped"' in out.replace(" ", ""), (out, err)

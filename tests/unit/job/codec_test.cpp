@@ -24,6 +24,7 @@ JobSpec full_spec() {
   spec.on_disconnect = OnDisconnect::kStopAfter;
   spec.on_disconnect_ms = 600000;
   spec.children = Children::kWait;
+  spec.privileges = Privileges::kKeep;
   spec.script = std::string("#!/bin/sh\necho \0 x", 18);
   spec.sha256 = true;
   spec.durable = true;

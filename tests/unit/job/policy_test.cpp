@@ -141,6 +141,23 @@ TEST_CASE("identity: without root only the own user") {
   CHECK(!admit_user(spec, policy, **root));
 }
 
+TEST_CASE(
+    "identity: setuid programs keep their rights where the node allows it, for its own user") {
+  UserPolicy policy;
+  JobSpec spec;
+  const os::User own{"own", ::geteuid(), ::getegid(), "/", "/bin/sh", {}};
+  const os::User other{"other", ::geteuid() + 1, ::getegid(), "/", "/bin/sh", {}};
+  CHECK(admit_privileges(spec, policy, other));
+  spec.privileges = Privileges::kKeep;
+  const auto refused = admit_privileges(spec, policy, own);
+  REQUIRE(!refused);
+  CHECK(refused.error().code == Code::kRefusedByNode);
+  CHECK(refused.error().message.find("privileges = \"keep\" in agent.toml") != std::string::npos);
+  policy.most_privileges = Privileges::kKeep;
+  CHECK(admit_privileges(spec, policy, own));
+  CHECK(!admit_privileges(spec, policy, other));
+}
+
 // FAULTS J6
 TEST_CASE(
     "limits: a fork bomb stays within its processes and stop ends it, or limits are refused") {
