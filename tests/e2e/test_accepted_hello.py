@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from support import processes
 from support.wire import (CLOSE, DATA, END, HELLO, NOTICE, OPEN, PING, REQUEST, SIGNAL, Peer, frame,
                           pack)
 
@@ -34,6 +35,12 @@ def refused(cluster, directory, *pieces):
         return peer.closing().get("code")
 
 
+def running_job(cluster):
+    job = cluster.cli.submit("n1", "sleep", "1000")
+    processes.wait_until(lambda: cluster.cli.job(job)["state"] == "running", "it runs")
+    return job
+
+
 @pytest.fixture(scope="module")
 def put_out():
     """A cluster with a revoked administrator and a job of somebody else that runs: (cluster,
@@ -41,7 +48,7 @@ def put_out():
     from support.cluster import Cluster
     with Cluster(nodes=1) as made:
         eve = made.new_user("eve", "--role", "admin")
-        job = made.cli.submit("n1", "sleep", "1000")
+        job = running_job(made)
         made.cli("user", "revoke", "eve", "-y").ok()
         yield made, eve.context_dir(), job
 
@@ -99,7 +106,7 @@ def test_a_session_that_never_greets_ends_with_its_users_revocation(cluster):
 
 def test_a_refused_copy_of_a_node_ends_no_job(cluster):
     """It has the genuine node's certificate, and is refused because that one is connected."""
-    job = cluster.cli.submit("n1", "sleep", "1000")
+    job = running_job(cluster)
     credentials = cluster.nodes["n1"].data / "net"
     record = {"node": "n1", "job": job, "outcome": "exited", "code": 0, "xxh128": {}}
     final = {"job": job, "attempt": 1, "state": "final", "started_ms": 1, "record": record}
@@ -116,7 +123,7 @@ def test_a_refused_copy_of_a_node_ends_no_job(cluster):
 
 def test_a_removed_node_is_told_so_and_nothing_it_says_counts(cluster):
     other = cluster.add_node("n2")
-    job = cluster.cli.submit("n1", "sleep", "1000")
+    job = running_job(cluster)
     cluster.cli("node", "rm", "n2", "-y").ok()
     before = state_of(cluster)
     final = {"job": job, "attempt": 1, "state": "final",
