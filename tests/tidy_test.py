@@ -256,7 +256,7 @@ def rule_pragma_once():
 
 
 def rule_readmes():
-    """each folder has a README of at most 40 lines"""
+    """each folder has a README of at most 40 lines, 80 with the table of all kinds of fault"""
     folders = [ROOT / "cli", ROOT / "tests"]
     folders += [p for p in sorted((ROOT / "src").iterdir()) if p.is_dir()]
     folders += [p for p in sorted((ROOT / "tests").iterdir()) if p.is_dir()]
@@ -266,7 +266,7 @@ def rule_readmes():
         readme = folder / "README.md"
         if not readme.is_file():
             yield f"{place(folder)}: no README.md"
-        elif len(lines_of(readme)) > 40:
+        elif len(lines_of(readme)) > (80 if folder.name == "tests" else 40):
             yield f"{place(readme)}: {len(lines_of(readme))} lines"
 
 

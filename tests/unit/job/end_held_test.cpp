@@ -76,7 +76,7 @@ TEST_CASE("end: the timeout of a job that is held back is its end") {
   Rig rig;
   rig.boot();
   JobSpec spec = held_spec("exec yes");
-  spec.timeout_ms = 300;
+  spec.timeout_ms = 3'000;  // by then `yes` has filled its quota, which takes milliseconds
   SUBCASE("children kill") { spec.children = Children::kKill; }
   SUBCASE("children wait") { spec.children = Children::kWait; }
   SUBCASE("children leave") { spec.children = Children::kLeave; }
