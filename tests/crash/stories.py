@@ -14,6 +14,7 @@ from support import history, processes
 from support.cli import BINARY
 
 PATIENCE_S = 60
+SOON_S = 8  # a time that is not past when a controller was killed and started before it was told
 RUN_S = 60
 # The first thing a job does: one short append is one write, so a second start is seen.
 MARK = 'echo "$REXEC_JOB $REXEC_ATTEMPT $$" >> "$0"; '
@@ -144,11 +145,11 @@ class Teller:
         assert never not in self.marked(), f"{never} ran, though what it is after has failed"
 
     def scheduled(self):
-        """A firing two seconds from now, of a schedule that is added until somebody has it."""
+        """A firing some seconds from now, of a schedule that is added until somebody has it."""
         name = f"once-{uuid.uuid4().hex[:8]}"
         self.wanted(name, "detached", 46, WORDS)
         fired = self.scratch / f"fired-{name}"
-        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
+        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=SOON_S)
         script = f'echo $REXEC_JOB >> {fired}; ' + MARK + "seq 1 4000; exit 46"
         done = self.until_answered("schedule", "add", name, "--at", soon.strftime("%FT%TZ"), "n1",
                                    "sh", "-c", script, str(self.marks))
