@@ -299,7 +299,9 @@ def as_nobody(argv, **env):
 def demo_of_nobody(place, command):
     place.mkdir(exist_ok=True)
     os.chown(place, NOBODY, NOBODY)
-    for above in list(place.parents)[:3]:  # pytest's own directories
+    for above in place.parents:  # pytest's own directories
+        if above == pathlib.Path(tempfile.gettempdir()):
+            break
         above.chmod(above.stat().st_mode | 0o011)
     done = as_nobody([str(BINARY), "demo", "--exec", command], HOME=str(place), TMPDIR=str(place))
     return done.returncode, done.stdout.decode(), done.stderr.decode()
