@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from support import processes
 from support.cli import BINARY
 from support.running import Running
 
@@ -36,6 +37,8 @@ def test_every_running_job_is_there_again_after_the_agent_and_the_controller_wer
     node = cluster.nodes["n1"]
     ids = submit_many(cluster, count, "sh", "-c", "echo $REXEC_JOB; exec sleep 600")
     assert len(set(ids)) == count
+    # A node is sent some starts at once, the next when it took one.
+    processes.wait_until(lambda: running(cluster) == (count, count), "all run", 60)
     shims = {job: node.shim_of(job) for job in ids}
     node.restart()  # kill -9 of the spawner; net ends with it
     assert running(cluster) == (count, count)
