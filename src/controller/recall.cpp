@@ -1,7 +1,7 @@
 // Jobs that memory does not hold any more, read back from the store: by id, by a beginning of one,
-// by the request that made them; or known by the ticket that a node shows. Between the question and
-// its answer memory may change; it is asked
-// first and again at the end, and what it says goes before a row. Part of the hub.
+// or by the request that made them; and those that a node shows a ticket for. Memory may change
+// between the question and the store's answer: it is asked first and again at the end, and it goes
+// before a row. Part of the hub.
 #include "src/base/fail_point.hpp"
 #include "src/controller/hub.hpp"
 #include "src/store/removed_jobs.hpp"
