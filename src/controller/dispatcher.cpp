@@ -162,12 +162,12 @@ void Dispatcher::release(const JobId& id) {
 
 // ---- the way to the node
 
-void Dispatcher::send(const std::shared_ptr<Job>& job) {
+void Dispatcher::send(std::shared_ptr<Job> job) {
   const auto at = held_.find(job->key.job);
   const Node* node = hub_.registry().find(job->node);
   const bool has_room = node != nullptr && node->link != nullptr && node->link->has_room();
   if (has_room && !lines_.contains(job->node) && (at == held_.end() || !park(at->second)))
-    return start(job);
+    return start(std::move(job));
   const bool is_new = at == held_.end();
   Held& held = is_new ? hold(job, Stage::kInLine) : at->second;
   held.stage = Stage::kInLine;
@@ -209,7 +209,7 @@ void Dispatcher::room_on(const NodeId& node_id) {
   }
 }
 
-void Dispatcher::start(const std::shared_ptr<Job>& job) {
+void Dispatcher::start(std::shared_ptr<Job> job) {
   const auto watchers = take_watchers(job->key.job);
   job->waiting.clear();
   hub_.start_on_node(*job);

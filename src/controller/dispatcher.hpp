@@ -52,7 +52,7 @@ class Dispatcher {
   void job_ended(Job& job);
   void node_changed(const NodeId& node, Presence presence);
   // It may start: goes to its node, or into that one's line.
-  void send(const std::shared_ptr<Job>& job);
+  void send(std::shared_ptr<Job> job);
   // The same of an attached job that was sent before and that its node has not got; the node was
   // away for so long. A client who went meanwhile was not seen to.
   void send_again(const std::shared_ptr<Job>& job, Nanos away);
@@ -97,7 +97,7 @@ class Dispatcher {
   void run_soon();
   void perform(const Queue::Step& step);
   void release(const JobId& id);
-  void start(const std::shared_ptr<Job>& job);
+  void start(std::shared_ptr<Job> job);
   void refuse(const Queue::Refusal& refusal);
   void end(Job& job, wire::Map record, const std::string& actor, const std::string& verb);
   void set_alone(const JobId& id, Held& held, BootTime until);
