@@ -168,6 +168,8 @@ class Session {
   void send_signal(StreamId stream, const Map& map);
   // Passes on a DATA, EVENT or SIGNAL frame that came from another session.
   void relay(StreamId stream, Frame frame);
+  // What is relayed may wait here for its reader up to so many bytes, whatever the credit.
+  void limit_window(StreamId stream, std::uint64_t bytes);
   // Allows DATA up to this many bytes since OPEN, but never more than a window beyond what has come
   // so far: what is left of the wish is granted as more comes.
   void grant(StreamId stream, std::uint64_t absolute_limit);
@@ -212,6 +214,7 @@ class Session {
     std::uint64_t sent = 0;   // DATA bytes given to send_data
     std::uint64_t taken = 0;  // of these, handed out by take_output
     std::uint64_t send_limit = kInitialWindow;
+    std::uint64_t relay_window = kInitialWindow;
     std::uint64_t received = 0;
     std::uint64_t receive_limit = kInitialWindow;
     std::uint64_t receive_wish = kInitialWindow;  // what grant() was last asked for

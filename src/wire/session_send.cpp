@@ -190,7 +190,7 @@ void Session::relay(StreamId id, Frame frame) {
   if (stream.local_ended) return;
   if (frame.type() == FrameType::kData) {
     const std::size_t size = frame.payload().size();
-    if (size > sendable(id))
+    if (size > sendable(id) || stream.sent + size > stream.taken + stream.relay_window)
       return abort(id, {Code::kProtocol, "more data than the reader asked for", {}});
     if (stream.queue.size() >= kMaxQueuedFrames)
       return abort(id, {Code::kLimit, "the reader leaves too many small pieces behind", {}});
@@ -199,6 +199,11 @@ void Session::relay(StreamId id, Frame frame) {
     return abort(id, {Code::kLimit, "the reader does not take its events", {}});
   }
   enqueue(id, stream, std::move(frame).release());
+}
+
+void Session::limit_window(StreamId id, std::uint64_t bytes) {
+  const auto at = streams_.find(id);
+  if (at != streams_.end()) at->second.relay_window = bytes;
 }
 
 void Session::grant(StreamId id, std::uint64_t absolute_limit) {

@@ -111,6 +111,31 @@ TEST_CASE("limits: answers that nobody takes are bounded") {
   CHECK(answered * 200'000 < kMaxQueuedAnswers + 1'000'000);
 }
 
+TEST_CASE("limits: relayed data beyond a reader's window ends its stream, whatever the credit") {
+  Pair pair;
+  const StreamId small = pair.dialler.open("attach", Map::object());
+  const StreamId whole = pair.dialler.open("attach", Map::object());
+  pair.exchange();
+  trace(pair.acceptor);
+  pair.acceptor.limit_window(small, kLeastWindow);
+  const auto relay = [&](StreamId stream) {
+    pair.acceptor.relay(stream, data_frame(std::string(kLeastWindow / 2, 'x')));
+  };
+  // Data that was taken makes room again.
+  for (int i = 0; i < 4; ++i) {
+    relay(small);
+    relay(small);
+    CHECK(pair.acceptor.has_stream(small));
+    take(pair.acceptor);
+  }
+  for (int i = 0; i < 3; ++i) {
+    relay(small);
+    relay(whole);
+  }
+  CHECK(trace(pair.acceptor) == Trace{"reset " + std::to_string(small) + " protocol"});
+  CHECK(pair.acceptor.has_stream(whole));
+}
+
 TEST_CASE("limits: signals for a peer that does not take them cost their stream alone") {
   Pair pair;
   const StreamId stream = pair.dialler.open("attach", Map::object());
