@@ -83,6 +83,19 @@ TEST_CASE("driver: requests and answers pass over TLS and over a plain socket") 
   }
 }
 
+TEST_CASE("driver: an idle session sends its first PING long before its peer gives it up") {
+  Talk talk(plain_pair());
+  bool has_pinged = false, is_late = false;
+  talk.dialler.written = [&] { has_pinged = true; };
+  // Timers of one reactor fire in the order of their times, however slow the machine is.
+  Timer late(talk.context.get_executor());
+  late.arm(wire::kSuspectAfter - wire::kPingEvery, [&] { is_late = true; });
+  talk.context.restart();
+  while (!has_pinged && !is_late) talk.context.run_one();
+  CHECK(has_pinged);
+  CHECK_FALSE(talk.dialler.heard("closed"));
+}
+
 TEST_CASE("driver: streams at full speed do not delay a signal") {
   TlsPair tls;
   Talk talk(tls.make());
