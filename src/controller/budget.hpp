@@ -48,7 +48,7 @@ inline constexpr std::array<Limit, kResources> kLimits{{
     {150'000, 600'000},
     // Thirty-two of the largest commands, or 1.3 kB for each of 100,000.
     {128ULL << 20, 512ULL << 20},
-    // Sixteen sessions with as many streams as each may have.
+    // As many streams as one session may have; a fleet whose jobs all wait is attached to as one.
     {4'096, 32'768},
     // 256 readers with a whole window; the others get the least one, and go on more slowly.
     {256ULL << 20, 1ULL << 30},

@@ -32,6 +32,7 @@ ClientSession::ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> drive
 
 void ClientSession::accept(Hub& hub, net::Arrival arrival) {
   wire::SessionOptions options;
+  options.max_streams = kLimits[static_cast<std::size_t>(Resource::kAttachments)].each;
   options.side = wire::Side::kAcceptor;
   options.now = BootClock::now();
   pki::Identity identity = *arrival.transport->peer();
@@ -58,6 +59,7 @@ void ClientSession::closed() {
   hub_.leave(*this);
   answers_.clear();
   while (!waiters_.empty()) stop_waiting(waiters_.begin()->first);
+  for (const JobId& job : std::exchange(unattached_, {})) hub_.dispatcher().left(job);
   uploads_.clear();
   parked_.clear();
   waits_.clear();
@@ -250,11 +252,13 @@ Router::Kept ClientSession::keep_window(std::uint64_t& window, Share attachment)
 void ClientSession::attach_now(wire::StreamId stream, const Wanted& wanted,
                                const std::shared_ptr<Job>& held, Router::Kept kept) {
   const Job& job = *held;
+  unattached_.erase(job.key.job);
   if (attach_lost(stream, job)) return;
   Node* node = job.is_final() ? hub_.holder_of(job) : hub_.registry().find(job.node);
   if (node == nullptr || node->link == nullptr)
     return driver_->session().reset(
         stream, {Code::kNodeOffline, "node \"" + job.node_name + "\" is offline", {}});
+  driver_->session().limit_window(stream, wanted.window);
   // How it ended is known here also when the node has nothing of it any more.
   const auto refused = [weak = weak_from_this(), stream, held](const Error& error) {
     const auto self = weak.lock();
@@ -289,7 +293,7 @@ void ClientSession::answer(wire::RequestId id, const std::string& verb, const wi
   };
   hub_.in_turn_of({identity_.id}, [weak = weak_from_this(), verb, args, respond] {
     const auto self = weak.lock();
-    if (self && self->open_) self->answer_now(verb, args, respond);
+    if (self && self->serves()) self->answer_now(verb, args, respond);
   });
 }
 
@@ -305,7 +309,7 @@ void ClientSession::answer_now(const std::string& verb, const wire::Map& args,
 }
 
 void ClientSession::await_end(const std::shared_ptr<Job>& job, std::function<void()> then) {
-  if (!open_) return;
+  if (!serves()) return;
   if (job->is_final()) return then();
   const std::uint64_t number = next_wait_++;
   waits_[number] = hub_.when_final(job, [weak = weak_from_this(), number, then = std::move(then)] {

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -108,6 +109,7 @@ class ClientSession final : public net::SessionHandler,
   void submit(wire::StreamId stream, const std::shared_ptr<Upload>& upload);
   void submit_now(wire::StreamId stream, const std::shared_ptr<Upload>& upload);
   void accepted(wire::StreamId stream, const Upload& upload, const Result<Accepted>& result);
+  void await_attach(const Accepted& accepted);
   void answer_on();
   void tell_part(wire::StreamId stream, Answer& answer);
   void open_streams(Answer& answer);
@@ -182,6 +184,7 @@ class ClientSession final : public net::SessionHandler,
     Dispatcher::WatcherId id = 0;
   };
   std::unordered_map<wire::StreamId, Waiter> waiters_;
+  std::set<JobId> unattached_;  // submitted here to be attached to, which was not done yet
   bool open_ = true;
 };
 

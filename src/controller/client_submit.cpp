@@ -223,8 +223,18 @@ void ClientSession::submit(wire::StreamId stream, const std::shared_ptr<Upload>&
 void ClientSession::submit_now(wire::StreamId stream, const std::shared_ptr<Upload>& upload) {
   fan_out(hub_, std::move(upload->submit),
           [self = shared_from_this(), stream, upload](const Result<Accepted>& result) {
+            if (result && !upload->is_detached) self->await_attach(*result);
             if (self->serves()) self->accepted(stream, *upload, result);
           });
+}
+
+// A job that waits is left by its client when this session ends before the client has attached.
+void ClientSession::await_attach(const Accepted& accepted) {
+  for (const auto& job : accepted.jobs) {
+    if (!hub_.dispatcher().is_held(job->key.job)) continue;
+    if (!serves()) hub_.dispatcher().left(job->key.job);
+    if (open_) unattached_.insert(job->key.job);
+  }
 }
 
 void ClientSession::accepted(wire::StreamId stream, const Upload& upload,
@@ -294,6 +304,7 @@ void ClientSession::open_streams(Answer& answer) {
     std::uint64_t granted = answer.window;
     Router::Kept kept =
         keep_window(granted, hub_.budget().hold({identity_.id}, Resource::kAttachments, 1));
+    driver_->session().limit_window(to_client, granted);
     node->link->attach(
         *job,
         {{"out", 0U},
@@ -322,6 +333,7 @@ void ClientSession::wait_with(wire::StreamId stream, const Wanted& wanted, Job& 
   watcher.on_over = while_open(stream, [stream, wanted, id = job.key.job](ClientSession& self) {
     self.wait_is_over(stream, wanted, id);
   });
+  unattached_.erase(job.key.job);
   waiters_[stream] = {job.key.job, hub_.dispatcher().watch(job, std::move(watcher))};
 }
 

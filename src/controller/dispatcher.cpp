@@ -333,8 +333,12 @@ Dispatcher::WatcherId Dispatcher::watch(Job& job, Watcher watcher) {
 
 void Dispatcher::unwatch(const JobId& job, WatcherId watcher) {
   const auto at = held_.find(job);
-  if (at == held_.end() || at->second.watchers.erase(watcher) == 0) return;
-  if (!at->second.watchers.empty() || !at->second.alone) return;
+  if (at != held_.end() && at->second.watchers.erase(watcher) > 0) left(job);
+}
+
+void Dispatcher::left(const JobId& job) {
+  const auto at = held_.find(job);
+  if (at == held_.end() || !at->second.watchers.empty() || !at->second.alone) return;
   at->second.is_left = true;
   set_alone(job, at->second, BootClock::now() + *at->second.alone);
   arm();

@@ -65,6 +65,8 @@ class Dispatcher {
   // Only for a job that waits.
   WatcherId watch(Job& job, Watcher watcher);
   void unwatch(const JobId& job, WatcherId watcher);
+  // The client that submitted the job is gone and never watched it.
+  void left(const JobId& job);
   // Its user left on purpose: it waits without him, and runs as a detached job does.
   void leave(Job& job);
   // A person does not want it any more; `signal`: what he pressed. Only for a job that waits.

@@ -176,7 +176,7 @@ void ClientSession::job_wait(const wire::Map& args, const Respond& respond) {
 // A job that no node has been told of waits for that, however long.
 void ClientSession::wait_for_node(const std::shared_ptr<Job>& job, Millis most,
                                   const std::shared_ptr<Respond>& open) {
-  if (!*open || !open_) return;
+  if (!*open || !serves()) return;
   const bool held = hub_.dispatcher().is_held(job->key.job);
   const Nanos away = held ? Nanos::zero() : hub_.away_for(job->node);
   if (away >= most)

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from support import processes
+from support import processes, wire
 from support.raw_session import RawNode, Session
 from support.running import Running
 
@@ -121,3 +121,16 @@ def test_a_client_whose_link_was_cut_and_comes_back_has_its_job_started(cluster,
         assert run.finish().code == 0
     assert proof.exists()
     processes.wait_until(lambda: waiting_job(cluster.cli) is None, "nobody waits")
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_nor_when_the_client_is_gone_before_it_has_attached(cluster, tmp_path, resumes):
+    hold, proof = Hold(cluster, "lock", tmp_path), tmp_path / "proof"
+    session = Session(cluster, cluster.cli)
+    spec = wire.pack({"argv": [b"touch", str(proof).encode()], "on_disconnect": "stop"})
+    [job] = session.submit(1, "n1", {"locks": [{"name": "l", "slots": 1}]}, spec,
+                           mode="attached", resume=resumes)
+    assert cluster.cli.job(job)["state"] == "waiting"
+    session.peer.close()
+    hold.release()
+    never_started(cluster, job, proof)

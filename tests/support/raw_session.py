@@ -19,8 +19,8 @@ class Session:
         self.peer.hello()
         self.stream = 1
 
-    def submit(self, count, node, terms, spec=None):
-        """The jobs' ids, in the order of their submits."""
+    def submit(self, count, node, terms, spec=None, **more):
+        """The jobs' ids, in the order of their submits. `more`: other arguments of each."""
         spec = spec or wire.pack({"argv": [b"true"], "durable": True})
         jobs = []
         for begin in range(0, count, 100):
@@ -28,7 +28,7 @@ class Session:
             frames = b""
             for _ in range(number):
                 args = {"request": os.urandom(16).hex(), "targets": node, "mode": "detached",
-                        "spec_size": len(spec), "terms": terms}
+                        "spec_size": len(spec), "terms": terms, **more}
                 frames += wire.frame(wire.OPEN, {"kind": "submit", "args": args}, self.stream)
                 frames += wire.frame(wire.DATA, spec, self.stream, flags=3)
                 frames += wire.frame(wire.END, stream=self.stream)
