@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <optional>
 
 #include "src/agent/agent.hpp"
@@ -41,7 +40,6 @@ std::optional<os::User> choose_net_user(const std::string& data_dir) {
 
 void confine() {
   os::harden();
-  ::signal(SIGHUP, SIG_IGN);
   if (os::confine_to_network() == os::Confined::kYes) return;
   log_warn("the network process runs without a filter of system calls",
            {{"why", "this kernel or emulator has no seccomp"}});

@@ -3,7 +3,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <csignal>
 
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
@@ -38,9 +37,6 @@ void raise_open_files() {
 Result<ServerConfig> prepare_process(const ServeOptions& options) {
   log_open("controller", LogLevel::kInfo, options.json_log ? LogFormat::kJson : LogFormat::kText);
   os::harden();
-  // As the agent does: a daemon outlives the terminal it was started in, and what its files say is
-  // read at its start alone.
-  ::signal(SIGHUP, SIG_IGN);
   raise_open_files();
   auto config = load_server_config(options.data_dir);
   if (!config) return config;

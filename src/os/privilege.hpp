@@ -31,7 +31,8 @@ void drop_capabilities(Keep keep = Keep::kNothing);
 
 // No secret of this process gets into a core file, and no other process of its user looks into it.
 void hide_memory();
-// hide_memory(), no_new_privs, no SIGPIPE.
+// For a daemon: hide_memory(), no_new_privs, no core file, no SIGPIPE; and no SIGHUP, because it
+// outlives the terminal it was started in and reads its files at its start alone.
 void harden();
 
 }  // namespace rexec::os
