@@ -64,6 +64,9 @@ Result<void> check_manner(const Args& args, Manner manner, const Globals& global
     return fail(Code::kUsage,
                 "--output " + args.value("output") + ": rexec run prints the job's own output",
                 "events as JSON lines: -o jsonl; a list of jobs: rexec run -d, rexec ps");
+  if (manner == Manner::kForeground && args.has("no-prefix") && globals.format != Format::kTable)
+    return fail(Code::kUsage, "--no-prefix: JSON lines have no prefix, it would do nothing",
+                "each line names its node");
   if (manner != Manner::kDetached) return {};
   if (args.has("stdin") || args.has("tty"))
     return fail(Code::kUsage, "a detached job has no stdin and no terminal: drop -i, -t or -d");

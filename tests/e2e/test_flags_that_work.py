@@ -81,6 +81,13 @@ def test_json_of_a_run_is_json_lines(cli, form):
     assert lines[-1]["t"] == "summary" and lines[-1]["code"] == 123
 
 
+@pytest.mark.parametrize("form", [("--json",), ("-o", "jsonl")], ids=" ".join)
+def test_no_prefix_is_refused_where_lines_have_none(cli, tmp_path, form):
+    done = cli("run", *form, "--no-prefix", "n1,n2", "touch", str(tmp_path / "ran"))
+    assert done.code == 125 and "--no-prefix" in done.errors, done
+    assert not (tmp_path / "ran").exists()
+
+
 def test_json_of_attach_and_logs_is_json_lines(cli):
     job = cli.submit("n1", "--", "sh", "-c", "echo hi; exit 3")
     assert cli("wait", job).code == 3
