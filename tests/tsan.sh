@@ -6,7 +6,7 @@ build=$(realpath "$1")
 cd "$(dirname "$0")/.."
 export TSAN_OPTIONS="halt_on_error=1 exitcode=66 log_path=$build/tsan-report ${TSAN_OPTIONS:-}"
 rm -f "$build"/tsan-report.*
-for unit in store controller net agent client; do
+for unit in store controller net agent client job; do
   "$build/tests/unit_$unit" || { cat "$build"/tsan-report.* 2>/dev/null; exit 1; }
 done
 REXEC_QUICK=1 tests/run.py --build "$build" \
