@@ -64,7 +64,9 @@ Result<void> check_manner(const Args& args, Manner manner, const Globals& global
     return fail(Code::kUsage,
                 "--output " + args.value("output") + ": rexec run prints the job's own output",
                 "events as JSON lines: -o jsonl; a list of jobs: rexec run -d, rexec ps");
-  if (manner == Manner::kForeground && args.has("no-prefix") && globals.format != Format::kTable)
+  const bool is_json = globals.format == Format::kJson || globals.format == Format::kJsonl;
+  const bool is_asked = args.has("json") || args.has("output");
+  if (manner == Manner::kForeground && args.has("no-prefix") && is_json && is_asked)
     return fail(Code::kUsage, "--no-prefix: JSON lines have no prefix, it would do nothing",
                 "each line names its node");
   if (manner != Manner::kDetached) return {};

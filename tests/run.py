@@ -21,6 +21,8 @@ sys.path.insert(0, str(HERE))
 # The crash tests exchange the binary for their whole process, so they have a pytest of their own.
 # The longest come first, so that the end of the run is not one file alone.
 PYTEST_RUNS = (("crash",), ("chaos", "e2e"))
+# These files come first in their run: they build the previous commit, which takes minutes.
+FIRST = ("test_upgrade",)
 MODULES = ("pytest", "xdist", "pexpect", "msgpack")
 HANG_S = 7200  # a binary that takes longer hangs; an honest one takes minutes under sanitizers
 OUTPUT_LIMIT = 1 << 20  # of one binary in ctest's report; the summary is its last line
@@ -81,6 +83,7 @@ def run_pytest(folders, build, jobs, wanted, total):
     """Every test file of the folders; one run."""
     files = [str(path) for folder in folders for path in sorted((HERE / folder).glob("test_*.py"))
              if re.search(wanted, path.stem)]
+    files.sort(key=lambda file: pathlib.Path(file).stem not in FIRST)
     if not files:
         return
     report = build / f"pytest-{'-'.join(folders)}.xml"
