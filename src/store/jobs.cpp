@@ -58,11 +58,12 @@ auto reader(Database& db) {
   return [&db](Run& from) { return read_job(db, from); };
 }
 
-// The spec of a job that was just removed.
+// The spec of a job that was just removed. The `+` keeps SQLite from putting the hash into the
+// index's expression, which would then be no term of an index any more but a walk over all jobs.
 void drop_unused_spec(Database& db, const std::string& hash) {
   run(db,
       "DELETE FROM specs WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM jobs "
-      "WHERE substr(spec_hash, 1, 16) = substr(?1, 1, 16) AND spec_hash = ?1)",
+      "WHERE substr(spec_hash, 1, 16) = substr(?1, 1, 16) AND +spec_hash = ?1)",
       hash);
 }
 

@@ -180,6 +180,21 @@ TEST_CASE("specs: kept once, byte for byte, as long as a job has them") {
   }));
 }
 
+TEST_CASE("specs: whether another job has one is no walk over all jobs") {
+  Tables tables;
+  REQUIRE(tables.run([&](Database& db) {
+    for (int i = 0; i < 100; ++i) {
+      JobRow job = job_row();
+      job.spec_hash = std::string(60, 'a') + std::to_string(1000 + i);
+      job.ended_ms = 1;
+      put_job(db, job);
+      put_spec(db, job.spec_hash, "spec");
+    }
+    CHECK(prune_jobs(db, {WallTime(Millis(2)), WallTime(Millis(2)), 50}).ids.size() == 50);
+    CHECK(steps_of_scans(db) == 0);
+  }));
+}
+
 TEST_CASE("audit: any changed, removed or added row is named") {  // FAULTS A23
   Tables tables;
   REQUIRE(tables.run([](Database& db) {

@@ -2,8 +2,10 @@
 // process to kill.
 #pragma once
 
+#include <SQLiteCpp/Database.h>
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,6 +50,15 @@ Result<T> ask(Store& store, std::move_only_function<Result<T>(Database&)> operat
   std::promise<Result<T>> done;
   store.ask<T>(std::move(operation), [&](Result<T> r) { done.set_value(std::move(r)); });
   return done.get_future().get();
+}
+
+// Rows that statements looked at one after the other because no index led to them.
+inline int steps_of_scans(Database& db) {
+  int steps = 0;
+  sqlite3_stmt* at = nullptr;
+  while ((at = sqlite3_next_stmt(db.connection().getHandle(), at)) != nullptr)
+    steps += sqlite3_stmt_status(at, SQLITE_STMTSTATUS_FULLSCAN_STEP, 0);
+  return steps;
 }
 
 inline JobRow job_row(const std::string& id = random_id('j')) {
