@@ -6,9 +6,9 @@
 #include <climits>
 #include <cstdlib>
 
-#include "cli/amount.hpp"
 #include "cli/run_flags.hpp"
 #include "cli/terminal.hpp"
+#include "src/base/amount.hpp"
 #include "src/base/file.hpp"
 #include "src/base/text.hpp"
 

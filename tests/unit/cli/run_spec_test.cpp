@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "cli/amount.hpp"
 #include "cli/job_lookup.hpp"
 #include "cli/labels.hpp"
 #include "cli/run_flags.hpp"
@@ -146,17 +145,6 @@ TEST_CASE("run: limits are processors, sizes and counts") {
   CHECK(spec->cpu_milli == 500);
   CHECK(spec->memory_bytes == 1'610'612'736);
   CHECK(spec->pids == 64);
-  struct Row {
-    const char* text;
-    std::uint64_t bytes;
-  };
-  const Row rows[] = {{"1", 1}, {"512M", 512 << 20}, {"4KiB", 4096}, {"0.25K", 256}, {"7B", 7}};
-  for (const Row& row : rows) CHECK(*parse_amount("--mem", row.text, kSizes) == row.bytes);
-  for (const char* wrong : {"", "0", "-1", "1.", ".5", "1X", "1.2345G", "9999999T", "1 G", "G",
-                            "99999999999999999999"}) {
-    CAPTURE(wrong);
-    CHECK(parse_amount("--mem", wrong, kSizes).error().code == Code::kUsage);
-  }
   CHECK(spec_of({"--pids", "0", "n", "x"}).error().code == Code::kUsage);
 }
 

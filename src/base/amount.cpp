@@ -1,11 +1,11 @@
-#include "cli/amount.hpp"
+#include "src/base/amount.hpp"
 
 #include <charconv>
 #include <string>
 
 #include "src/base/text.hpp"
 
-namespace rexec::cli {
+namespace rexec {
 namespace {
 
 constexpr std::uint64_t kMost = 1ULL << 53;
@@ -48,4 +48,4 @@ Result<std::uint64_t> parse_amount(std::string_view what, std::string_view text,
               is_size ? "write 512M, 1.5G or a number of bytes" : "write 2 or 0.5");
 }
 
-}  // namespace rexec::cli
+}  // namespace rexec

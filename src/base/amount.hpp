@@ -7,7 +7,7 @@
 
 #include "src/base/error.hpp"
 
-namespace rexec::cli {
+namespace rexec {
 
 struct AmountUnit {
   std::string_view name;
@@ -26,4 +26,4 @@ inline constexpr AmountUnit kSizes[] = {{"", 1},           {"B", 1},
 Result<std::uint64_t> parse_amount(std::string_view what, std::string_view text,
                                    std::span<const AmountUnit> units);
 
-}  // namespace rexec::cli
+}  // namespace rexec
