@@ -67,6 +67,16 @@ void drop_unused_spec(Database& db, const std::string& hash) {
       hash);
 }
 
+// The owner of one of the jobs that have it; empty: there is none.
+UserId owner_of_spec(Database& db, const std::string& hash) {
+  const auto owner = query_one(
+      db, [](Run& row) { return row.text(0); },
+      "SELECT owner FROM jobs WHERE substr(spec_hash, 1, 16) = substr(?1, 1, 16) AND "
+      "+spec_hash = ?1 LIMIT 1",
+      hash);
+  return {owner.value_or("")};
+}
+
 }  // namespace
 
 std::vector<JobRow> load_unfinished_jobs(Database& db) {
@@ -132,14 +142,18 @@ void update_job(Database& db, const JobRow& job) {
   put_job(db, *row);
 }
 
-void remove_job(Database& db, const JobId& id) {
+std::optional<FreedJob> remove_job(Database& db, const JobId& id) {
+  std::optional<FreedJob> freed;
+  if (auto job = measure_ended_job(db, id)) freed = FreedJob{std::move(*job), {}};
   const auto hash = query_one(
       db, [](Run& row) { return row.text(0); }, "DELETE FROM jobs WHERE id = ? RETURNING spec_hash",
       id.text);
   remove_attempts(db, id);
   if (hash) drop_unused_spec(db, *hash);
+  if (freed && freed->job.spec != 0) freed->keeper = owner_of_spec(db, *hash);
   remove_terms(db, id);
   remove_stop(db, id);
+  return freed;
 }
 
 Pruned prune_jobs(Database& db, const PruneJobs& which) {
@@ -155,8 +169,16 @@ Pruned prune_jobs(Database& db, const PruneJobs& which) {
       which.before, which.keyed_before, static_cast<std::int64_t>(which.limit));
   Pruned gone;
   gone.more = old.size() == which.limit;
+  std::uint64_t bytes = 0;
   for (const Old& job : old) {
-    remove_job(db, job.id);
+    if (bytes >= which.bytes) {
+      gone.more = true;
+      break;
+    }
+    if (auto freed = remove_job(db, job.id)) {
+      bytes += freed->job.bytes + freed->job.spec_bytes;
+      gone.freed.push_back(std::move(*freed));
+    }
     gone.ids.push_back(job.id);
     if (!is_request_known(db, job.owner, job.request))
       gone.keys.push_back(request_key(job.owner, job.request));

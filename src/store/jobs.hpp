@@ -12,6 +12,7 @@
 #include "src/base/clock.hpp"
 #include "src/base/ids.hpp"
 #include "src/store/database.hpp"
+#include "src/store/ended_bytes.hpp"
 
 namespace rexec::store {
 
@@ -65,12 +66,13 @@ Inserted insert_job(Database& db, const JobRow& job);
 void update_job(Database& db, const JobRow& job);
 // insert or replace: for adopting ticketed jobs and for writing behind.
 void put_job(Database& db, const JobRow& job);
-// With its spec, if no other job has that.
-void remove_job(Database& db, const JobId& id);
+// With its spec, if no other job has that. What that frees, if the job was there and had ended.
+std::optional<FreedJob> remove_job(Database& db, const JobId& id);
 struct Pruned {
   std::vector<JobId> ids;
   std::vector<std::uint64_t> keys;  // of requests that are not known any more
   bool more = false;                // the limit was reached
+  std::vector<FreedJob> freed;
 };
 // Drops jobs that ended before `before`, oldest first, at most `limit`; those with a key of their
 // own only if they ended before `keyed_before` too. A spec goes with its last job.
@@ -78,6 +80,7 @@ struct PruneJobs {
   WallTime before;
   WallTime keyed_before;
   std::size_t limit = 2000;
+  std::uint64_t bytes = 32 << 20;  // and no more jobs once so many are freed
 };
 Pruned prune_jobs(Database& db, const PruneJobs& which);
 

@@ -20,11 +20,11 @@ std::uint64_t key_of(const RemovedKey& row) { return request_key(row.owner, row.
 
 }  // namespace
 
-void remove_job_but_key(Database& db, const JobId& id, WallTime now) {
+std::optional<FreedJob> remove_job_but_key(Database& db, const JobId& id, WallTime now) {
   const auto job = find_job(db, id);
   if (job && job->keyed) put_removed_key(db, {job->owner, job->request, id, now});
   put_removed_job(db, {id, now});
-  remove_job(db, id);
+  return remove_job(db, id);
 }
 
 void put_removed_key(Database& db, const RemovedKey& key) {

@@ -24,7 +24,7 @@ struct RemovedKey {
 };
 
 // remove_job; what stays is its id (removed_jobs.hpp), and its key if it has one.
-void remove_job_but_key(Database& db, const JobId& id, WallTime now);
+std::optional<FreedJob> remove_job_but_key(Database& db, const JobId& id, WallTime now);
 std::optional<RemovedKey> find_removed_key(Database& db, const UserId& owner,
                                            const std::string& request);
 // Drops those of jobs removed before `before`, at most `limit`. Its `ids` are empty.
