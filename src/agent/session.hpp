@@ -69,6 +69,7 @@ class Session final : public net::SessionHandler {
   void lost(const Error& error);
   void opened(wire::StreamId stream, const std::string& kind, const wire::Map& args);
   void open_start(wire::StreamId stream, const wire::Map& args);
+  void tell_again(LocalJob& job);
   void open_attach(wire::StreamId stream, const wire::Map& args);
   void start_complete(wire::StreamId stream);
   void spec_data(wire::StreamId stream, ByteSpan bytes);

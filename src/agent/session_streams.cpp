@@ -169,6 +169,7 @@ void Session::start_complete(wire::StreamId stream) {
                  if (job) {
                    session.send_event(stream, {{"t", "started"}});
                    session.end(stream);
+                   tell_again(*job);
                  } else {
                    session.reset(stream, error);
                  }
@@ -185,6 +186,19 @@ void Session::start_complete(wire::StreamId stream) {
                  driver->flush_soon();
                });
   fail_point(FailPoint::kNetStartHanded);
+}
+
+// A start of what has ended: the controller had its record and forgot it, and the same request came
+// again. Without this it would wait for an end that it was told long ago.
+void Session::tell_again(LocalJob& job) {
+  if (!job.ended() || !job.reported) return;
+  job.reported = false;
+  report(job);
+  if (job.next_ms() != job::link::kNextIsThere) return;
+  book_->open(job.next_key(),
+              [this, driver = driver_](const std::shared_ptr<LocalJob>& next, const Error&) {
+                if (driver == driver_ && next) tell_again(*next);
+              });
 }
 
 void Session::open_attach(wire::StreamId stream, const wire::Map& args) {
