@@ -1,6 +1,7 @@
 #include "src/controller/fanout.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "src/base/cut_text.hpp"
 #include "src/base/fail_point.hpp"
@@ -63,6 +64,8 @@ struct Write {
   std::vector<store::TermsRow> terms;
   std::vector<std::pair<std::string, std::shared_ptr<const std::string>>> specs;
   store::AuditEntry audit;
+  // Of jobs that had ended before: their rows may have gone meanwhile, and do not come back.
+  std::set<JobId> ended_before;
 };
 
 store::AuditEntry audit_of(const Plan& plan, const std::vector<std::shared_ptr<Job>>& jobs) {
@@ -75,8 +78,10 @@ store::AuditEntry audit_of(const Plan& plan, const std::vector<std::shared_ptr<J
           jobs.size() == 1 ? "job/" + jobs.front()->key.job.text : "run/" + plan.run.text, what};
 }
 
-Write write_of(const Plan& plan, const std::vector<std::shared_ptr<Job>>& jobs) {
+Write write_of(const Plan& plan, const std::vector<std::shared_ptr<Job>>& jobs,
+               std::set<JobId> ended_before) {
   Write write;
+  write.ended_before = std::move(ended_before);
   for (const PartPlan& part : plan.parts)
     if (plan.is_durable || part.spec->size() <= kMostKeptAttached)
       write.specs.emplace_back(part.spec_hash, part.spec);
@@ -88,21 +93,37 @@ Write write_of(const Plan& plan, const std::vector<std::shared_ptr<Job>>& jobs) 
   return write;
 }
 
+void write_jobs(store::Database& db, const Write& write, const Hub::Measured& measured) {
+  std::set<std::string> hashes;
+  std::set<JobId> gone;
+  for (const auto& row : write.rows) {
+    if (write.ended_before.contains(row.id) && !store::find_job(db, row.id)) {
+      gone.insert(row.id);
+      continue;
+    }
+    hashes.insert(row.spec_hash);
+    store::put_job(db, row);
+  }
+  for (const auto& [hash, spec] : write.specs)
+    if (hashes.contains(hash)) store::put_spec(db, hash, *spec);
+  for (const auto& row : write.terms)
+    if (!gone.contains(row.job)) store::put_terms(db, row);
+  measured->clear();
+  for (const auto& row : write.rows)
+    if (row.ended_ms > 0)
+      if (auto ended = store::measure_ended_job(db, row.id)) measured->emplace_back(row.id, *ended);
+}
+
 void store_then(Hub& hub, const Plan& plan, const std::vector<std::shared_ptr<Job>>& jobs,
-                std::move_only_function<void(Result<void>)> done) {
-  std::vector<JobId> ended;
-  for (const auto& job : jobs)
-    if (job->is_final()) ended.push_back(job->key.job);
+                std::set<JobId> ended_before, std::move_only_function<void(Result<void>)> done) {
+  const auto measured = std::make_shared<Hub::Measured::element_type>();
   hub.post(
-      [write = write_of(plan, jobs)](store::Database& db) {
-        for (const auto& [hash, spec] : write.specs) store::put_spec(db, hash, *spec);
-        for (const auto& row : write.rows) store::put_job(db, row);
-        for (const auto& row : write.terms) store::put_terms(db, row);
+      [write = write_of(plan, jobs, std::move(ended_before)), measured](store::Database& db) {
+        write_jobs(db, write, measured);
         store::append_audit(db, wall_now(), write.audit);
       },
-      [&hub, ended = std::move(ended), done = std::move(done)](Result<void> saved) mutable {
-        if (saved)
-          for (const JobId& id : ended) hub.jobs().retire(id);
+      [&hub, measured, done = std::move(done)](Result<void> saved) mutable {
+        if (saved) hub.note_ended(measured);
         if (done) done(std::move(saved));
       },
       plan.is_durable ? store::Urgency::kNow : store::Urgency::kBehind);
@@ -127,13 +148,14 @@ void start_all(Hub& hub, const Accepted& accepted, const std::map<JobId, Ending>
   }
 }
 
-Accepted obtain_all(Hub& hub, const Plan& plan) {
+Accepted obtain_all(Hub& hub, const Plan& plan, std::set<JobId>& ended_before) {
   Accepted accepted{plan.run, {}, {}};
   for (const PartPlan& part : plan.parts) {
     for (const Node* node : part.nodes) {
       const auto [job, is_new] = obtain(hub, plan, part, *node);
       accepted.jobs.push_back(job);
       accepted.names.push_back(part.name);
+      if (job->is_final()) ended_before.insert(job->key.job);
       // One that an earlier try made may be acknowledged: it waits for its node.
       const bool waits = part.terms && part.terms->waits_for_node();
       if (!is_new || node->link != nullptr || waits) continue;
@@ -181,13 +203,14 @@ void fan_out_known(Hub& hub, const Submit& submit, Done done) {
   auto plan = make_plan(hub, submit);
   if (!plan) return done(std::unexpected(plan.error()));
   if (auto room = check_room(hub, *plan); !room) return done(std::unexpected(room.error()));
-  Accepted accepted = obtain_all(hub, *plan);
+  std::set<JobId> ended_before;
+  Accepted accepted = obtain_all(hub, *plan, ended_before);
   if (!plan->is_durable) {
-    store_then(hub, *plan, accepted.jobs, {});
+    store_then(hub, *plan, accepted.jobs, std::move(ended_before), {});
     start_all(hub, accepted, {});
     return done(std::move(accepted));
   }
-  store_then(hub, *plan, accepted.jobs,
+  store_then(hub, *plan, accepted.jobs, std::move(ended_before),
              [&hub, accepted, endings = plan->endings,
               done = std::move(done)](const Result<void>& saved) mutable {
                settle_commit(hub, accepted, saved);

@@ -12,9 +12,6 @@ constexpr Millis kEvery = std::chrono::hours(1);
 constexpr Millis kAtLeast = std::chrono::seconds(1);
 // In one transaction: a long one would hold up the jobs of the moment.
 constexpr std::size_t kJobsAtOnce = 500;
-// A script that comes back with its key within this time finds its job, however short keep_jobs is,
-// or hears that it was removed.
-constexpr Millis kKeepKeys = std::chrono::hours(7 * 24);
 
 }  // namespace
 

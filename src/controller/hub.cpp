@@ -27,6 +27,7 @@ Hub::Hub(asio::io_context& context, HubParts parts)
       parts_(std::move(parts)),
       dispatcher_(*this),
       schedules_(*this),
+      ended_jobs_(*this),
       epoch_(random_id('e')),
       started_(BootClock::now()) {}
 
@@ -193,13 +194,29 @@ void Hub::save(const Job& job, std::move_only_function<void(Result<void>)> done)
     return;
   }
   const auto urgency = job.is_detached ? store::Urgency::kNow : store::Urgency::kBehind;
-  post([row = job_row(job)](store::Database& db) { store::put_job(db, row); },
-       [this, id = job.key.job, ends = job.is_final(),
-        done = std::move(done)](Result<void> saved) mutable {
-         if (saved && ends) jobs_.retire(id);
-         if (done) done(std::move(saved));
-       },
-       urgency);
+  const auto measured = std::make_shared<Measured::element_type>();
+  post(
+      [row = job_row(job), measured](store::Database& db) {
+        store::put_job(db, row);
+        measured->clear();  // it may run twice
+        if (row.ended_ms == 0) return;
+        if (auto ended = store::measure_ended_job(db, row.id))
+          measured->emplace_back(row.id, *ended);
+      },
+      [this, measured, done = std::move(done)](Result<void> saved) mutable {
+        if (saved) note_ended(measured);
+        if (done) done(std::move(saved));
+      },
+      urgency);
+}
+
+void Hub::note_ended(const Measured& measured) {
+  for (const auto& [id, job] : *measured) {
+    if (jobs_.retire(id))
+      ended_jobs_.ended(job);
+    else
+      ended_jobs_.command_kept(job);
+  }
 }
 
 void Hub::running(Job& job, WallTime started) {

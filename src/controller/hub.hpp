@@ -16,6 +16,7 @@
 
 #include "src/controller/budget.hpp"
 #include "src/controller/dispatcher.hpp"
+#include "src/controller/ended_jobs.hpp"
 #include "src/controller/jobs.hpp"
 #include "src/controller/key_set.hpp"
 #include "src/controller/node_log.hpp"
@@ -108,6 +109,7 @@ class Hub {
   // Those of them that wait before they start.
   Dispatcher& dispatcher() { return dispatcher_; }
   Schedules& schedules() { return schedules_; }
+  EndedJobs& ended_jobs() { return ended_jobs_; }
   // What each user has of what all need.
   Budget& budget() { return budget_; }
   // A job's spec with what it takes of its owner's budget until the last who needs it, which is the
@@ -153,6 +155,10 @@ class Hub {
                             std::move_only_function<void(Result<std::size_t>)> done);
   // After their rows are gone from the store.
   void forget_jobs(const store::Pruned& gone);
+  // The operation that wrote jobs which have ended says here what they take of the disk; then they
+  // are told to be there.
+  using Measured = std::shared_ptr<std::vector<std::pair<JobId, store::EndedJob>>>;
+  void note_ended(const Measured& measured);
   // Writes the job's row; an attached job's is written behind.
   void save(const Job& job, std::move_only_function<void(Result<void>)> done);
   void running(Job& job, WallTime started);
@@ -250,6 +256,7 @@ class Hub {
   JobTable jobs_;
   Dispatcher dispatcher_;
   Schedules schedules_;
+  EndedJobs ended_jobs_;
   struct OldHistory {
     wire::Map told;
     std::string run;  // that the node says it saw

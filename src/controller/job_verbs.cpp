@@ -256,17 +256,20 @@ void ClientSession::remove(const Job& job, const Respond& respond) {
   const AttemptKey key = job.key;
   const NodeId node_id = job.node;
   if (Job* held = hub_.jobs().find(key.job)) held->is_removed = true;
+  const auto gone = std::make_shared<store::Pruned>();
   hub_.post(
-      [key, who = actor()](store::Database& db) {
+      [key, who = actor(), gone](store::Database& db) {
         const WallTime now = wall_now();
-        store::remove_job_but_key(db, key.job, now);
+        *gone = {{key.job}, {}};
+        if (auto freed = store::remove_job_but_key(db, key.job, now))
+          gone->freed.push_back(std::move(*freed));
         store::append_audit(db, now, {who, "job.rm", "job/" + key.job.text, ""});
       },
-      [this, self = shared_from_this(), key, node_id, respond](const Result<void>& saved) {
+      [this, self = shared_from_this(), key, node_id, gone, respond](const Result<void>& saved) {
         if (Job* kept = saved ? nullptr : hub_.jobs().find(key.job)) kept->is_removed = false;
         if (!saved) return respond(std::unexpected(saved.error()));
         fail_point(FailPoint::kControllerRemoveCommitted);
-        hub_.forget_jobs({{key.job}, {}});
+        hub_.forget_jobs(*gone);
         const Node* node = hub_.registry().find(node_id);
         if (node != nullptr && node->link != nullptr)
           node->link->request("job.remove", {{"job", key.job.text}, {"attempt", key.attempt}},

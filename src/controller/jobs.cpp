@@ -160,9 +160,9 @@ void JobTable::remove(const std::vector<JobId>& ids) {
   for (const JobId& id : ids) erase(id);
 }
 
-void JobTable::retire(const JobId& id) {
+bool JobTable::retire(const JobId& id) {
   const auto at = jobs_.find(id);
-  if (at == jobs_.end() || !at->second.job->is_final() || at->second.retired) return;
+  if (at == jobs_.end() || !at->second.job->is_final() || at->second.retired) return false;
   at->second.retired = true;
   note_end(*at->second.job);
   retired_.push_back(id);
@@ -172,6 +172,7 @@ void JobTable::retire(const JobId& id) {
     if (oldest != jobs_.end() && oldest->second.retired) erase(oldest->first);
     retired_.pop_front();
   }
+  return true;
 }
 
 void JobTable::note_end(const Job& job) {

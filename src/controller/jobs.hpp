@@ -105,8 +105,9 @@ class JobTable {
   // Those whose id begins so.
   std::vector<std::shared_ptr<Job>> with_prefix(const std::string& prefix);
   void remove(const std::vector<JobId>& ids);
-  // Its end is on the disk: it leaves when `most_ended` others have ended after it.
-  void retire(const JobId& id);
+  // Its end is on the disk: it leaves when `most_ended` others have ended after it. False: that is
+  // known already, or it is not here.
+  bool retire(const JobId& id);
   const std::map<JobOrder, Job*>& newest_first() const { return order_; }
   // The oldest first: at most so many of those after a place.
   std::vector<Job*> unfinished_on(const NodeId& node, const std::optional<JobOrder>& after = {},

@@ -43,6 +43,7 @@ Job& Hub::add_job(Job job) {
 
 void Hub::forget_jobs(const store::Pruned& gone) {
   jobs_.remove(gone.ids);
+  ended_jobs_.freed(gone.freed);
   for (const std::uint64_t key : gone.keys) requests_.erase(key);
   job_count_ -= std::min(job_count_, gone.ids.size());
 }

@@ -16,6 +16,7 @@
 #include "src/controller/setup.hpp"
 #include "src/net/listener.hpp"
 #include "src/os/privilege.hpp"
+#include "src/os/room.hpp"
 #include "src/store/data_lock.hpp"
 
 namespace rexec::controller {
@@ -112,6 +113,7 @@ Result<void> serve(const ServeOptions& options) {
   hub.end_jobs_of_gone_nodes();
   Housekeeping housekeeping(hub, config->keep_jobs);
   housekeeping.start();
+  hub.ended_jobs().start(ended_limits(os::file_system_bytes(options.data_dir), config->keep_bytes));
   // Without it (no /proc, no room) everything works but a backup from beside.
   auto local = LocalSocket::listen(hub, options.data_dir);
   if (!local)

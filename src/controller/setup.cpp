@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "src/base/amount.hpp"
 #include "src/base/config.hpp"
 #include "src/base/file.hpp"
 #include "src/base/ids.hpp"
@@ -166,7 +167,7 @@ Result<ServerConfig> load_server_config(const std::string& data_dir) {
                   "set it up first: rexec controller init --data " + shell_quoted(data_dir));
     return std::unexpected(map.error());
   }
-  auto keys = check_keys(*map, path, {"cluster", "listen", "addresses", "keep_jobs"});
+  auto keys = check_keys(*map, path, {"cluster", "listen", "addresses", "keep_jobs", "keep_bytes"});
   if (!keys) return std::unexpected(keys.error());
   ServerConfig config;
   const auto text = [&](const char* key) {
@@ -184,6 +185,14 @@ Result<ServerConfig> load_server_config(const std::string& data_dir) {
     auto keep = parse_duration(path + ": keep_jobs", text("keep_jobs"));
     if (!keep) return std::unexpected(keep.error());
     config.keep_jobs = *keep;
+  }
+  if (map->contains("keep_bytes")) {
+    const auto* number = std::get_if<std::int64_t>(&map->at("keep_bytes").value);
+    auto keep =
+        parse_amount(path + ": keep_bytes",
+                     number == nullptr ? text("keep_bytes") : std::to_string(*number), kSizes);
+    if (!keep) return std::unexpected(keep.error());
+    config.keep_bytes = *keep;
   }
   if (config.cluster.empty() || config.listen.empty() || config.addresses.empty())
     return fail(Code::kConfig,

@@ -1,6 +1,7 @@
 // The controller's data directory: configuration, CA, own certificate. Made by init, read by serve.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@ struct ServerConfig {
   std::string listen;                              // HOST:PORT
   std::vector<std::string> addresses;              // what tokens tell others to dial
   Millis keep_jobs = std::chrono::hours(30 * 24);  // how long ended jobs are listed
+  // What the ended jobs of one user may take of the disk; none: see ended_limits().
+  std::optional<std::uint64_t> keep_bytes;
 };
 Result<ServerConfig> load_server_config(const std::string& data_dir);
 Result<void> save_server_config(const std::string& data_dir, const ServerConfig& config);

@@ -19,4 +19,10 @@ std::uint64_t free_bytes(int fd) {
   return std::uint64_t{space.f_bavail} * space.f_frsize;
 }
 
+std::uint64_t file_system_bytes(const std::string& directory) {
+  struct statvfs space{};
+  if (::statvfs(directory.c_str(), &space) != 0) return ~std::uint64_t{0};
+  return std::uint64_t{space.f_blocks} * space.f_frsize;
+}
+
 }  // namespace rexec::os

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace rexec::os {
 
@@ -13,5 +14,8 @@ bool reserve(int fd, std::size_t bytes);
 // What others than root may still write on the file system of that descriptor; all there is when
 // that cannot be asked.
 std::uint64_t free_bytes(int fd);
+// The size of the file system that the directory is on; the greatest number when that cannot be
+// asked.
+std::uint64_t file_system_bytes(const std::string& directory);
 
 }  // namespace rexec::os
