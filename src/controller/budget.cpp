@@ -21,6 +21,8 @@ constexpr std::array<Words, kResources> kWords{{
     {"jobs that have not ended", "see: rexec ps\nend some of them: rexec stop JOB"},
     {"commands of jobs that no node has started",
      "see: rexec ps --state waiting\nsend large input through stdin: rexec run -i", true},
+    {"commands of jobs that have not ended",
+     "see: rexec ps\nsend large input through stdin: rexec run -i", true},
     {"open attachments", "end some of your readers: attach, logs -f, run"},
     {"bytes of output on their way", "end some of your readers: attach, logs -f, run", true},
     {"schedules", "see: rexec schedule ls\ndrop some: rexec schedule rm NAME"},

@@ -23,12 +23,13 @@ enum class Resource : std::uint8_t {
   kUploads,      // bytes of commands whose submit is not complete
   kJobs,         // that have not ended
   kSpecs,        // bytes of commands whose jobs no node has started yet
+  kKeptSpecs,    // bytes of commands whose jobs have not ended: on the disk
   kAttachments,  // that are open, or wait for their node or their job
   kWindows,      // bytes that their readers may leave unread
   kSchedules,
   kScheduleSpecs,  // bytes of the schedules' commands
 };
-inline constexpr std::size_t kResources = 9;
+inline constexpr std::size_t kResources = 10;
 
 struct Limit {
   std::uint64_t each;  // for one user
@@ -48,6 +49,9 @@ inline constexpr std::array<Limit, kResources> kLimits{{
     {150'000, 600'000},
     // Thirty-two of the largest commands, or 1.3 kB for each of 100,000.
     {128ULL << 20, 512ULL << 20},
+    // Sixty-four of the largest, or 1.7 kB for each of 150,000. What has ended has a limit of its
+    // own: ended_limits().
+    {256ULL << 20, 1ULL << 30},
     // As many streams as one session may have; a fleet whose jobs all wait is attached to as one.
     {4'096, 32'768},
     // 256 readers with a whole window; the others get the least one, and go on more slowly.

@@ -26,6 +26,7 @@ Job make_job(Hub& hub, const Plan& plan, const PartPlan& part, const Node& node)
   job.is_keyed = plan.is_keyed;
   job.created = wall_now();
   job.spec = part.spec;
+  job.kept_spec = part.kept_spec;
   job.terms = part.terms;
   job.is_uncommitted = plan.is_durable;
   job.ticket =

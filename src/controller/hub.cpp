@@ -46,22 +46,34 @@ void Hub::load(store::Snapshot snapshot, const Lookups& lookups) {
   for (const std::uint64_t key : snapshot.request_keys) requests_.insert(key);
   for (const std::uint64_t key : snapshot.removed_keys) requests_.insert(key);
   std::unordered_map<std::string, std::shared_ptr<const std::string>> specs;  // one per fan-out
+  KeptSpecs kept_specs;
   std::unordered_set<std::string> with_terms;
   for (const auto& row : snapshot.terms) with_terms.insert(row.job.text);
   for (const auto& row : snapshot.unfinished) {
     Job& job = jobs_.add(job_from_row(row));
     job.place = place_of(job.owner);
     const bool acknowledged = job.is_detached || with_terms.contains(job.key.job.text);
-    if (job.state == JobState::kRunning || !acknowledged) continue;
-    auto& spec = specs[job.spec_hash];
-    if (!spec) spec = *keep_spec(job.owner, lookups.spec(job.spec_hash), Keeping::kHold);
-    if (!spec->empty()) job.spec = spec;
+    if (job.state != JobState::kRunning && acknowledged) {
+      auto& spec = specs[job.spec_hash];
+      if (!spec) spec = *keep_spec(job.owner, lookups.spec(job.spec_hash), Keeping::kHold);
+      if (!spec->empty()) job.spec = spec;
+    }
+    hold_kept_spec(job, lookups, kept_specs);
   }
   for (const auto& row : snapshot.stops)
     if (Job* job = jobs_.find(row.job)) job->stop = PendingStop{row.grace_ms};
   restore_waiting(snapshot.terms, lookups);
   dispatcher_.end_orphans();  // a crash may have come between a revocation and these ends
   schedules_.load(snapshot.schedules, lookups.job);
+}
+
+void Hub::hold_kept_spec(Job& job, const Lookups& lookups, KeptSpecs& held) {
+  auto& share = held[job.owner.text + job.request + job.spec_hash];
+  if (!share) {
+    const auto bytes = job.spec ? job.spec->size() : lookups.spec_bytes(job.spec_hash);
+    share = std::make_shared<const Share>(budget_.hold(job.owner, Resource::kKeptSpecs, bytes));
+  }
+  job.kept_spec = share;
 }
 
 void Hub::restore_waiting(const std::vector<store::TermsRow>& rows, const Lookups& lookups) {

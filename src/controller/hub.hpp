@@ -56,6 +56,7 @@ class Hub {
   Hub(asio::io_context& context, HubParts parts);
   struct Lookups {  // into the store that is being loaded
     std::function<std::string(const std::string& hash)> spec;
+    std::function<std::uint64_t(const std::string& hash)> spec_bytes;  // 0: it is not there
     std::function<std::optional<store::JobRow>(const JobId& id)> job;
   };
   void load(store::Snapshot snapshot, const Lookups& lookups);
@@ -225,6 +226,9 @@ class Hub {
   struct Settling;
   void settle_on(const std::shared_ptr<Settling>& settling);
   std::shared_ptr<const void> place_of(const UserId& owner);
+  // What stored jobs' commands take of the disk, one share for the jobs of a fan-out.
+  using KeptSpecs = std::unordered_map<std::string, std::shared_ptr<const void>>;
+  void hold_kept_spec(Job& job, const Lookups& lookups, KeptSpecs& held);
   void tell_online(const NodeId& id);
   void tell_final(const JobId& id);
   void serve(const UserId& user);

@@ -238,6 +238,7 @@ bool JobTable::apply_final(Job& job, wire::Map record, WallTime now) {
   job.ended = now;
   job.spec.reset();
   job.place.reset();
+  job.kept_spec.reset();
   return true;
 }
 

@@ -57,6 +57,7 @@ struct Job {
   std::shared_ptr<const wire::Map> record;  // set exactly when final, and the same for ever
   std::shared_ptr<const std::string> spec;  // kept until the node says it started
   std::shared_ptr<const void> place;        // among its owner's jobs, until it is final
+  std::shared_ptr<const void> kept_spec;    // what its command takes of the disk until then
   std::shared_ptr<const Terms> terms;       // null: it starts at once
   std::string waiting;                      // what for, in words; empty: it does not
   std::string held;                         // the running job is held back: why, in words

@@ -74,6 +74,12 @@ Hub::Lookups lookups_in(store::Store& store) {
         [&](store::Database& db) { spec = store::find_spec(db, hash).value_or(""); }));
     return spec;
   };
+  lookups.spec_bytes = [&store](const std::string& hash) {
+    std::uint64_t bytes = 0;
+    static_cast<void>(
+        store.run_now([&](store::Database& db) { bytes = store::spec_bytes(db, hash); }));
+    return bytes;
+  };
   lookups.job = [&store](const JobId& id) {
     std::optional<store::JobRow> row;
     static_cast<void>(store.run_now([&](store::Database& db) { row = store::find_job(db, id); }));

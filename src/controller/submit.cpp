@@ -1,5 +1,6 @@
 #include "src/controller/submit.hpp"
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "src/base/cut_text.hpp"
@@ -139,6 +140,18 @@ Result<void> check_arrows(const PartPlan& part, std::size_t before) {
               "let the parts meet in a job on one node");
 }
 
+// Until the last of its jobs has ended. What an earlier try made has its share.
+Result<void> keep_on_disk(Hub& hub, const Submit& submit, PartPlan& part) {
+  const auto is_new = [&](const Node* node) {
+    return hub.jobs().find(derive_job_id(submit.owner, part.request, node->id)) == nullptr;
+  };
+  if (std::ranges::none_of(part.nodes, is_new)) return {};
+  auto share = hub.budget().take(submit.owner, Resource::kKeptSpecs, part.spec->size());
+  if (!share) return std::unexpected(share.error());
+  part.kept_spec = std::make_shared<const Share>(std::move(*share));
+  return {};
+}
+
 Result<PartPlan> plan_part(Hub& hub, const Submit& submit, const Plan& plan, const Part& part) {
   auto spec = job::decode_spec(as_bytes(part.spec));
   if (!spec) return in_part(submit, part, spec.error());
@@ -151,7 +164,8 @@ Result<PartPlan> plan_part(Hub& hub, const Submit& submit, const Plan& plan, con
   PartPlan out{
       request_of(submit, part), part.name,         part.targets,
       std::move(*nodes),        summary_of(*spec), to_hex(pki::sha256(as_bytes(part.spec))),
-      std::move(*kept),         std::move(terms)};
+      std::move(*kept),         std::move(terms),  {}};
+  if (auto room = keep_on_disk(hub, submit, out); !room) return in_part(submit, part, room.error());
   if (auto same = check_same(hub, submit.owner, out); !same)
     return in_part(submit, part, same.error());
   // The jobs of a DAG are there to wait.

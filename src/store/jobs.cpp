@@ -199,6 +199,13 @@ std::optional<std::string> find_spec(Database& db, const std::string& spec_hash)
   return spec;
 }
 
+std::uint64_t spec_bytes(Database& db, const std::string& spec_hash) {
+  const auto size = query_one(
+      db, [](Run& row) { return row.integer(0); }, "SELECT length(spec) FROM specs WHERE hash = ?",
+      spec_hash);
+  return static_cast<std::uint64_t>(size.value_or(0));
+}
+
 bool is_request_known(Database& db, const UserId& owner, const std::string& request) {
   return query_one(
              db, [](Run& row) { return row.integer(0); },

@@ -88,5 +88,7 @@ Pruned prune_jobs(Database& db, const PruneJobs& which);
 void put_spec(Database& db, const std::string& spec_hash, std::string_view spec);
 // nullopt: it was too large to keep for an attached job, or its jobs are gone.
 std::optional<std::string> find_spec(Database& db, const std::string& spec_hash);
+// Its size, without reading it; 0: it is not there.
+std::uint64_t spec_bytes(Database& db, const std::string& spec_hash);
 
 }  // namespace rexec::store

@@ -12,6 +12,7 @@ from support.cli import SANITIZED
 MIB = 1 << 20
 UPLOADS = 64 * MIB
 SPECS = 128 * MIB
+KEPT_SPECS = 256 * MIB
 SCHEDULE_SPECS = 64 * MIB
 ATTACHMENTS, REQUESTS, SESSIONS = 4096, 16384, 1000
 UNANSWERED = 1024  # of one session
@@ -100,6 +101,34 @@ def test_a_users_unfinished_submits_are_bounded_over_all_sessions_and_others_go_
     processes.wait_until(lambda: not (open_submit(peer := peers(ann), 1, "n1", fifteen)
                                       or resets(peer)), "there is room again")
     assert ann.run("n1", "echo", "there").text == "there\n"
+
+
+@pytest.mark.limit(300)
+def test_commands_of_jobs_that_run_are_bounded_until_these_end(make_cluster, tmp_path):
+    cluster = make_cluster(nodes=1)
+    ann, script = cluster.new_user("ann"), tmp_path / "script"
+    pad = "#" * (4 * MIB - 4096)  # with the rest of its job a little less than 4 MiB
+
+    def submit(cli, number):
+        script.write_text(f"exec sleep 1000 # {number}\n{pad}")
+        return cli("submit", "--script", str(script), "n1")
+
+    def runs(cli, job):
+        processes.wait_until(lambda: cli.job(job)["state"] == "running", f"{job} runs", 60)
+
+    jobs = []
+    for number in range(KEPT_SPECS // (4 * MIB)):
+        jobs.append(submit(ann, number).ok().text.strip())
+        runs(ann, jobs[-1])
+    refused = submit(ann, "more")
+    assert refused.code != 0 and "commands of jobs that have not ended" in refused.errors, refused
+    assert "256 MiB" in refused.errors, refused
+    runs(cluster.cli, submit(cluster.cli, "other").ok().text.strip())
+    cluster.controller.restart()
+    cluster.wait_online("n1")
+    assert "commands of jobs that have not ended" in submit(ann, "more").errors
+    ann("stop", "--grace", "0s", jobs[0]).ok()
+    runs(ann, submit(ann, "again").ok().text.strip())
 
 
 @pytest.mark.skipif(SANITIZED, reason="not here: a sanitizer keeps freed memory")
