@@ -131,12 +131,14 @@ void EnrolSession::enrol(wire::RequestId id, const wire::Map& args) {
   request.from = source_;
   request.now = wall_now();
   auto shared = std::make_shared<pki::Csr>(std::move(*csr));
-  auto operation = [this, self = self_, request, shared, csr_der = wire::bin_or(args, "csr"),
-                    proof = wire::bin_or(args, "proof"), host = host_name(args),
+  // The store's thread gets nothing of this session: it may be the last to let go of what it has.
+  auto operation = [&authority = hub_.authority(), exporter = exporter_, request, shared,
+                    csr_der = wire::bin_or(args, "csr"), proof = wire::bin_or(args, "proof"),
+                    host = host_name(args),
                     shown =
                         shown_node(args)](store::Database& db) mutable -> Result<store::Enrolled> {
     auto token = store::find_token(db, request.token_id);
-    if (!token || !pki::enrol_proof_matches(token->secret, as_bytes(exporter_), as_bytes(csr_der),
+    if (!token || !pki::enrol_proof_matches(token->secret, as_bytes(exporter), as_bytes(csr_der),
                                             as_bytes(proof)))
       return refuse();
     if (shown) return keep(*shown, *token, request.name);
@@ -146,14 +148,14 @@ void EnrolSession::enrol(wire::RequestId id, const wire::Map& args) {
                   "name it: rexec join --name NAME …");
     auto done = store::enrol(db, request, [&](pki::Role role, const std::string& holder) {
       const Millis lifetime = role == pki::Role::kNode ? pki::kNodeLifetime : pki::kUserLifetime;
-      return hub_.authority().issue(shared->public_key.get(),
-                                    {role, holder, request.now, lifetime});
+      return authority.issue(shared->public_key.get(), {role, holder, request.now, lifetime});
     });
     if (!done) return std::unexpected(with_next_step(done.error(), *token, request.name));
     return done;
   };
   hub_.ask<store::Enrolled>(std::move(operation),
-                            [this, self = self_, id](const Result<store::Enrolled>& done) {
+                            [this, self = shared_from_this(),
+                             id](const Result<store::Enrolled>& done) {
                               if (!done) return answer(id, std::unexpected(done.error()));
                               remember(id, *done);
                             });
@@ -195,7 +197,7 @@ void EnrolSession::remember(wire::RequestId id, const store::Enrolled& done) {
           rows.user = store::find_user(db, {done.id});
         return rows;
       },
-      [this, self = self_, id, done](Result<Rows> rows) {
+      [this, self = shared_from_this(), id, done](Result<Rows> rows) {
         if (!rows) return answer(id, std::unexpected(rows.error()));
         if (!done.replaced.empty()) hub_.forget_node({done.replaced});
         if (rows->node) hub_.add_node(*rows->node);

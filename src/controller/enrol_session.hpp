@@ -14,7 +14,8 @@
 
 namespace rexec::controller {
 
-class EnrolSession final : public net::SessionHandler {
+class EnrolSession final : public net::SessionHandler,
+                           public std::enable_shared_from_this<EnrolSession> {
  public:
   static void accept(Hub& hub, net::Arrival arrival);
   void on_event(wire::Event event) override;

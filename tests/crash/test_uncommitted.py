@@ -28,3 +28,23 @@ def test_a_job_whose_submit_is_not_committed_is_not_sent_to_a_node_that_comes(ma
     gate.write_text("x")
     assert cli("wait", first, second).code == 0
     assert ran.exists()
+
+
+def test_who_joins_and_is_gone_before_the_commit_harms_nobody(make_cluster, tmp_path):
+    """The token is spent, the node is listed, and everybody else goes on."""
+    orders = faults.Orders(tmp_path / "orders", "store.committing=delay:1200")
+    cluster = make_cluster(nodes=1)
+    cli = cluster.cli
+    token = cli("token", "new", "--node", "n2", "--json").ok().json()["token"]
+    cluster.controller.stop()
+    cluster.controller.env = {**cli.env, **orders.env}
+    cluster.controller.start()
+    cluster.wait_online()
+    for mark in orders.directory.iterdir():
+        mark.unlink()
+    joining = cli.popen("join", token, "--data", str(tmp_path / "n2"), "--no-start")
+    orders.wait_fired("store.committing")
+    joining.kill()
+    joining.communicate()
+    processes.wait_until(lambda: "n2" in cluster.node_states(), "n2 is listed")
+    assert cli.run("n1", "true").code == 0
