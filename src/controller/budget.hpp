@@ -52,7 +52,7 @@ inline constexpr std::array<Limit, kResources> kLimits{{
     // Sixty-four of the largest, or 1.7 kB for each of 150,000. What has ended has a limit of its
     // own: ended_limits().
     {256ULL << 20, 1ULL << 30},
-    // As many streams as one session may have; a fleet whose jobs all wait is attached to as one.
+    // Sixteen sessions with as many streams as each may have.
     {4'096, 32'768},
     // 256 readers with a whole window; the others get the least one, and go on more slowly.
     {256ULL << 20, 1ULL << 30},

@@ -32,7 +32,6 @@ ClientSession::ClientSession(Hub& hub, std::shared_ptr<net::SessionDriver> drive
 
 void ClientSession::accept(Hub& hub, net::Arrival arrival) {
   wire::SessionOptions options;
-  options.max_streams = kLimits[static_cast<std::size_t>(Resource::kAttachments)].each;
   options.side = wire::Side::kAcceptor;
   options.now = BootClock::now();
   pki::Identity identity = *arrival.transport->peer();

@@ -15,7 +15,7 @@ SPECS = 128 * MIB
 KEPT_SPECS = 256 * MIB
 SCHEDULE_SPECS = 64 * MIB
 ATTACHMENTS, REQUESTS, SESSIONS = 4096, 16384, 1000
-UNANSWERED = 1024  # of one session
+STREAMS, UNANSWERED = 256, 1024  # of one session
 
 
 @pytest.fixture
@@ -169,17 +169,16 @@ def test_waits_for_a_job_or_a_node_go_with_their_session(cluster, peers):
 
 
 def test_a_users_attachments_are_bounded_over_all_sessions(cluster, peers):
-    """One session may hold all of them: a fleet whose jobs all wait has one session."""
     job = offline_job(cluster)
     ann = cluster.new_user("ann", "--role", "admin")
-    sessions = [peers(ann), peers(ann)]
+    sessions = [peers(ann) for _ in range(ATTACHMENTS // STREAMS)]
 
     def attach(peer, number):
         peer.send(wire.frame(wire.OPEN, {"kind": "attach", "args": {"job": job}},
                              stream=1 + 2 * number))
 
-    for peer, count in zip(sessions, (ATTACHMENTS - 1, 1)):
-        for number in range(count):
+    for peer in sessions:
+        for number in range(STREAMS):
             attach(peer, number)
         assert resets(peer) == {}
     one_more = peers(ann)
