@@ -10,8 +10,8 @@
 
 namespace rexec::store {
 
-Ballast::Ballast(std::string directory, std::size_t bytes)
-    : directory_(std::move(directory)), path_(directory_ + "/ballast"), bytes_(bytes) {
+Ballast::Ballast(std::string directory, std::size_t bytes, const std::string& name)
+    : directory_(std::move(directory)), path_(directory_ + "/" + name), bytes_(bytes) {
   struct stat status{};
   present_ = bytes_ > 0 && stat(path_.c_str(), &status) == 0 &&
              static_cast<std::size_t>(status.st_size) >= bytes_;

@@ -9,8 +9,8 @@ namespace rexec::store {
 
 class Ballast {
  public:
-  // 0 bytes: no ballast at all.
-  Ballast(std::string directory, std::size_t bytes);
+  // 0 bytes: no ballast at all. `name`: of its file in the directory.
+  Ballast(std::string directory, std::size_t bytes, const std::string& name = "ballast");
   // Makes it when it is not there and at least twice its size is free. True when it is there, or
   // not wanted.
   bool ensure();

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "src/base/fail_point.hpp"
@@ -58,6 +59,8 @@ int wal_errno(sqlite3* handle) {
   return last;
 }
 
+constexpr std::size_t kLastBallast = 1 << 20;
+
 const Engine::More kNoMore = [](std::vector<Pending>&) { return false; };
 
 }  // namespace
@@ -81,9 +84,11 @@ Engine::Engine(StoreOptions options, DataLock lock, std::unique_ptr<Database> db
     : options_(std::move(options)),
       lock_(std::move(lock)),
       ballast_(options_.directory, options_.ballast_bytes),
+      last_ballast_(options_.directory, std::min(options_.ballast_bytes / 4, kLastBallast),
+                    "ballast.last"),
       db_(std::move(db)),
       opened_(file_id()) {
-  low_ = !ballast_.ensure();
+  low_ = !last_ballast_.ensure() || !ballast_.ensure();
 }
 
 Engine::~Engine() { close(); }
@@ -258,11 +263,19 @@ void Engine::run_apart(std::vector<Pending>& group) {
   results_ = std::move(all);
 }
 
+bool Engine::checkpoint() {
+  return db_->connection().tryExec("PRAGMA wal_checkpoint(RESTART)") == SQLITE_OK;
+}
+
 // Gives pages that deletes left free back to the file system, then tries to have the ballast again.
 // The WAL keeps its size: its room is ours to write in while others fill the disk.
 void Engine::reclaim() {
-  db_->connection().tryExec("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(RESTART)");
-  if (!ballast_.ensure()) return;
+  // The WAL before all: until it is in the database it takes room for each delete. Of a database
+  // that grew by a page before the disk was full, that page is missing.
+  if (!checkpoint() && last_ballast_.release()) checkpoint();
+  db_->connection().tryExec("PRAGMA incremental_vacuum");
+  checkpoint();
+  if (!last_ballast_.ensure() || !ballast_.ensure()) return;
   low_ = false;
   low_growth_ = 0;
   fail_point(FailPoint::kStoreBallastBack);

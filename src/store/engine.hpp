@@ -72,6 +72,7 @@ class Engine {
   void run_apart(std::vector<Pending>& group);
   std::int64_t used_pages();
   bool grows_too_much(std::int64_t pages_before);
+  bool checkpoint();
   void reclaim();
   void raise(Error error);
   [[noreturn]] void die(Error error);
@@ -79,6 +80,7 @@ class Engine {
   StoreOptions options_;
   std::optional<DataLock> lock_;
   Ballast ballast_;
+  Ballast last_ballast_;  // for a checkpoint alone
   std::unique_ptr<Database> db_;
   FileId opened_;
   bool vanished_ = false;

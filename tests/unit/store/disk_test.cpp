@@ -132,7 +132,44 @@ int live_on_a_full_disk(const std::string& path) {
   return 0;
 }
 
+// Deletes that take more of the WAL than there is, all at once and then one at a time.
+int free_a_full_disk_of_large_commands(const std::string& path) {
+  STEP(1, mount_small_disk(path));
+  StoreOptions options = options_for(path);
+  options.ballast_bytes = 4 << 20;
+  auto opened = Store::open(std::move(options));
+  STEP(2, opened && !(*opened)->disk_low());
+  Store& store = **opened;
+  std::vector<JobRow> jobs;
+  for (int i = 0; i < 4; ++i) {
+    jobs.push_back(ended_job());
+    jobs.back().spec_hash = std::string(64, static_cast<char>('a' + i));
+    STEP(3, store.run_now([&](Database& db) {
+      put_spec(db, jobs.back().spec_hash, std::string(3 << 20, static_cast<char>('a' + i)));
+      put_job(db, jobs.back());
+    }));
+  }
+  fill_disk(path + "/filler");
+  for (int i = 0; i < 20'000 && put(store, ended_job()); ++i) {
+  }
+  STEP(4, store.disk_low());
+  STEP(5, !store.run_now([&](Database& db) {
+    for (const JobRow& job : jobs) remove_job(db, job.id);
+  }));
+  for (const JobRow& job : jobs)
+    STEP(6, store.run_now([&](Database& db) { remove_job(db, job.id); }));
+  STEP(7, put(store, ended_job()) && !store.disk_low());
+  store.stop();
+  return 0;
+}
+
 }  // namespace
+
+TEST_CASE("disk: a full one is left by deleting large commands") {
+  const TempDir directory;
+  const std::string path = directory.path;
+  CHECK(exit_status_of([&] { return free_a_full_disk_of_large_commands(path); }) == 0);
+}
 
 TEST_CASE("disk: when it is full deletes still work, and the ballast comes back") {  // FAULTS S3
   const TempDir directory;
