@@ -9,8 +9,11 @@ void put_attempt(Database& db, const AttemptRow& row) {
   const std::int64_t attempt = row.attempt;
   run(db, "INSERT OR REPLACE INTO attempts VALUES (?,?,?,?)", row.job.text, attempt, row.record,
       row_sum(row.job.text, attempt, row.record));
-  run(db, "DELETE FROM attempts WHERE job = ? AND attempt <= ?", row.job.text,
-      attempt - std::int64_t{kAttemptsKept});
+  // Counted from the newest that there is, in whatever order a node tells them.
+  run(db,
+      "DELETE FROM attempts WHERE job = ?1 AND attempt <= "
+      "(SELECT max(attempt) FROM attempts WHERE job = ?1) - ?2",
+      row.job.text, std::int64_t{kAttemptsKept});
 }
 
 std::vector<AttemptRow> list_attempts(Database& db, const JobId& job) {
@@ -20,7 +23,10 @@ std::vector<AttemptRow> list_attempts(Database& db, const JobId& job) {
       reject_damaged_row(db, "attempts", row.job.text);
     return row;
   };
-  return query(db, read, "SELECT * FROM attempts WHERE job = ? ORDER BY attempt", job.text);
+  return query(db, read,
+               "SELECT * FROM (SELECT * FROM attempts WHERE job = ? ORDER BY attempt DESC LIMIT ?) "
+               "ORDER BY attempt",
+               job.text, std::int64_t{kAttemptsKept});
 }
 
 void remove_attempts(Database& db, const JobId& job) {
