@@ -121,18 +121,21 @@ std::shared_ptr<const Terms> terms_of(const Plan& plan, const Part& part, Kind k
 constexpr std::size_t kMostArrows = 1'000'000;
 constexpr std::size_t kArrowBytes = 100;
 
-std::size_t arrows_of(const PartPlan& part) {
-  return part.terms ? part.terms->after.size() * part.nodes.size() : 0;
+// For each job of a part.
+std::size_t arrows_to(const Plan& plan, const Part& part) {
+  std::size_t count = part.terms.after.size();
+  for (const PartDependency& one : part.after) count += plan.parts.at(one.part).nodes.size();
+  return count;
 }
 
-Result<void> check_arrows(const PartPlan& part, std::size_t before) {
-  const std::size_t each = part.terms ? part.terms->after.size() : 0;
+Result<void> check_arrows(const Part& part, std::size_t each, std::size_t nodes,
+                          std::size_t before) {
   if (each > kMostStoredDependencies)
     return fail(Code::kLimit,
                 "[" + printable(part.name) + "] is after " + std::to_string(each) +
                     " jobs, the limit is " + std::to_string(kMostStoredDependencies),
                 "let it come after a job on one node that comes after these");
-  if (before + arrows_of(part) <= kMostArrows) return {};
+  if (before + each * nodes <= kMostArrows) return {};
   return fail(Code::kLimit,
               "each job of a part waits for each job of those it names: with [" +
                   printable(part.name) + "] that makes more than " + std::to_string(kMostArrows) +
@@ -152,11 +155,17 @@ Result<void> keep_on_disk(Hub& hub, const Submit& submit, PartPlan& part) {
   return {};
 }
 
-Result<PartPlan> plan_part(Hub& hub, const Submit& submit, const Plan& plan, const Part& part) {
+Result<PartPlan> plan_part(Hub& hub, const Submit& submit, const Plan& plan, const Part& part,
+                           std::size_t& arrows) {
   auto spec = job::decode_spec(as_bytes(part.spec));
   if (!spec) return in_part(submit, part, spec.error());
   auto nodes = hub.registry().select(part.targets);
   if (!nodes) return in_part(submit, part, nodes.error());
+  // Before they are made: a product of a thousand by a thousand is work for everybody.
+  const std::size_t each = arrows_to(plan, part);
+  if (auto few = check_arrows(part, each, nodes->size(), arrows); !few)
+    return std::unexpected(few.error());
+  arrows += each * nodes->size();
   auto terms = terms_of(plan, part, submit.kind);
   const std::size_t beside = terms ? kArrowBytes * terms->after.size() * nodes->size() : 0;
   auto kept = hub.keep_spec(submit.owner, part.spec, Hub::Keeping::kTake, beside);
@@ -189,10 +198,8 @@ Result<Plan> make_plan(Hub& hub, const Submit& submit) {
             submit.is_keyed, submit.is_detached, {}, submit.endings};
   std::size_t arrows = 0;
   for (const Part& part : submit.parts) {
-    auto planned = plan_part(hub, submit, plan, part);
+    auto planned = plan_part(hub, submit, plan, part, arrows);
     if (!planned) return std::unexpected(planned.error());
-    if (auto few = check_arrows(*planned, arrows); !few) return std::unexpected(few.error());
-    arrows += arrows_of(*planned);
     plan.is_durable = plan.is_durable || planned->terms != nullptr;
     plan.parts.push_back(std::move(*planned));
   }
