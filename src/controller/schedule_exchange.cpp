@@ -97,6 +97,8 @@ void Schedules::put_one(Node& node, Link& link, const std::string& id) {
                   Link* open = open_link(id, number);
                   if (open == nullptr) return;
                   --open->under_way;
+                  // A session that has just ended says so at once: the next one begins anew.
+                  if (!answer && answer.error().code == Code::kLinkLost) return;
                   if (answer)
                     take_states(id, wire::Map::array({*answer}));
                   else
