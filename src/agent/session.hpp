@@ -73,7 +73,7 @@ class Session final : public net::SessionHandler {
   void open_attach(wire::StreamId stream, const wire::Map& args);
   void start_complete(wire::StreamId stream);
   void spec_data(wire::StreamId stream, ByteSpan bytes);
-  bool forget_start(const AttemptKey& key);
+  void forget_start(const AttemptKey& key);
   void answer_request(wire::RequestId id, const std::string& verb, const wire::Map& args);
   void drop_reader(wire::StreamId stream);
   void prune_readers();

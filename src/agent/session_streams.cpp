@@ -236,19 +236,18 @@ void Session::open_from(const AttemptKey& key, const AttemptKey& asked, std::uin
   });
 }
 
-// True when a start of it was under way: it will not be begun, whatever of it still comes.
-bool Session::forget_start(const AttemptKey& key) {
+// If a start of it is under way, it will not be begun, whatever of it still comes.
+void Session::forget_start(const AttemptKey& key) {
   const auto is_its = [&](const auto& entry) { return entry.second.start.key == key; };
   const auto at = std::ranges::find_if(starting_, is_its);
-  if (at == starting_.end()) return false;
+  if (at == starting_.end()) return;
   starting_.erase(at);
   const auto waiting = early_.extract(key);
-  if (waiting.empty()) return true;
+  if (waiting.empty()) return;
   for (const auto& reader : waiting.mapped()) {
     readers_.erase(reader->stream());
     driver_->session().reset(reader->stream(), {Code::kUnknownJob, "it was never begun", {}});
   }
-  return true;
 }
 
 void Session::answer_request(wire::RequestId id, const std::string& verb, const wire::Map& args) {
@@ -262,10 +261,9 @@ void Session::answer_request(wire::RequestId id, const std::string& verb, const 
   }
   if (verb != "job.stop")
     return driver_->session().respond(id, fail(Code::kProtocol, "unknown verb"));
-  // A request overtakes data: the spec of a start that was sent before may still be on its way.
-  if (forget_start(*key))
-    return driver_->session().respond(
-        id, fail(Code::kUnknownJob, "the job was stopped before its start was complete"));
+  // A request overtakes data: the spec of a start that was sent before may still be on its way. An
+  // earlier start of the same job may be known to the book all the same.
+  forget_start(*key);
   book_->open(*key, [id, grace = grace_of(args), driver = driver_](
                         const std::shared_ptr<LocalJob>& job, const Error& error) {
     if (!job) {
