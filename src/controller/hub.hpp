@@ -241,6 +241,7 @@ class Hub {
   void deliver_stop(const std::shared_ptr<Job>& job, const Ordered& ordered);
   void stop_answered(const std::shared_ptr<Job>& job, const Result<wire::Map>& answer,
                      const Ordered& ordered);
+  void tell_stop_again(const std::shared_ptr<Job>& job);
   void forget_stop(const JobId& job);
   // Of a start that is on its way to its node: it ends there.
   void withdraw(const Job& job);

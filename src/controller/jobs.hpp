@@ -29,6 +29,7 @@ inline constexpr std::string_view kRestarting = "restarting";
 // Its user wants it stopped, and its node has not said yet that it ended.
 struct PendingStop {
   std::optional<std::uint64_t> grace_ms;  // none: the job's own
+  bool is_told_again = false;             // soon: its node could not stop it
 };
 
 struct Job {

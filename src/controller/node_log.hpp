@@ -19,6 +19,7 @@ enum class NodeNews {
   kForeignJob,  // it reports a job that is not its own
   kUnreadable,  // it says something that is no report, record or event
   kSchedules,   // it does not take or tell schedules
+  kStops,       // it cannot stop a job now
   kStranger,    // nobody yet: a token that lets nobody in
   kCount
 };

@@ -4,11 +4,23 @@
 #include "src/store/stops.hpp"
 
 #include <csignal>
+#include <utility>
 
 #include "src/base/fail_point.hpp"
 #include "src/controller/hub.hpp"
 
 namespace rexec::controller {
+namespace {
+
+constexpr Millis kStopAgain = std::chrono::seconds(5);
+
+// Of a node that was told to stop a job. Any other error passes: a supervisor that does not answer
+// for a moment, a full table.
+bool is_final_answer(Code code) {
+  return code == Code::kUnknownJob || code == Code::kProtocol || code == Code::kUsage;
+}
+
+}  // namespace
 
 void Hub::order_stop(const std::shared_ptr<Job>& job, std::optional<std::uint64_t> grace_ms,
                      const std::string& actor, Ordered ordered) {
@@ -58,13 +70,29 @@ void Hub::stop_answered(const std::shared_ptr<Job>& job, const Result<wire::Map>
     finished(*job, std::move(record), {});
     return ordered(job_to_map(*job));
   }
-  if (!answer) {
+  if (!answer && is_final_answer(answer.error().code)) {
     job->stop.reset();
     forget_stop(job->key.job);
     return ordered(answer);
   }
+  if (!answer) {
+    node_log_.say(LogLevel::kWarn, NodeNews::kStops, job->node,
+                  "a node cannot stop a job now, it is told again",
+                  {{"job", job->key.job.text}, {"why", answer.error().message}});
+    tell_stop_again(job);
+    return ordered(job_to_map(*job));
+  }
   // It is being ended there: who asked waits for that, for as long as he is there.
   ordered(wire::Map{{"taken", true}});
+}
+
+void Hub::tell_stop_again(const std::shared_ptr<Job>& job) {
+  if (!job->stop || std::exchange(job->stop->is_told_again, true)) return;
+  after(kStopAgain, [this, job] {
+    if (job->is_final() || !job->stop) return;
+    job->stop->is_told_again = false;
+    deliver_stop(job, [](const Result<wire::Map>&) {});
+  });
 }
 
 void Hub::forget_stop(const JobId& job) {
