@@ -106,8 +106,13 @@ Result<void> copy_alone(const std::string& data_dir, const std::string& path) {
 }
 
 // Root may write anywhere and the controller, which is somebody else by now, may not: it writes
-// into its own directory, and the file is moved from there.
+// into its own directory, and the file is moved from there. What is no plain file of one name is not
+// what it wrote.
 Result<void> move_file(const std::string& from, const std::string& to) {
+  struct stat status{};
+  if (::lstat(from.c_str(), &status) != 0) return fail_errno(from, errno);
+  if (!S_ISREG(status.st_mode) || status.st_nlink != 1)
+    return fail(Code::kIo, from + " is not the file that the controller was to write");
   std::error_code error;
   std::filesystem::rename(from, to, error);
   const std::string beside = to + ".tmp";
@@ -124,7 +129,7 @@ Result<void> move_file(const std::string& from, const std::string& to) {
     if (error) ::unlink(beside.c_str());
   }
   ::unlink(from.c_str());
-  if (!error && ::chown(to.c_str(), ::geteuid(), ::getegid()) != 0)
+  if (!error && ::lchown(to.c_str(), ::geteuid(), ::getegid()) != 0)
     error = std::error_code(errno, std::system_category());
   if (error) return fail_errno("cannot write " + to, error.value());
   return {};
