@@ -86,6 +86,16 @@ class RawNode:
             elif kind in kinds:
                 return kind, stream, wire.unpack(payload) if payload else None
 
+    def asked(self, verb):
+        """The number of the next request of that verb, which is not answered here."""
+        while True:
+            kind, _, _, payload = self._came.get(timeout=patient(30))
+            asked = wire.unpack(payload) if kind == wire.REQUEST else {}
+            if asked.get("verb") == verb:
+                return asked["id"]
+            if asked:
+                self.send(wire.frame(wire.RESPONSE, {"id": asked["id"], "result": {}}))
+
     def next_start(self):
         """(stream, job id)"""
         _, stream, opening = self.until(wire.OPEN)
