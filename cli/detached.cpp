@@ -1,6 +1,7 @@
 #include "cli/detached.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "src/base/text.hpp"
 
@@ -40,6 +41,14 @@ Detached show_detached(const std::vector<client::JobInfo>& jobs, const std::stri
     shown.text = format_listing(listing, format);
   shown.names = std::move(listing.names);
   return shown;
+}
+
+Error unprinted_words(const std::vector<std::string>& ids, int error) {
+  std::string list;
+  for (const std::string& id : ids) list += " " + printable(id);
+  return {Code::kIo,
+          std::string("stdout: ") + std::strerror(error) + "; accepted nevertheless:" + list,
+          "see: rexec job show" + list.substr(0, list.find(' ', 1))};
 }
 
 }  // namespace rexec::cli

@@ -19,4 +19,7 @@ struct Detached {
 Detached show_detached(const std::vector<client::JobInfo>& jobs, const std::string& run,
                        Format format);
 
+// They could not be printed (errno).
+Error unprinted_words(const std::vector<std::string>& ids, int error);
+
 }  // namespace rexec::cli

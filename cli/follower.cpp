@@ -91,12 +91,7 @@ void Follower::print_detached(const std::string& run) {
 // Where nobody learns the id, the job is as good as lost; but it was accepted, so no 125.
 void Follower::tell_unprinted(const std::vector<std::string>& ids, int error) {
   unprinted_ = true;
-  std::string list;
-  for (const std::string& id : ids) list += " " + printable(id);
-  output_.complain(
-      {Code::kIo,
-       std::string("stdout: ") + std::strerror(error) + "; accepted nevertheless:" + list,
-       "see: rexec job show" + list.substr(0, list.find(' ', 1))});
+  output_.complain(unprinted_words(ids, error));
 }
 
 void Follower::started(std::size_t job) { output_.started(job); }
@@ -207,9 +202,7 @@ void Follower::link(bool up, const std::string& why) {
     link_told_ = true;
     const bool goes_on =
         std::ranges::any_of(jobs_, [](const Job& job) { return !job.record && !job.info.ended; });
-    output_.say("the link is lost (" + printable(why) + "); " +
-                (goes_on ? "the job goes on, reconnecting"
-                         : "reconnecting, to read what the job wrote before it ended"));
+    output_.say(lost_link_words(why, goes_on));
   });
 }
 
@@ -256,12 +249,8 @@ void Follower::end(Departure departure) {
 void Follower::tell_how_to_come_back() {
   for (const Job& job : jobs_) {
     if (job.record) continue;
-    std::string how = "rexec attach " + printable(job.info.job);
-    if (options_.terminal == Terminal::kRaw) {
-      how = "rexec attach -t " + printable(job.info.job);
-    } else if (job.out + job.err > 0) {
-      how += " --from out=" + std::to_string(job.out) + ",err=" + std::to_string(job.err);
-    }
+    const std::string how =
+        way_back({job.info.job, job.out, job.err, options_.terminal == Terminal::kRaw});
     output_.say(about(job) +
                 what_becomes_of_it({options_.on_disconnect, how, told_node_, job.info.ended}));
   }

@@ -3,6 +3,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "src/base/text.hpp"
+
 namespace rexec::cli {
 namespace {
 
@@ -52,6 +54,20 @@ std::string what_becomes_of_it(const LeftJob& job) {
   const bool ends = !job.on_purpose && job.rule.starts_with(kAfter);
   return "the job goes on" + (ends ? " for " + job.rule.substr(kAfter.size()) : "") +
          "; come back with: " + job.way_back;
+}
+
+std::string way_back(const ReadSoFar& read) {
+  const std::string attach = "rexec attach ";
+  if (read.in_terminal) return attach + "-t " + printable(read.job);
+  if (read.out + read.err == 0) return attach + printable(read.job);
+  return attach + printable(read.job) + " --from out=" + std::to_string(read.out) +
+         ",err=" + std::to_string(read.err);
+}
+
+std::string lost_link_words(const std::string& why, bool goes_on) {
+  return "the link is lost (" + printable(why) + "); " +
+         (goes_on ? "the job goes on, reconnecting"
+                  : "reconnecting, to read what the job wrote before it ended");
 }
 
 std::string interrupt_words(Reaction reaction) {

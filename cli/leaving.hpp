@@ -2,6 +2,7 @@
 // status JSON's reason. Words only; follow.cpp drives, the follower says them.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -43,6 +44,18 @@ struct LeftJob {
   bool has_ended = false;
 };
 std::string what_becomes_of_it(const LeftJob& job);
+
+// The command that goes on where this reader was: `out` and `err` are the bytes that it has.
+struct ReadSoFar {
+  std::string job;
+  std::uint64_t out = 0;
+  std::uint64_t err = 0;
+  bool in_terminal = false;
+};
+std::string way_back(const ReadSoFar& read);
+
+// Of a link that is lost and tried again.
+std::string lost_link_words(const std::string& why, bool goes_on);
 
 // What one Ctrl-C did, and what the next one does.
 std::string interrupt_words(Reaction reaction);

@@ -112,3 +112,10 @@ TEST_CASE("leaving: each Ctrl-C says what it did and what the next one does") {
   CHECK(has(second, "once more leaves"));
   CHECK(has(interrupt_words(Reaction::kGo), "the stop goes on"));
 }
+
+TEST_CASE("leaving: the way back names the bytes that are here, and a terminal keeps none") {
+  CHECK(way_back({"j-1"}) == "rexec attach j-1");
+  CHECK(way_back({"j-1", 3, 0}) == "rexec attach j-1 --from out=3,err=0");
+  CHECK(way_back({"j-1", 3, 5, true}) == "rexec attach -t j-1");
+  CHECK(lost_link_words("why\x1b", true).find('\x1b') == std::string::npos);
+}
