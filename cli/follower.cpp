@@ -43,6 +43,7 @@ Follower::Follower(asio::io_context& context, const FollowOptions& options)
     : options_(options),
       changed_(context.get_executor()),
       link_news_(context.get_executor()),
+      node_news_(context.get_executor()),
       output_(context.get_executor(), {options.globals, options.prefix, options.stamps},
               [this] { on_sink_change(); }),
       is_typed_(::isatty(STDIN_FILENO) == 1) {
@@ -118,6 +119,7 @@ void Follower::gap(std::size_t job, wire::Channel channel, std::uint64_t from, s
 
 void Follower::ended(std::size_t job, const wire::Map& record) {
   Job& done = jobs_[job];
+  node_news_.came(job);
   if (const auto beyond = beyond_end(done.info, record)) return refuse(job, *beyond);
   done.record = whole_record(record);
   if (input_failed_ && wire::text_or(record, "outcome") == "stopped")
@@ -145,15 +147,22 @@ void Follower::tell_unreachable(Job& job) {
   output_.complain(error);
 }
 
-// It ran, but nothing of what was asked for is there.
-void Follower::refuse(std::size_t job, const Error& error) {
+void Follower::end_without_record(std::size_t job, const FailedRun& run, const Error& error) {
   Job& done = jobs_[job];
-  done.record = status_of_failure({done.info.node, done.info.job, 0, 0}, error);
+  done.record = status_of_failure(run, error);
   done.code = exit_of_record(*done.record);
   order_.push_back(job);
   out_of_reach_ = true;
   output_.ended(job, *done.record);
-  output_.complain(error);
+}
+
+// One of several; the others are followed to their end.
+void Follower::lost(std::size_t job, const Error& error) {
+  const Job& gone = jobs_[job];
+  node_news_.came(job);
+  end_without_record(job, {gone.info.node, gone.info.job, gone.out, gone.err}, error);
+  output_.complain({error.code, about(gone) + error.message, error.hint});
+  if (options_.visit != Visit::kReader) tell_how_to_come_back(gone);
 }
 
 std::string Follower::about(const Job& job) const {
@@ -191,7 +200,8 @@ void Follower::waiting(std::size_t job, const std::string& why) {
 void Follower::link(bool up, const std::string& why) {
   link_down_ = !up;
   for (std::size_t i = 0; i < jobs_.size(); ++i) {
-    if (!jobs_[i].record) output_.state(i, up ? "connected" : "reconnecting");
+    if (!jobs_[i].record && !node_news_.is_away(i))
+      output_.state(i, up ? "connected" : "reconnecting");
   }
   if (up) {
     link_news_.cancel();
@@ -204,6 +214,15 @@ void Follower::link(bool up, const std::string& why) {
         std::ranges::any_of(jobs_, [](const Job& job) { return !job.record && !job.info.ended; });
     output_.say(lost_link_words(why, goes_on));
   });
+}
+
+void Follower::node_link(std::size_t job, bool up, const std::string& why) {
+  output_.state(job, up ? "connected" : "reconnecting");
+  const auto tell = [this, of = about(jobs_[job])](const std::string& it) { output_.say(of + it); };
+  if (!up)
+    node_news_.left(job, kLinkNewsAfter, [tell, why] { tell(lost_link_words(why, true)); });
+  else if (node_news_.came(job))
+    tell("the link is back");
 }
 
 void Follower::typed(std::string& bytes) {
@@ -246,14 +265,11 @@ void Follower::end(Departure departure) {
   changed_.notify();
 }
 
-void Follower::tell_how_to_come_back() {
-  for (const Job& job : jobs_) {
-    if (job.record) continue;
-    const std::string how =
-        way_back({job.info.job, job.out, job.err, options_.terminal == Terminal::kRaw});
-    output_.say(about(job) +
-                what_becomes_of_it({options_.on_disconnect, how, told_node_, job.info.ended}));
-  }
+void Follower::tell_how_to_come_back(const Job& job) {
+  const std::string how =
+      way_back({job.info.job, job.out, job.err, options_.terminal == Terminal::kRaw});
+  output_.say(about(job) +
+              what_becomes_of_it({options_.on_disconnect, how, told_node_, job.info.ended}));
 }
 
 void Follower::tell_leaving(const client::RunResult& result) {
@@ -316,6 +332,7 @@ void Follower::leave_screen() {
 
 int Follower::finish(const client::RunResult& result) {
   link_news_.cancel();
+  node_news_.cancel();
   output_.break_long_lines();
   const bool some_missing = order_.size() < jobs_.size() && options_.plan.mode != "detached";
   if (result.error) {
@@ -334,7 +351,8 @@ int Follower::finish(const client::RunResult& result) {
                         (departure_.how == Leaving::kUnread && output_failure() == 0);
   const bool may_go_on =
       result.lost && !is_known && options_.visit != Visit::kReader && !is_refused;
-  if (some_missing && may_go_on) tell_how_to_come_back();
+  for (const Job& job : jobs_)
+    if (some_missing && may_go_on && !job.record) tell_how_to_come_back(job);
   int code = exit_code(result);
   if (code == 0 && output_failure() != 0) code = kExitIncomplete;
   const auto succeeded = [this](std::size_t job) { return jobs_[job].code == 0; };

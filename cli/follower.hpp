@@ -9,6 +9,7 @@
 #include "cli/escape.hpp"
 #include "cli/follow.hpp"
 #include "cli/leaving.hpp"
+#include "cli/node_news.hpp"
 #include "cli/output.hpp"
 #include "cli/restart_words.hpp"
 #include "src/client/run.hpp"
@@ -39,6 +40,8 @@ class Follower final : public client::Observer {
     one.info.attempt = attempt;
   }
   void link(bool up, const std::string& why) override;
+  void node_link(std::size_t job, bool up, const std::string& why) override;
+  void lost(std::size_t job, const Error& error) override;
   std::size_t backlog() const { return output_.backlog(); }
   std::size_t backlog_of(std::size_t job) const override { return output_.backlog_of(job); }
   void typed(std::string& bytes) override;
@@ -75,11 +78,16 @@ class Follower final : public client::Observer {
     int code = kExitLost;      // of the record
   };
   void on_sink_change();
-  void refuse(std::size_t job, const Error& error);
+  // It ran, but nothing of what was asked for is there.
+  void refuse(std::size_t job, const Error& error) {
+    end_without_record(job, {jobs_[job].info.node, jobs_[job].info.job, 0, 0}, error);
+    output_.complain(error);
+  }
+  void end_without_record(std::size_t job, const FailedRun& run, const Error& error);
   void tell_end(const Job& job);
   void tell_unreachable(Job& job);
   Error of_node(Error error) const;
-  void tell_how_to_come_back();
+  void tell_how_to_come_back(const Job& job);
   void tell_leaving(const client::RunResult& result);
   bool is_unread() const;
   void print_detached(const std::string& run);
@@ -95,6 +103,7 @@ class Follower final : public client::Observer {
   client::Run* run_ = nullptr;
   net::Notifier changed_;
   net::Timer link_news_;
+  NodeNews node_news_;
   Output output_;
   Escape escape_;
   std::vector<Job> jobs_;

@@ -102,8 +102,13 @@ void Attachment::unbind() {
 }
 
 void Attachment::abandon() {
+  if (remote_ != nullptr) {
+    remote_->session().reset(stream_, {Code::kLinkLost, "the reader waits no longer", {}});
+    remote_->flush();
+  }
   unbind();
   finished_ = true;
+  hooks_.on_finished(*this);
 }
 
 Attachment::Side* Attachment::side(wire::Channel channel) {

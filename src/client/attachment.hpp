@@ -48,7 +48,7 @@ class Attachment final : public StreamHandler {
   void set_ticket(const std::string& ticket) { info_.ticket = ticket; }
   // What the node may send ahead of what was taken here; from the next stream on.
   void set_window(std::uint64_t window) { window_ = window; }
-  // Gives the job up: no stream, no record.
+  // Gives the job up: no stream, no record. The node does as --on-disconnect says.
   void abandon();
   // It ends here for an error that no second try mends.
   void fail(const Error& error);

@@ -28,6 +28,12 @@ bool is_final(Code code) {
   }
 }
 
+Error away_too_long(const JobInfo& job, const std::string& why) {
+  const std::string show = "rexec job show " + job.job;
+  return {Code::kLinkLost, "the link was away for longer than --reconnect: " + why,
+          job.ended ? "how the job ended: " + show : "the job may still run: " + show};
+}
+
 Run::Impl::Impl(asio::io_context& context, Connector& connector, RunPlan plan, Observer& observer)
     : executor_(context.get_executor()),
       connector_(connector),
@@ -36,6 +42,7 @@ Run::Impl::Impl(asio::io_context& context, Connector& connector, RunPlan plan, O
       news_(executor_),
       remote_(executor_),
       submit_(*this),
+      absences_(plan_.reconnect),
       retry_(executor_),
       backoff_(static_cast<std::uint64_t>(BootClock::now().time_since_epoch().count())) {
   if (plan_.request.empty()) plan_.request = random_request();
@@ -69,10 +76,7 @@ bool Run::Impl::done() const {
 bool Run::Impl::late() const { return patience_left() <= Millis{0}; }
 
 // Of --reconnect, from the first break on.
-Millis Run::Impl::patience_left() const {
-  if (down_since_ == BootTime{}) return plan_.reconnect + Millis{1};
-  return std::chrono::ceil<Millis>(down_since_ + plan_.reconnect - BootClock::now());
-}
+Millis Run::Impl::patience_left() const { return absences_.link_left(BootClock::now()); }
 
 void Run::Impl::link_is_down() {
   if (!std::exchange(told_down_, true)) observer_.link(false, last_error_.message);
@@ -81,7 +85,7 @@ void Run::Impl::link_is_down() {
 // Jobs were accepted or attached: the next break begins a new count.
 void Run::Impl::link_is_back() {
   backoff_.reset();
-  down_since_ = {};
+  absences_.link_is_back();
   broke_before_ = false;
   if (std::exchange(told_down_, false)) observer_.link(true, {});
 }
@@ -152,9 +156,11 @@ net::Task<> Run::Impl::hold_session() {
   greeting_ = false;
   if (!hello) co_return;  // lost_session() has judged it
   while (remote_.alive() && !done() && !late()) {
-    const bool news = co_await news_.wait_for(Millis{1'000});
+    const Millis look = absences_.until_next(BootClock::now(), Millis{1'000});
+    const bool news = co_await news_.wait_for(look);
+    if (!late()) lose_overdue();
     // Whatever was missed, a job without a stream gets one.
-    if (!news && remote_.alive() && accepted_ && !told_down_ && !resubmit_) attach_missing();
+    if (!news && remote_.alive() && accepted_ && !told_down_ && !resubmit_) attach_forgotten();
   }
 }
 
@@ -165,7 +171,7 @@ net::Task<RunResult> Run::Impl::run() {
     if (!connected) break;
     co_await hold_session();
     if (done()) break;
-    if (down_since_ == BootTime{}) down_since_ = BootClock::now();
+    absences_.link_broke(BootClock::now());
     if (late()) break;
     if (remote_.alive()) continue;
     if (!accepted_) link_is_down();
@@ -189,12 +195,7 @@ RunResult Run::Impl::result() {
   } else if (accepted_) {
     out.lost = true;
     const std::string why = failure_ ? failure_->message : last_error_.message;
-    const JobInfo& first = jobs_.front()->info();
-    const std::string show = "rexec job show " + first.job;
-    out.error =
-        Error{Code::kLinkLost, "the link was away for longer than --reconnect: " + why,
-              first.ended ? "how the job ended: " + show : "the job may still run: " + show};
-    if (failure_) out.error = failure_;
+    out.error = failure_ ? *failure_ : away_too_long(jobs_.front()->info(), why);
   } else {
     // The submit may have reached the controller: only a definite refusal says that nothing runs.
     out.lost = !failure_ && ever_connected_;

@@ -49,6 +49,14 @@ class Observer {
   }
   // The link went or came back; for a line on stderr, at most once each.
   virtual void link(bool up, const std::string& why) = 0;
+  // Of several jobs: this one's node is away, or back; and it was away for longer than
+  // RunPlan::reconnect, so that the job has no record here and the others are followed without it.
+  virtual void node_link(std::size_t job, bool up, const std::string& why) {
+    static_cast<void>(job), static_cast<void>(up), static_cast<void>(why);
+  }
+  virtual void lost(std::size_t job, const Error& error) {
+    static_cast<void>(job), static_cast<void>(error);
+  }
   // Bytes taken but not yet written out that keep this job from more: from 256 KiB on none are
   // asked for. Call Run::drained() when it fell.
   virtual std::size_t backlog_of(std::size_t job) const = 0;
@@ -61,7 +69,9 @@ class Observer {
 // Why a run came back.
 struct RunResult {
   std::optional<Error> error;  // refused, or could not start: nothing ran (or `lost` is set)
-  bool lost = false;     // the link was away for longer than RunPlan::reconnect, or the user left
+  // The link (of one job also its node) was away for longer than RunPlan::reconnect, or the user
+  // left.
+  bool lost = false;
   bool reached = false;  // a controller has taken a connection, and perhaps the submit
 };
 

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "src/client/absence.hpp"
 #include "src/client/attachment.hpp"
 #include "src/client/run.hpp"
 
@@ -11,6 +12,8 @@ namespace rexec::client {
 
 // Errors that no second try can mend.
 bool is_final(Code code);
+// What is said of a job that was waited for as long as --reconnect says.
+Error away_too_long(const JobInfo& job, const std::string& why);
 
 class Run::Impl {
  public:
@@ -84,6 +87,14 @@ class Run::Impl {
     std::optional<Error> broken;
   };
 
+  // The node of one of several jobs is away: why, and when its job is attached again.
+  struct NodeAway {
+    NodeAway(const net::Executor& executor, std::uint64_t seed) : retry(executor), backoff(seed) {}
+    Error why;
+    net::Timer retry;
+    net::Backoff backoff;
+  };
+
   void add_job(const JobInfo& info);
   void share_window();
   void bind_early();
@@ -93,6 +104,13 @@ class Run::Impl {
   void on_broken(Attachment& job, const Error& error);
   void on_away(Attachment& job, const Error& error);
   void begin_count(const Error& error);
+  bool is_alone() const { return jobs_.size() == 1; }
+  void node_left(Attachment& job, const Error& error);
+  void job_is_back(Attachment& job);
+  void lose_overdue();
+  void on_finished(Attachment& job);
+  void attach_again(Attachment& job);
+  void attach_forgotten();
   void attach_missing();
   void schedule_retry();
   void wake();
@@ -125,13 +143,14 @@ class Run::Impl {
   std::map<std::string, Attachment*> by_id_;
   Remote remote_;
   Submit submit_;
+  Absences absences_;  // the link's until something has come of a new session
+  std::map<std::size_t, NodeAway> away_;
   net::Timer retry_;
   net::Backoff backoff_;
   std::vector<wire::Map> early_;  // signals from before the jobs were known
   std::vector<std::unique_ptr<Early>> early_streams_;
   std::optional<Error> failure_;
   Error last_error_;
-  BootTime down_since_{};  // a session broke then, and nothing has come of another one yet
   bool broke_before_ = false;
   wire::Map answer_ = wire::Map::array();  // the jobs of a submit as far as they have come
   bool accepted_ = false;

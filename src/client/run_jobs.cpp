@@ -82,8 +82,8 @@ void Run::Impl::Submit::pump() {
 void Run::Impl::add_job(const JobInfo& info) {
   const std::size_t index = jobs_.size();
   Attachment::Hooks hooks;
-  hooks.on_attached = [this](Attachment&) { link_is_back(); };
-  hooks.on_finished = [this](Attachment&) { news_.notify(); };
+  hooks.on_attached = [this](Attachment& job) { job_is_back(job); };
+  hooks.on_finished = [this](Attachment& job) { on_finished(job); };
   hooks.on_stdin_taken = [this] { release_stdin(); };
   hooks.on_broken = [this](Attachment& job, const Error& error) { on_broken(job, error); };
   hooks.on_away = [this](Attachment& job, const Error& error) { on_away(job, error); };
@@ -188,13 +188,47 @@ void Run::Impl::refused_for_now(const Error& error) {
   // Of a submit that is repeated an earlier one may have started the job: its node may come back.
   if (!accepted_ && !submit_.was_repeated()) return give_up(error);
   last_error_ = error;
+  link_is_down();
   schedule_retry();
 }
 
 // Of --reconnect, unless it runs.
 void Run::Impl::begin_count(const Error& error) {
   last_error_ = error;
-  if (down_since_ == BootTime{}) down_since_ = BootClock::now();
+  absences_.link_broke(BootClock::now());
+}
+
+// The same for one of several jobs: the others have no part in it.
+void Run::Impl::node_left(Attachment& job, const Error& error) {
+  const BootTime now = BootClock::now();
+  const auto seed = static_cast<std::uint64_t>(now.time_since_epoch().count()) + job.index();
+  away_.try_emplace(job.index(), executor_, seed).first->second.why = error;
+  if (absences_.node_left(job.index(), now)) observer_.node_link(job.index(), false, error.message);
+  news_.notify();  // to look again in time
+}
+
+void Run::Impl::job_is_back(Attachment& job) {
+  link_is_back();
+  away_.erase(job.index());
+  if (absences_.node_came(job.index())) observer_.node_link(job.index(), true, {});
+}
+
+void Run::Impl::on_finished(Attachment& job) {
+  away_.erase(job.index());
+  absences_.node_came(job.index());
+  // An end is an answer too, and the only one when it comes without the output before it.
+  if (!is_alone() && remote_.alive()) link_is_back();
+  news_.notify();
+}
+
+void Run::Impl::lose_overdue() {
+  for (const std::size_t index : absences_.overdue(BootClock::now())) {
+    Attachment& job = *jobs_[index];
+    const Error error = away_too_long(job.info(), away_.at(index).why.message);
+    job.abandon();
+    observer_.lost(index, error);
+    release_stdin();
+  }
 }
 
 void Run::Impl::on_broken(Attachment& job, const Error& error) {
@@ -203,31 +237,42 @@ void Run::Impl::on_broken(Attachment& job, const Error& error) {
   // What one node says ends its own job, never those of the others.
   if (remote_.alive() && jobs_.size() > 1 && is_final(error.code) && !never_came)
     return job.fail(error);
-  begin_count(error);
-  if (!remote_.alive()) return;
+  if (!remote_.alive()) return begin_count(error);
+  is_alone() ? begin_count(error) : node_left(job, error);
   if (never_came) {
     resubmit_ = true;  // neither controller nor node has it: the same request cannot start it twice
   } else if (is_final(error.code)) {
     give_up(error);
     return;
+  } else if (!is_alone()) {
+    return attach_again(job);
   }
+  if (is_alone()) link_is_down();
   schedule_retry();
 }
 
 void Run::Impl::on_away(Attachment& job, const Error& error) {
+  if (!is_alone()) return node_left(job, error);
   begin_count(error);
   link_is_down();
   // Who reads what is there does not wait long for it to be there.
   if (plan_.follow == Follow::kWhatIsThere)
     retry_.arm(kNodeMayBeBack, [this, error, node = job.info().node] {
-      if (last_error_.code == error.code && down_since_ != BootTime{})
+      if (last_error_.code == error.code && absences_.is_link_away())
         give_up({error.code, error.message + ", and what the job wrote is on it",
                  "see: rexec node show " + node});
     });
 }
 
+// A node whose streams break keeps no other's waiting.
+void Run::Impl::attach_again(Attachment& job) {
+  NodeAway& node = away_.at(job.index());
+  node.retry.arm(node.backoff.next(), [this, &job] {
+    if (remote_.alive() && !job.finished() && !job.bound()) job.reattach(remote_);
+  });
+}
+
 void Run::Impl::schedule_retry() {
-  link_is_down();
   retry_.arm(backoff_.next(), [this] {
     if (!remote_.alive()) return;
     if (accepted_ && !resubmit_)
@@ -241,6 +286,12 @@ void Run::Impl::schedule_retry() {
 void Run::Impl::attach_missing() {
   for (auto& job : jobs_)
     if (!job->finished() && !job->bound()) job->reattach(remote_);
+}
+
+// But those that have a time for it.
+void Run::Impl::attach_forgotten() {
+  for (auto& job : jobs_)
+    if (!job->finished() && !job->bound() && !away_.contains(job->index())) job->reattach(remote_);
 }
 
 void Run::Impl::take_input() {
