@@ -230,7 +230,7 @@ void AgentSession::pump(wire::StreamId stream) {
   if (at == uploads_.end()) return;
   Upload& upload = at->second;
   wire::Session& session = driver_->session();
-  const std::string_view spec = *upload.spec;
+  const std::string_view spec = upload.spec->text();
   while (upload.sent < spec.size()) {
     const std::size_t n = std::min<std::size_t>(
         {session.sendable(stream), wire::kMaxData, spec.size() - upload.sent});

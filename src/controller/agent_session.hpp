@@ -52,7 +52,7 @@ class AgentSession final : public net::SessionHandler,
 
  private:
   struct Upload {
-    std::shared_ptr<const std::string> spec;
+    std::shared_ptr<const KeptSpec> spec;
     std::size_t sent = 0;
     AttemptKey key;
   };

@@ -1,6 +1,9 @@
 #include "src/controller/budget.hpp"
 
 #include <algorithm>
+#include <thread>
+
+#include "src/base/check.hpp"
 
 namespace rexec::controller {
 namespace {
@@ -46,6 +49,14 @@ struct Share::Usage {
     std::unordered_map<std::string, std::uint64_t> by_user;  // none of them is zero
   };
   std::array<Used, kResources> used;
+#ifndef NDEBUG
+  const std::thread::id home = std::this_thread::get_id();
+  void check_thread() const {
+    check(std::this_thread::get_id() == home, "a budget and its shares are of one thread");
+  }
+#else
+  void check_thread() const {}
+#endif
 
   std::uint64_t of(const std::string& user, Resource what) const {
     const auto& by_user = used[index(what)].by_user;
@@ -53,11 +64,13 @@ struct Share::Usage {
     return at == by_user.end() ? 0 : at->second;
   }
   void add(const std::string& user, Resource what, std::uint64_t amount) {
+    check_thread();
     if (amount == 0) return;
     used[index(what)].all += amount;
     used[index(what)].by_user[user] += amount;
   }
   void give_back(const std::string& user, Resource what, std::uint64_t amount) {
+    check_thread();
     if (amount == 0) return;
     Used& one = used[index(what)];
     one.all -= amount;

@@ -1,5 +1,6 @@
 // What one user may take of what all need: the limits, in one place with their reasons, and who has
-// how much of each. Pure. They hold for a user, whatever the number of his sessions, and what he
+// how much of each. Pure, and of one thread: where that made the budget its shares come and go (a
+// debug build checks it). They hold for a user, whatever the number of his sessions, and what he
 // takes is his until its Share is gone: a session's shares go with it, a job's with its start or
 // end. Beside each user's limit there is one for all together; when that is reached, only those are
 // refused who have more than an equal part of it, so nobody's use keeps another from his.

@@ -22,7 +22,7 @@ constexpr std::size_t kLooksInTurn = 64;
 
 std::optional<Millis> patience_alone(const Job& job) {
   if (job.is_detached || job.spec == nullptr) return std::nullopt;
-  const auto spec = job::decode_spec(as_bytes(*job.spec));
+  const auto spec = job::decode_spec(as_bytes(job.spec->text()));
   if (!spec || spec->on_disconnect == job::OnDisconnect::kKeep) return std::nullopt;
   if (spec->on_disconnect == job::OnDisconnect::kStop) return kBack;
   return Millis{static_cast<std::int64_t>(spec->on_disconnect_ms)};

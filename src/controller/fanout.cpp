@@ -85,7 +85,7 @@ Write write_of(const Plan& plan, const std::vector<std::shared_ptr<Job>>& jobs,
   write.ended_before = std::move(ended_before);
   for (const PartPlan& part : plan.parts)
     if (plan.is_durable || part.spec->size() <= kMostKeptAttached)
-      write.specs.emplace_back(part.spec_hash, part.spec);
+      write.specs.emplace_back(part.spec_hash, part.spec->bytes());
   for (const auto& job : jobs) {
     write.rows.push_back(job_row(*job));
     if (job->terms) write.terms.push_back({job->key.job, to_map(*job->terms).dump()});

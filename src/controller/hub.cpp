@@ -45,7 +45,7 @@ void Hub::load(store::Snapshot snapshot, const Lookups& lookups) {
   requests_.reserve(job_count_ + snapshot.removed_keys.size());
   for (const std::uint64_t key : snapshot.request_keys) requests_.insert(key);
   for (const std::uint64_t key : snapshot.removed_keys) requests_.insert(key);
-  std::unordered_map<std::string, std::shared_ptr<const std::string>> specs;  // one per fan-out
+  std::unordered_map<std::string, std::shared_ptr<const KeptSpec>> specs;  // one per fan-out
   KeptSpecs kept_specs;
   std::unordered_set<std::string> with_terms;
   for (const auto& row : snapshot.terms) with_terms.insert(row.job.text);

@@ -86,7 +86,8 @@ class Hub {
   void leave(Member& member);
   void end_all(const Error& reason);
 
-  // --- the store: `done` comes back on the reactor
+  // --- the store: `done` comes back on the reactor. An operation is run and freed on the store's
+  // thread: it captures values alone, nothing that has a Share or is otherwise the reactor's.
   void post(store::Store::Operation operation, std::move_only_function<void(Result<void>)> done,
             store::Urgency urgency = store::Urgency::kNow);
   // See Store::backup.
@@ -117,8 +118,8 @@ class Hub {
   // job until its node has started it, lets go of it. `beside`: bytes that its terms take. Stored
   // jobs are not refused: kHold.
   enum class Keeping : std::uint8_t { kTake, kHold };
-  Result<std::shared_ptr<const std::string>> keep_spec(const UserId& owner, std::string spec,
-                                                       Keeping keeping, std::size_t beside = 0);
+  Result<std::shared_ptr<const KeptSpec>> keep_spec(const UserId& owner, std::string spec,
+                                                    Keeping keeping, std::size_t beside = 0);
   // How many there are altogether.
   std::size_t job_count() const { return job_count_; }
   // A new job, in memory alone as yet.

@@ -50,22 +50,15 @@ void Hub::tell_final(const JobId& id) {
   if (when_final_.fulfil(id, kToldInTurn)) next_turn([this, id] { tell_final(id); });
 }
 
-Result<std::shared_ptr<const std::string>> Hub::keep_spec(const UserId& owner, std::string spec,
-                                                          Keeping keeping, std::size_t beside) {
-  struct Kept {
-    Share share;
-    std::string spec;
-  };
-  auto kept = std::make_shared<Kept>();
-  if (keeping == Keeping::kHold) {
-    kept->share = budget_.hold(owner, Resource::kSpecs, spec.size() + beside);
-  } else {
-    auto share = budget_.take(owner, Resource::kSpecs, spec.size() + beside);
-    if (!share) return std::unexpected(share.error());
-    kept->share = std::move(*share);
-  }
-  kept->spec = std::move(spec);
-  return std::shared_ptr<const std::string>(kept, &kept->spec);
+Result<std::shared_ptr<const KeptSpec>> Hub::keep_spec(const UserId& owner, std::string spec,
+                                                       Keeping keeping, std::size_t beside) {
+  const std::size_t bytes = spec.size() + beside;
+  if (keeping == Keeping::kHold)
+    return std::make_shared<const KeptSpec>(budget_.hold(owner, Resource::kSpecs, bytes),
+                                            std::move(spec));
+  auto share = budget_.take(owner, Resource::kSpecs, bytes);
+  if (!share) return std::unexpected(share.error());
+  return std::make_shared<const KeptSpec>(std::move(*share), std::move(spec));
 }
 
 // That it is there, or removed. One that goes again meanwhile has them wait on.

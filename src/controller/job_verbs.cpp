@@ -218,7 +218,7 @@ void ClientSession::job_rerun(const wire::Map& args, const Respond& respond) {
 }
 
 void ClientSession::rerun(const Job& job, const Respond& respond) {
-  const auto kept_in_memory = job.spec;
+  const auto kept_in_memory = job.spec ? job.spec->bytes() : nullptr;
   hub_.ask<Kept>(
       [id = job.key.job, hash = job.spec_hash,
        kept_in_memory](store::Database& db) -> Result<Kept> {

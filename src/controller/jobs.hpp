@@ -16,6 +16,7 @@
 
 #include "src/base/clock.hpp"
 #include "src/base/ids.hpp"
+#include "src/controller/kept_spec.hpp"
 #include "src/controller/terms.hpp"
 #include "src/wire/maps.hpp"
 
@@ -56,7 +57,7 @@ struct Job {
   WallTime ended{};
   std::optional<WallTime> next_attempt;     // the last one has ended, another begins then
   std::shared_ptr<const wire::Map> record;  // set exactly when final, and the same for ever
-  std::shared_ptr<const std::string> spec;  // kept until the node says it started
+  std::shared_ptr<const KeptSpec> spec;     // kept until the node says it started
   std::shared_ptr<const void> place;        // among its owner's jobs, until it is final
   std::shared_ptr<const void> kept_spec;    // what its command takes of the disk until then
   std::shared_ptr<const Terms> terms;       // null: it starts at once

@@ -50,7 +50,7 @@ struct PartPlan {
   std::vector<Node*> nodes;
   std::string command;
   std::string spec_hash;
-  std::shared_ptr<const std::string> spec;
+  std::shared_ptr<const KeptSpec> spec;
   std::shared_ptr<const Terms> terms;     // null: it starts at once
   std::shared_ptr<const void> kept_spec;  // Job::kept_spec; null when all of its jobs are known
 };
