@@ -57,6 +57,7 @@ void ClientSession::closed() {
   if (!std::exchange(open_, false)) return;
   hub_.leave(*this);
   answers_.clear();
+  asked_.clear();
   while (!waiters_.empty()) stop_waiting(waiters_.begin()->first);
   for (const JobId& job : std::exchange(unattached_, {})) hub_.dispatcher().left(job);
   uploads_.clear();
@@ -126,6 +127,7 @@ bool ClientSession::still_allowed() {
 
 void ClientSession::opened(wire::StreamId stream, const std::string& kind, const wire::Map& args) {
   if (!still_allowed()) return;
+  hub_.turns().wants(identity_.id);
   if (kind == "submit") return open_submit(stream, args);
   if (kind == "attach") return open_attach(stream, args);
   driver_->session().reset(stream, {Code::kProtocol, "unknown kind of stream", {}});
@@ -290,10 +292,39 @@ void ClientSession::answer(wire::RequestId id, const std::string& verb, const wi
     self->driver_->session().respond(id, result);
     self->driver_->flush_soon();
   };
-  hub_.in_turn_of({identity_.id}, [weak = weak_from_this(), verb, args, respond] {
+  asked_.push_back({verb, args, respond});
+  if (asked_.size() == 1) ask_next();
+}
+
+// One after another, each in its user's turn, and while he reads the answers: those that he leaves
+// unread are not to be made.
+void ClientSession::ask_next() {
+  while (!asked_.empty() && !driver_->session().is_backlogged()) {
+    Asked asked = std::move(asked_.front());
+    asked_.pop_front();
+    // Small ones pass by what reads much.
+    if (!ask(std::move(asked))) return;
+  }
+}
+
+// False: the next one is asked for when this one has had its turn.
+bool ClientSession::ask(Asked asked) {
+  const bool is_much = reads_much(asked.verb);
+  auto now = [weak = weak_from_this(), asked = std::move(asked)](const TurnSlot& slot) mutable {
     const auto self = weak.lock();
-    if (self && self->serves()) self->answer_now(verb, args, respond);
-  });
+    if (!self || !self->serves()) return;
+    if (self->driver_->session().is_backlogged()) return self->asked_.push_front(std::move(asked));
+    self->answer_now(asked.verb, asked.args,
+                     [respond = std::move(asked.respond), slot](const Result<wire::Map>& result) {
+                       respond(result);
+                     });
+    self->ask_next();
+  };
+  if (is_much)
+    hub_.turns().ask_much(identity_.id, std::move(now));
+  else
+    hub_.turns().ask(identity_.id, [now = std::move(now)]() mutable { now({}); });
+  return is_much;
 }
 
 void ClientSession::answer_now(const std::string& verb, const wire::Map& args,
@@ -307,9 +338,13 @@ void ClientSession::answer_now(const std::string& verb, const wire::Map& args,
   (this->*method)(args, respond);
 }
 
-void ClientSession::await_end(const std::shared_ptr<Job>& job, std::function<void()> then) {
-  if (!serves()) return;
-  if (job->is_final()) return then();
+std::uint64_t ClientSession::await_end(const std::shared_ptr<Job>& job,
+                                       std::function<void()> then) {
+  if (!serves()) return 0;
+  if (job->is_final()) {
+    then();
+    return 0;
+  }
   const std::uint64_t number = next_wait_++;
   waits_[number] = hub_.when_final(job, [weak = weak_from_this(), number, then = std::move(then)] {
     const auto self = weak.lock();
@@ -317,6 +352,7 @@ void ClientSession::await_end(const std::shared_ptr<Job>& job, std::function<voi
     self->waits_.erase(number);
     then();
   });
+  return number;
 }
 
 }  // namespace rexec::controller

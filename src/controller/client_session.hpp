@@ -3,6 +3,7 @@
 // says about itself counts.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <set>
@@ -118,14 +119,24 @@ class ClientSession final : public net::SessionHandler,
   void stop_waiting(wire::StreamId stream);
   bool signal_waiting(wire::StreamId stream, ByteSpan payload);
   void answer(wire::RequestId id, const std::string& verb, const wire::Map& args);
+  void ask_next();
+  struct Asked {
+    std::string verb;
+    wire::Map args;
+    Respond respond;
+  };
+  bool ask(Asked asked);
   void answer_now(const std::string& verb, const wire::Map& args, const Respond& respond);
-  // `then` runs when the job is final, unless the session is gone by then.
-  void await_end(const std::shared_ptr<Job>& job, std::function<void()> then);
+  // `then` runs when the job is final, unless the session is gone by then, or the wait of the
+  // number that comes back is erased. 0: it has run.
+  std::uint64_t await_end(const std::shared_ptr<Job>& job, std::function<void()> then);
   void closed();
 
   // client_verbs.cpp and job_verbs.cpp, by subject
   using Verb = void (ClientSession::*)(const wire::Map& args, const Respond& respond);
   static Verb find_verb(const std::string& name);
+  // Its answer is made of many rows of the store.
+  static bool reads_much(const std::string& verb);
   void whoami(const wire::Map& args, const Respond& respond);
   void status(const wire::Map& args, const Respond& respond);
   void renew_own(const wire::Map& args, const Respond& respond);
@@ -146,8 +157,12 @@ class ClientSession final : public net::SessionHandler,
   void job_show(const wire::Map& args, const Respond& respond);
   void add_attempts(const JobId& job, wire::Map map, const Respond& respond);
   void job_wait(const wire::Map& args, const Respond& respond);
-  void wait_for_node(const std::shared_ptr<Job>& job, Millis most,
-                     const std::shared_ptr<Respond>& open);
+  // Of a request that waits for its job's end and for its node, whichever comes first.
+  struct JobWait {
+    std::shared_ptr<Respond> open;
+    std::uint64_t number = 0;  // of what waits for the end
+  };
+  void wait_for_node(const std::shared_ptr<Job>& job, Millis most, const JobWait& wait);
   void job_stop(const wire::Map& args, const Respond& respond);
   void job_rm(const wire::Map& args, const Respond& respond);
   void job_rerun(const wire::Map& args, const Respond& respond);
@@ -173,6 +188,7 @@ class ClientSession final : public net::SessionHandler,
     std::vector<wire::Event> signals;
   };
   std::unordered_map<wire::StreamId, Parked> parked_;
+  std::deque<Asked> asked_;  // whose turn is not asked for yet
   // What its requests wait for; all of it goes with the session.
   std::unordered_map<std::uint64_t, std::shared_ptr<void>> waits_;
   std::uint64_t next_wait_ = 1;

@@ -168,9 +168,9 @@ void ClientSession::submit_complete(wire::StreamId stream) {
   if (upload->received != upload->size)
     return driver_->session().reset(stream, {Code::kProtocol, "a spec ended early", {}});
   fail_point(FailPoint::kControllerSubmitReceived);
-  hub_.in_turn_of({identity_.id}, while_open(stream, [stream, upload](ClientSession& self) {
-                    self.resolve_after(stream, upload, 0);
-                  }));
+  hub_.turns().ask(identity_.id, while_open(stream, [stream, upload](ClientSession& self) {
+                     self.resolve_after(stream, upload, 0);
+                   }));
 }
 
 // Whom a job is to start after: whole ids, and how those ended that have.
@@ -249,7 +249,10 @@ void ClientSession::accepted(wire::StreamId stream, const Upload& upload,
   answer_on();
 }
 
-void ClientSession::on_written() { answer_on(); }
+void ClientSession::on_written() {
+  answer_on();
+  ask_next();
+}
 
 // A fleet's jobs in parts, the next when the last was written: whole, such an answer is more than a
 // stream may have waiting.

@@ -54,6 +54,14 @@ wire::Map token_to_map(const store::TokenRow& row) {
           {"used_by", row.spent_id}};
 }
 
+Page page_of(const std::vector<store::TokenRow>& rows) {
+  Page page;
+  for (const auto& row : rows)
+    if (!page.put(token_to_map(row), place_of(row))) break;
+  if (rows.size() == kTokensAtOnce && !page.is_full()) page.stop_at(place_of(rows.back()));
+  return page;
+}
+
 // As JSON. They are shown with each node that gets them.
 Result<std::string> read_labels(const wire::Map& said) {
   constexpr std::size_t kMostLabels = 64;
@@ -93,6 +101,10 @@ ClientSession::Verb ClientSession::find_verb(const std::string& name) {
       {"job.rerun", &ClientSession::job_rerun}};
   const auto at = verbs.find(name);
   return at == verbs.end() ? nullptr : at->second;
+}
+
+bool ClientSession::reads_much(const std::string& verb) {
+  return verb == "job.ls" || verb == "token.ls";
 }
 
 void ClientSession::whoami(const wire::Map&, const Respond& respond) {
@@ -274,13 +286,11 @@ void ClientSession::token_ls(const wire::Map& args, const Respond& respond) {
         return store::load_tokens_after(db, WallTime{Millis{after.created_ms}}, after.id,
                                         kTokensAtOnce);
       },
-      [respond](Result<std::vector<store::TokenRow>> rows) {
-        if (!rows) return respond(std::unexpected(rows.error()));
-        Page page;
-        for (const auto& row : *rows)
-          if (!page.put(token_to_map(row), place_of(row))) break;
-        if (rows->size() == kTokensAtOnce && !page.is_full()) page.stop_at(place_of(rows->back()));
-        respond(page.answer("tokens"));
+      [&hub = hub_, who = identity_.id, respond](Result<std::vector<store::TokenRow>> rows) {
+        hub.turns().go_on(who, [rows = std::move(rows), respond] {
+          if (!rows) return respond(std::unexpected(rows.error()));
+          respond(page_of(*rows).answer("tokens"));
+        });
       });
 }
 

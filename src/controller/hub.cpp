@@ -28,6 +28,11 @@ Hub::Hub(asio::io_context& context, HubParts parts)
       dispatcher_(*this),
       schedules_(*this),
       ended_jobs_(*this),
+      turns_({BootClock::now,
+              [this](Nanos time, std::function<void()> action) {
+                if (time <= Nanos::zero()) return next_turn(std::move(action));
+                after(std::chrono::ceil<Millis>(time), std::move(action));
+              }}),
       epoch_(random_id('e')),
       started_(BootClock::now()) {}
 

@@ -3,7 +3,6 @@
 // One thread; the store answers through the reactor.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,6 +21,7 @@
 #include "src/controller/node_log.hpp"
 #include "src/controller/registry.hpp"
 #include "src/controller/schedules.hpp"
+#include "src/controller/turns.hpp"
 #include "src/controller/wishes.hpp"
 #include "src/pki/authority.hpp"
 #include "src/pki/ticket.hpp"
@@ -200,9 +200,8 @@ class Hub {
                 std::function<void(const Result<wire::Map>&)> answered);
   // Runs when everything that has come before it has had its turn.
   void next_turn(std::move_only_function<void()> action);
-  // What a user asks for: at once, unless he has had his time in this turn of the reactor. Then it
-  // comes after what he asked before, in the next ones, so that others are served in between.
-  void in_turn_of(const UserId& user, std::move_only_function<void()> action);
+  // Of those who ask for something.
+  Turns& turns() { return turns_; }
   // Runs once, after a while.
   void after(Millis time, std::function<void()> action);
   // Runs when the node is connected and reconciled, at once if it is; or when it is removed.
@@ -232,7 +231,6 @@ class Hub {
   void hold_kept_spec(Job& job, const Lookups& lookups, KeptSpecs& held);
   void tell_online(const NodeId& id);
   void tell_final(const JobId& id);
-  void serve(const UserId& user);
   void keep_attempt(const AttemptKey& key, const wire::Map& record);
   void end_jobs_of_gone(const NodeId& id);
   // Of a job between two attempts whose user was revoked: its node is told that no other follows.
@@ -279,7 +277,7 @@ class Hub {
   std::unordered_set<std::string> gone_nodes_;
   std::set<Member*> members_;
   std::map<std::pair<pki::Role, std::string>, std::size_t> sessions_of_;
-  std::unordered_map<UserId, std::deque<std::move_only_function<void()>>> asked_;
+  Turns turns_;
   Wishes<JobId> when_final_;
   Wishes<NodeId> when_online_;
   NodeLog node_log_;

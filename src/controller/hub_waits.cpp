@@ -1,4 +1,4 @@
-// Who waits for what: for his turn, for a job's end, for a node. Part of the hub.
+// Who waits for what: for a job's end, for a node. Part of the hub.
 #include <algorithm>
 
 #include "src/controller/hub.hpp"
@@ -13,32 +13,7 @@ constexpr Nanos kBackSoon = std::chrono::seconds(3);
 // Of those who wait for one event, in one turn of the reactor.
 constexpr std::size_t kToldInTurn = 64;
 
-// Of one user's requests in one turn of the reactor: a few large ones or dozens of small ones.
-constexpr Nanos kTimeInTurn = std::chrono::milliseconds(1);
-
 }  // namespace
-
-// While he is served his queue is there, be it empty.
-void Hub::in_turn_of(const UserId& user, std::move_only_function<void()> action) {
-  const auto [at, is_idle] = asked_.try_emplace(user);
-  at->second.push_back(std::move(action));
-  if (is_idle) serve(user);
-}
-
-void Hub::serve(const UserId& user) {
-  const BootTime end = BootClock::now() + kTimeInTurn;
-  do {
-    auto& queue = asked_.at(user);
-    if (queue.empty()) {
-      asked_.erase(user);
-      return;
-    }
-    auto action = std::move(queue.front());
-    queue.pop_front();
-    action();
-  } while (BootClock::now() < end);
-  next_turn([this, user] { serve(user); });
-}
 
 Wish Hub::when_final(const std::shared_ptr<Job>& job, std::function<void()> callback) {
   if (!job->is_final()) return when_final_.add(job->key.job, std::move(callback));

@@ -23,6 +23,7 @@ class Listing : public std::enable_shared_from_this<Listing> {
   void add(const std::vector<store::JobRow>& rows, const std::optional<store::JobPlace>& until);
   bool fits(const Job& job) const;
   bool put(const Job& job);
+  void use(const store::JobPage& page);
   void go_on_later();
   void finish();
 
@@ -94,20 +95,26 @@ void Listing::go_on() {
       [options](store::Database& db) -> Result<store::JobPage> {
         return store::list_finished_jobs(db, options);
       },
-      [self = shared_from_this()](const Result<store::JobPage>& page) {
-        if (!page) return self->answered_(std::unexpected(page.error()));
-        self->add(page->rows, page->next);
-        if (self->pauses_) return self->go_on_later();
-        // A page that looked at much and found little: commits have had their turn, on with it.
-        if (page->next && !self->page_.is_full()) return self->go_on();
-        self->finish();
+      [self = shared_from_this()](Result<store::JobPage> page) {
+        self->hub_.turns().go_on(self->query_.asker, [self, page = std::move(page)] {
+          if (!page) return self->answered_(std::unexpected(page.error()));
+          self->use(*page);
+        });
       });
+}
+
+void Listing::use(const store::JobPage& page) {
+  add(page.rows, page.next);
+  if (pauses_) return go_on_later();
+  // A page that looked at much and found little: commits have had their turn, on with it.
+  if (page.next && !page_.is_full()) return go_on();
+  finish();
 }
 
 // What the store had for this page is asked for again, from there on.
 void Listing::go_on_later() {
   pauses_ = false;
-  hub_.next_turn([self = shared_from_this()] { self->go_on(); });
+  hub_.turns().go_on(query_.asker, [self = shared_from_this()] { self->go_on(); });
 }
 
 void Listing::finish() { answered_(page_.answer("jobs")); }

@@ -17,6 +17,7 @@ struct JobQuery {
   Which which = Which::kUnfinished;
   std::size_t limit = 50;
   store::JobPlace after;  // the default is the beginning
+  std::string asker;      // in whose turns it is made
 };
 
 // "MILLISECONDS.j-…": what `more` of one answer says and `after` of the next request repeats.

@@ -28,15 +28,15 @@ UserId user_named(Hub& hub, const std::string& name) {
   return id;
 }
 
-// A node that was removed is still known by its jobs: those that `filter` lets one see.
-void know_node(Hub& hub, const store::JobFilter& filter,
-               std::function<void(Result<void>)> answered) {
-  const std::string& name = filter.node_name;
+// A node that was removed is still known by its jobs: those that its filter lets one see.
+void know_node(Hub& hub, const JobQuery& query, std::function<void(Result<void>)> answered) {
+  const std::string& name = query.filter.node_name;
   if (name.empty() || hub.registry().find_by_name(name) != nullptr) return answered({});
   JobQuery any;
-  any.filter.owner = filter.owner;
+  any.filter.owner = query.filter.owner;
   any.filter.node_name = name;
   any.which = JobQuery::Which::kAll;
+  any.asker = query.asker;
   any.limit = 1;
   list_jobs(hub, std::move(any),
             [&hub, name, answered = std::move(answered)](const Result<wire::Map>& page) {
@@ -91,6 +91,7 @@ Error of_rerun(Error error, const JobId& id, const std::string& node) {
 
 Result<JobQuery> ClientSession::read_query(const wire::Map& args) const {
   JobQuery query;
+  query.asker = identity_.id;
   query.limit = std::clamp<std::uint64_t>(wire::u64_or(args, "limit", 50), 1, kMostListed);
   query.filter.node_name = wire::text_or(args, "node");
   query.filter.state = wire::text_or(args, "state");
@@ -116,7 +117,7 @@ Result<JobQuery> ClientSession::read_query(const wire::Map& args) const {
 void ClientSession::job_ls(const wire::Map& args, const Respond& respond) {
   auto query = read_query(args);
   if (!query) return respond(std::unexpected(query.error()));
-  know_node(hub_, query->filter, [&hub = hub_, query = *query, respond](const Result<void>& known) {
+  know_node(hub_, *query, [&hub = hub_, query = *query, respond](const Result<void>& known) {
     if (!known) return respond(std::unexpected(known.error()));
     list_jobs(hub, query, respond);
   });
@@ -166,26 +167,29 @@ void ClientSession::job_wait(const wire::Map& args, const Respond& respond) {
       static_cast<std::int64_t>(std::min(wire::u64_or(args, "away_ms", 0), kMostAway))};
   with_job(args, respond, [this, most](const std::shared_ptr<Job>& job, const Respond& answer) {
     const auto open = std::make_shared<Respond>(answer);
-    await_end(job, [open, job] {
+    const std::uint64_t number = await_end(job, [open, job] {
       if (const auto tell = std::exchange(*open, {})) tell(job_to_map(*job));
     });
-    if (most > Millis{0}) wait_for_node(job, most, open);
+    if (most > Millis{0}) wait_for_node(job, most, {open, number});
   });
 }
 
-// A job that no node has been told of waits for that, however long.
+// A job that no node has been told of waits for that, however long. What is answered waits for
+// nothing more.
 void ClientSession::wait_for_node(const std::shared_ptr<Job>& job, Millis most,
-                                  const std::shared_ptr<Respond>& open) {
-  if (!*open || !serves()) return;
+                                  const JobWait& wait) {
+  if (!*wait.open || !serves()) return;
   const bool held = hub_.dispatcher().is_held(job->key.job);
   const Nanos away = held ? Nanos::zero() : hub_.away_for(job->node);
-  if (away >= most)
-    return std::exchange(*open,
-                         {})(fail(Code::kNodeOffline, "node \"" + job->node_name + "\" is offline",
-                                  "the job may go on there: rexec wait " + job->key.job.text));
+  if (away >= most) {
+    const auto tell = std::exchange(*wait.open, {});
+    waits_.erase(wait.number);
+    return tell(fail(Code::kNodeOffline, "node \"" + job->node_name + "\" is offline",
+                     "the job may go on there: rexec wait " + job->key.job.text));
+  }
   hub_.after(std::clamp(std::chrono::ceil<Millis>(most - away), Millis{1}, kLookAgain),
-             [weak = weak_from_this(), job, most, open] {
-               if (const auto self = weak.lock()) self->wait_for_node(job, most, open);
+             [weak = weak_from_this(), job, most, wait] {
+               if (const auto self = weak.lock()) self->wait_for_node(job, most, wait);
              });
 }
 
