@@ -17,6 +17,8 @@ constexpr std::size_t kMostMessage = 2 << 10;
 constexpr std::uint64_t kMostAttempt = 1'000'000;
 constexpr std::uint64_t kMostCount = (1ULL << 53) - 1;
 constexpr std::uint64_t kLastMs = 253'402'300'799'000;  // of the year 9999
+// The longest pause before an attempt, 5 minutes, and the tenth that it may be longer.
+constexpr Millis kMostPause{330'000};
 
 // Printable text of at most so many bytes.
 std::string short_text(const wire::Map& map, std::string_view key, std::size_t most) {
@@ -34,11 +36,35 @@ std::uint64_t count_in(const wire::Map& map, std::string_view key) {
   return std::min(wire::u64_or(map, key, 0), kMostCount);
 }
 
+// When an attempt begins: no pause is longer than the longest, whatever the node's clock says.
+WallTime start_in(const wire::Map& map, std::string_view key, WallTime now) {
+  return std::min(time_in(map, key), now + kMostPause);
+}
+
+std::uint64_t attempt_in(const wire::Map& map, std::uint64_t otherwise) {
+  const std::uint64_t attempt = wire::u64_or(map, "attempt", otherwise);
+  return attempt >= 1 && attempt <= kMostAttempt ? attempt : otherwise;
+}
+
 std::optional<JobReport::State> state_named(std::string_view name) {
   if (name == "running") return JobReport::State::kRunning;
   if (name == "restarting") return JobReport::State::kRestarting;
   if (name == "final") return JobReport::State::kFinal;
   return std::nullopt;
+}
+
+// Offsets and times of an event. False: it is of a stream that there is not.
+bool bound_numbers(wire::Map& map, const std::string& type) {
+  const auto bound = [&map](std::initializer_list<std::string_view> keys) {
+    for (const std::string_view key : keys)
+      if (map.contains(key)) map[key] = count_in(map, key);
+  };
+  if (type == "attached") bound({"out", "err", "in"});
+  if (type == "started") bound({"pid", "wall_ms"});
+  if (type != "gap") return true;
+  bound({"from", "to"});
+  const std::uint64_t channel = wire::u64_or(map, "channel", 0);
+  return channel == 1 || channel == 2;
 }
 
 std::unexpected<Error> wrong(std::string_view field) {
@@ -121,20 +147,27 @@ Error error_of_node(Error error) {
   return error;
 }
 
-Result<std::optional<wire::Map>> read_node_event(ByteSpan payload, const job::KnownAttempt& known) {
+Result<std::optional<wire::Map>> read_node_event(ByteSpan payload, const job::KnownAttempt& known,
+                                                 WallTime now) {
   auto map = wire::parse_map(payload);
   if (!map) return std::unexpected(map.error());
   const std::string type = wire::text_or(*map, "t");
   // These are the controller's words.
   if (type == "accepted" || type == "waiting" || type == "away") return std::nullopt;
   map->erase("unreachable");
+  if (!bound_numbers(*map, type)) return std::nullopt;
   if (type == "held") (*map)["why"] = short_text(*map, "why", kMostHeld);
+  if (type == "attempt") (*map)["attempt"] = attempt_in(*map, known.key.attempt);
   if (type != "end" && type != "restarting") return std::move(*map);
   const wire::Map& said = wire::child_or_empty(*map, "record");
   job::KnownAttempt of = known;
-  const std::uint64_t attempt = wire::u64_or(said, "attempt", known.key.attempt);
-  if (attempt >= 1 && attempt <= kMostAttempt) of.key.attempt = static_cast<std::uint32_t>(attempt);
+  of.key.attempt = static_cast<std::uint32_t>(attempt_in(said, known.key.attempt));
   (*map)["record"] = record_of({.key = of.key, .record = said}, of.node);
+  if (type == "end" && map->contains("attempt")) (*map)["attempt"] = attempt_in(*map, 1);
+  if (type == "restarting") {
+    (*map)["attempt"] = attempt_in(*map, of.key.attempt + 1ULL);
+    (*map)["at_ms"] = start_in(*map, "at_ms", now).time_since_epoch().count();
+  }
   return std::move(*map);
 }
 

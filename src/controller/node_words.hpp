@@ -55,6 +55,7 @@ std::optional<ScheduleState> read_schedule_state(const wire::Map& map);
 Error error_of_node(Error error);
 
 // An EVENT that a node sends to the reader of a job. nullopt: it is not one of a node. kProtocol.
-Result<std::optional<wire::Map>> read_node_event(ByteSpan payload, const job::KnownAttempt& known);
+Result<std::optional<wire::Map>> read_node_event(ByteSpan payload, const job::KnownAttempt& known,
+                                                 WallTime now = wall_now());
 
 }  // namespace rexec::controller

@@ -108,3 +108,39 @@ TEST_CASE(
   CHECK((*end)->at("record").at("outcome") == "lost");
   CHECK_FALSE(read_node_event(as_bytes(std::string("\x81\xa1t\xa1\xff")), kKnown));
 }
+
+TEST_CASE("node_words: the numbers of an event for a reader are in the bounds that they can have") {
+  constexpr std::uint64_t kHuge = std::numeric_limits<std::uint64_t>::max();
+  const WallTime now{Millis{1'800'000'000'000}};
+  const auto read = [&](const wire::Map& map) {
+    return read_node_event(as_bytes(wire::pack(map)), kKnown, now).value();
+  };
+  const auto restarting = [&](const wire::Map& attempt, const wire::Map& at_ms) {
+    const wire::Map record{{"outcome", "exited"}, {"code", 1U}, {"attempt", 4U}};
+    return *read({{"t", "restarting"}, {"attempt", attempt}, {"at_ms", at_ms}, {"record", record}});
+  };
+  const std::uint64_t soon = 1'800'000'200'000;
+  CHECK(restarting(5U, soon).at("attempt") == 5);
+  CHECK(restarting(5U, soon).at("at_ms") == soon);
+  CHECK(restarting(5U, 1U).at("at_ms") == 1);
+  // The longest pause is 5 minutes, give or take a tenth.
+  CHECK(restarting(5U, soon * 100).at("at_ms") == 1'800'000'330'000);
+  for (const wire::Map& none : {wire::Map(kHuge), wire::Map(-1), wire::Map(1e300), wire::Map("x"),
+                                wire::Map((1ULL << 32) - 1), wire::Map(0U)}) {
+    CAPTURE(none.dump());
+    CHECK(restarting(none, soon).at("attempt") == 5);
+    CHECK(read({{"t", "attempt"}, {"attempt", none}})->at("attempt") == 1);
+    CHECK(restarting(5U, none).at("at_ms") <= 1'800'000'330'000);
+    const auto end = read({{"t", "end"}, {"attempt", none}, {"record", {{"attempt", none}}}});
+    CHECK(end->at("attempt") == 1);
+    CHECK(end->at("record").at("attempt") == 1);
+    const auto gap = read({{"t", "gap"}, {"channel", 1U}, {"from", none}, {"to", none}});
+    CHECK(gap->at("to") < 1ULL << 53);
+    CHECK(gap->at("from") < 1ULL << 53);
+    for (const char* side : {"out", "err", "in"})
+      CHECK(read({{"t", "attached"}, {side, none}})->at(side) < 1ULL << 53);
+    CHECK_FALSE(read({{"t", "gap"}, {"channel", none}, {"from", 0U}, {"to", 5U}}));
+  }
+  const wire::Map gap{{"t", "gap"}, {"channel", 2U}, {"from", 3U}, {"to", 1ULL << 40}};
+  CHECK(*read(gap) == gap);
+}
