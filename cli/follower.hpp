@@ -46,6 +46,11 @@ class Follower final : public client::Observer {
   std::size_t backlog_of(std::size_t job) const override { return output_.backlog_of(job); }
   void typed(std::string& bytes) override;
   void input_failed(int error) override;
+  void input_waits(const std::vector<std::size_t>& jobs) override {
+    std::vector<std::string> nodes;
+    for (const std::size_t job : jobs) nodes.push_back(jobs_[job].info.node);
+    output_.say(waiting_input_words(nodes));
+  }
 
   // The run it observes; from then on closed outputs are passed on to it.
   void set_run(client::Run* run) { run_ = run; }

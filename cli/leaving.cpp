@@ -1,5 +1,6 @@
 #include "cli/leaving.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
@@ -62,6 +63,19 @@ std::string way_back(const ReadSoFar& read) {
   if (read.out + read.err == 0) return attach + printable(read.job);
   return attach + printable(read.job) + " --from out=" + std::to_string(read.out) +
          ",err=" + std::to_string(read.err);
+}
+
+std::string waiting_input_words(const std::vector<std::string>& nodes) {
+  constexpr std::size_t kMostNamed = 10;
+  std::string list;
+  for (std::size_t i = 0; i < std::min(nodes.size(), kMostNamed); ++i)
+    list += (i == 0 ? "" : ", ") + printable(nodes[i]);
+  if (nodes.size() > kMostNamed)
+    list += " and " + std::to_string(nodes.size() - kMostNamed) + " more";
+  return "the standard input waits for " + list +
+         (nodes.size() == 1 ? ", which does" : ", which do") +
+         " not take it; the other nodes get the rest of it when that goes on, or the job there "
+         "ends";
 }
 
 std::string lost_link_words(const std::string& why, bool goes_on) {

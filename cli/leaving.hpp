@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/signals.hpp"
 #include "src/base/error.hpp"
@@ -53,6 +54,9 @@ struct ReadSoFar {
   bool in_terminal = false;
 };
 std::string way_back(const ReadSoFar& read);
+
+// Of a standard input that these nodes do not take, while others have what came so far.
+std::string waiting_input_words(const std::vector<std::string>& nodes);
 
 // Of a link that is lost and tried again.
 std::string lost_link_words(const std::string& why, bool goes_on);

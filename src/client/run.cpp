@@ -40,6 +40,7 @@ Run::Impl::Impl(asio::io_context& context, Connector& connector, RunPlan plan, O
       plan_(std::move(plan)),
       observer_(observer),
       news_(executor_),
+      stdin_look_(executor_),
       remote_(executor_),
       submit_(*this),
       absences_(plan_.reconnect),

@@ -62,6 +62,8 @@ class Observer {
   virtual std::size_t backlog_of(std::size_t job) const = 0;
   // stdin could not be read on (errno): the job gets no end of it, because that was none.
   virtual void input_failed(int error) { static_cast<void>(error); }
+  // Of several jobs these take no more of stdin, and the others get none until they do. Once.
+  virtual void input_waits(const std::vector<std::size_t>& jobs) { static_cast<void>(jobs); }
   // stdin bytes before they are sent, to find the escape sequence of -t; may erase.
   virtual void typed(std::string& bytes) { static_cast<void>(bytes); }
 };

@@ -7,6 +7,7 @@
 #include "src/client/absence.hpp"
 #include "src/client/attachment.hpp"
 #include "src/client/run.hpp"
+#include "src/client/stdin_wait.hpp"
 
 namespace rexec::client {
 
@@ -117,6 +118,7 @@ class Run::Impl {
   void take_input();
   void pump_all();
   void release_stdin();
+  void watch_stdin();
   void give_up(const Error& error) {
     if (!failure_) failure_ = error;
     news_.notify();
@@ -139,6 +141,8 @@ class Run::Impl {
   Observer& observer_;
   net::Notifier news_;
   std::unique_ptr<Source> source_;
+  StdinWait stdin_wait_;
+  net::Timer stdin_look_;
   std::vector<std::unique_ptr<Attachment>> jobs_;
   std::map<std::string, Attachment*> by_id_;
   Remote remote_;

@@ -313,6 +313,19 @@ void Run::Impl::release_stdin() {
   for (const auto& job : jobs_)
     if (!job->finished()) acknowledged = std::min(acknowledged, job->stdin_acknowledged());
   source_->release(acknowledged);
+  if (!is_alone()) watch_stdin();
+}
+
+void Run::Impl::watch_stdin() {
+  std::vector<StdinWait::Taken> taken;
+  for (const auto& job : jobs_)
+    if (!job->finished()) taken.push_back({job->index(), job->stdin_acknowledged()});
+  const BootTime now = BootClock::now();
+  stdin_wait_.look(taken, source_->is_full(), now);
+  const std::vector<std::size_t> slowest = stdin_wait_.slowest(taken, now);
+  if (!slowest.empty()) observer_.input_waits(slowest);
+  const std::optional<Millis> left = stdin_wait_.left(now);
+  left ? stdin_look_.arm(*left, [this] { watch_stdin(); }) : stdin_look_.cancel();
 }
 
 }  // namespace rexec::client

@@ -31,8 +31,10 @@ void Source::start() {
   wait();
 }
 
+bool Source::is_full() const { return end_ - released_ >= kKeep; }
+
 void Source::wait() {
-  if (waiting_ || finished_ || ended_ || end_ - released_ >= kKeep) return;
+  if (waiting_ || finished_ || ended_ || is_full()) return;
   waiting_ = true;
   const auto go = [this, alive = alive_](const asio::error_code& error) {
     if (!*alive || error) return;

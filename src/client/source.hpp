@@ -31,6 +31,8 @@ class Source {
   ByteSpan at(std::uint64_t offset, std::size_t most) const;
   std::uint64_t end_offset() const { return end_; }
   bool finished() const { return finished_; }
+  // There is no room to read on before more is released.
+  bool is_full() const;
   // errno of a read that failed: nothing more comes, but this was not the end, and finished() never
   // comes true. 0: none did.
   int failure() const { return failure_; }

@@ -161,6 +161,24 @@ def test_the_standard_input_goes_on_to_the_others(make_cluster, gate):
         assert run.finish().code == 123
 
 
+def test_a_standard_input_that_one_of_several_does_not_take_says_so(make_cluster, tmp_path):
+    cluster = make_cluster(nodes=2)
+    for node in ("n1", "n2"):
+        os.mkfifo(tmp_path / node)
+    with Running(cluster.cli, "-i", "n1,n2", "sh", "-c",
+                 f"[ $REXEC_NODE = n1 ] || cat {tmp_path}/n2; wc -c", stdin=subprocess.PIPE) as run:
+        size = 8 << 20
+        feeder = threading.Thread(target=run.type, args=(b"x" * size,))
+        feeder.start()
+        assert "the standard input waits for n2, which does not take it" in run.err.line()
+        (tmp_path / "n2").write_text("go\n")
+        feeder.join()
+        run.close_stdin()
+        done = run.finish()
+    assert done.code == 0 and done.errors == "", done
+    assert {f"n1: {size}", "n2: go", f"n2: {size}"} == set(done.text.splitlines()), done
+
+
 ATTACHED = {"t": "attached", "out": 0, "err": 0, "in": 0}
 END = {"t": "end", "record": {"outcome": "exited", "code": 0}}
 BREAKS = {

@@ -113,6 +113,12 @@ TEST_CASE("leaving: each Ctrl-C says what it did and what the next one does") {
   CHECK(has(interrupt_words(Reaction::kGo), "the stop goes on"));
 }
 
+TEST_CASE("leaving: the nodes that do not take the standard input are named, many as a count") {
+  CHECK(has(waiting_input_words({"n2"}), "input waits for n2, which does not take it"));
+  CHECK(has(waiting_input_words({"n2", "n\x1b"}), "waits for n2, n\\x1b, which do not take it"));
+  CHECK(has(waiting_input_words(std::vector<std::string>(12, "n")), "n and 2 more, which do"));
+}
+
 TEST_CASE("leaving: the way back names the bytes that are here, and a terminal keeps none") {
   CHECK(way_back({"j-1"}) == "rexec attach j-1");
   CHECK(way_back({"j-1", 3, 0}) == "rexec attach j-1 --from out=3,err=0");
