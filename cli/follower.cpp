@@ -95,8 +95,6 @@ void Follower::tell_unprinted(const std::vector<std::string>& ids, int error) {
   output_.complain(unprinted_words(ids, error));
 }
 
-void Follower::started(std::size_t job) { output_.started(job); }
-
 void Follower::output(std::size_t job, wire::Channel channel, ByteSpan bytes,
                       std::optional<WallTime> written) {
   Job& from = jobs_[job];
@@ -111,10 +109,11 @@ void Follower::output(std::size_t job, wire::Channel channel, ByteSpan bytes,
 void Follower::gap(std::size_t job, wire::Channel channel, std::uint64_t from, std::uint64_t to) {
   Job& holed = jobs_[job];
   const bool is_err = channel == wire::Channel::kErr;
+  const std::string side = is_err ? "stderr" : "stdout";
   (is_err ? holed.err : holed.out) = to;
   output_.state(job, "gap", {{"channel", is_err ? "err" : "out"}, {"from", from}, {"to", to}});
-  output_.say(about(holed) + "bytes " + std::to_string(from) + " to " + std::to_string(to) +
-              " of " + (is_err ? "stderr" : "stdout") + " are gone: the node no longer keeps them");
+  notice(holed, about(holed) + "bytes " + std::to_string(from) + " to " + std::to_string(to) +
+                    " of " + side + " are gone: the node no longer keeps them");
 }
 
 void Follower::ended(std::size_t job, const wire::Map& record) {
@@ -180,13 +179,14 @@ void Follower::tell_end(const Job& job) {
 }
 
 void Follower::held(std::size_t job, const std::string& why) {
-  const std::string node = printable(jobs_[job].info.node);
+  Job& of = jobs_[job];
+  const std::string node = printable(of.info.node);
   if (why == "unread")
-    return output_.say("the job waits: its quota is full and nobody reads its output; go on: " +
-                       ("rexec attach " + printable(jobs_[job].info.job)));
-  output_.say(why.empty() ? node + " keeps output again, the job goes on"
-                          : "the job waits: " + node + " cannot keep its output (" +
-                                printable(why) + "); it goes on when there is room");
+    return notice(of, "the job waits: its quota is full and nobody reads its output; go on: " +
+                          ("rexec attach " + printable(of.info.job)));
+  notice(of, why.empty() ? node + " keeps output again, the job goes on"
+                         : "the job waits: " + node + " cannot keep its output (" + printable(why) +
+                               "); it goes on when there is room");
 }
 
 // Once for each reason: a person wonders why nothing happens, a script's log need not.
@@ -333,6 +333,7 @@ void Follower::leave_screen() {
 int Follower::finish(const client::RunResult& result) {
   link_news_.cancel();
   node_news_.cancel();
+  std::ranges::for_each(jobs_, [this](Job& job) { tell_left_out(job); });
   output_.break_long_lines();
   const bool some_missing = order_.size() < jobs_.size() && options_.plan.mode != "detached";
   if (result.error) {

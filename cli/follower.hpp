@@ -10,6 +10,7 @@
 #include "cli/follow.hpp"
 #include "cli/leaving.hpp"
 #include "cli/node_news.hpp"
+#include "cli/notice_limit.hpp"
 #include "cli/output.hpp"
 #include "cli/restart_words.hpp"
 #include "src/client/run.hpp"
@@ -22,7 +23,7 @@ class Follower final : public client::Observer {
 
   // client::Observer
   void accepted(const std::string& run, const std::vector<client::JobInfo>& jobs) override;
-  void started(std::size_t job) override;
+  void started(std::size_t job) override { output_.started(job); }
   void output(std::size_t job, wire::Channel channel, ByteSpan bytes,
               std::optional<WallTime> written) override;
   void gap(std::size_t job, wire::Channel channel, std::uint64_t from, std::uint64_t to) override;
@@ -32,7 +33,7 @@ class Follower final : public client::Observer {
   void restarting(std::size_t job, const wire::Map& record, std::uint32_t attempt,
                   std::uint64_t at_ms) override {
     output_.state(job, "restarting", {{"attempt", attempt}, {"record", record}});
-    output_.say(about(jobs_[job]) + restart_words(record, attempt, at_ms));
+    notice(jobs_[job], about(jobs_[job]) + restart_words(record, attempt, at_ms));
   }
   void next_attempt(std::size_t job, std::uint32_t attempt) override {
     Job& one = jobs_[job];
@@ -81,7 +82,16 @@ class Follower final : public client::Observer {
     std::optional<wire::Map> record;
     std::string waiting = {};  // what was said about it last
     int code = kExitLost;      // of the record
+    NoticeLimit notices = {};
   };
+  // Of what a node may tell again and again.
+  void notice(Job& job, const std::string& text) {
+    if (job.notices.admit(BootClock::now())) output_.say(text);
+  }
+  void tell_left_out(Job& job) {
+    if (const std::uint64_t more = job.notices.take_left_out(); more > 0)
+      output_.say(about(job) + std::to_string(more) + " more notices like these were left out");
+  }
   void on_sink_change();
   // It ran, but nothing of what was asked for is there.
   void refuse(std::size_t job, const Error& error) {

@@ -217,6 +217,41 @@ def test_a_node_that_breaks_its_streams_breaks_no_others(make_cluster, gate, how
     assert (states["liar"]["outcome"], states["liar"]["code"]) == ("lost", 121), states
 
 
+RECORD = {"outcome": "exited", "code": 1}
+FLOODS = {
+    "gap": lambda number: {"t": "gap", "channel": 1, "from": 0, "to": number},
+    "restarting": lambda number: {"t": "restarting", "attempt": number, "at_ms": 10**14 + number,
+                                  "record": RECORD},
+    "held": lambda number: {"t": "held", "why": f"reason {number}"},
+}
+
+
+@pytest.mark.parametrize("what", FLOODS)
+def test_what_a_node_tells_without_end_is_said_seldom(make_cluster, what):
+    cluster = make_cluster(nodes=1)
+    cluster.join("liar")
+    count = 3000
+
+    def answer(kind, number, _):
+        if kind == "attach":
+            told = [ATTACHED, *(FLOODS[what](i) for i in range(2, count + 2)), END]
+            return (b"".join(wire.frame(wire.EVENT, one, number) for one in told)
+                    + wire.frame(wire.END, stream=number))
+        return wire.frame(wire.END, stream=number) if kind == "start" else b""
+
+    with as_node(cluster, "liar") as liar, Attended(liar.peer, answer):
+        done = cluster.cli.run("n1,liar", "echo", "hi")
+    said = done.errors.splitlines()
+    left_out = [line for line in said if "more notices like these were left out" in line]
+    assert "n1: hi\n" in done.text and len(left_out) == 1, done
+    assert left_out[0].startswith("rexec: liar: "), left_out
+    words = {"gap": "are gone", "restarting": "starts in ", "held": "cannot keep its output"}[what]
+    told = [line for line in said if words in line]
+    assert 0 < len(told) < count and int(left_out[0].split()[2]) + len(told) == count, done
+    for line in told if what == "restarting" else []:
+        assert int(line.split("starts in ")[1].split(" s")[0]) <= 330, line
+
+
 def test_the_own_link_that_is_away_too_long_ends_the_whole_run(make_cluster, gate):
     cluster = make_cluster(nodes=2)
     with Running(cluster.cli, "--reconnect", "1s", "n1,n2", "sh", "-c", held_by(gate)) as run:
