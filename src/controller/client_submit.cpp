@@ -367,9 +367,9 @@ bool ClientSession::signal_waiting(wire::StreamId stream, ByteSpan payload) {
   if (type == "leave") {
     hub_.dispatcher().leave(*job);
   } else if (type == "stop") {
-    hub_.dispatcher().cancel(*job, SIGTERM, actor());
+    hub_.dispatcher().cancel(*job, SIGTERM, actor(), {});
   } else if (type == "signal" && (number == SIGINT || number == SIGTERM)) {
-    hub_.dispatcher().cancel(*job, static_cast<int>(number), actor());
+    hub_.dispatcher().cancel(*job, static_cast<int>(number), actor(), {});
   } else {
     return false;
   }

@@ -85,14 +85,15 @@ void Dispatcher::node_changed(const NodeId& node, Presence presence) {
   run();
 }
 
-void Dispatcher::job_ended(Job& job) {
+Dispatcher::Watchers Dispatcher::job_ended(Job& job) {
   const bool concerns = queue_.ended(job.key.job, ending_of(job));
   job.waiting.clear();
-  for (const auto& [id, watcher] : take_watchers(job.key.job)) watcher.on_over();
+  Watchers watchers = take_watchers(job.key.job);
   if (concerns) run();
+  return watchers;
 }
 
-std::map<Dispatcher::WatcherId, Dispatcher::Watcher> Dispatcher::take_watchers(const JobId& id) {
+Dispatcher::Watchers Dispatcher::take_watchers(const JobId& id) {
   auto node = held_.extract(id);
   if (node.empty()) return {};
   alone_.erase({node.mapped().alone_until, id});
@@ -258,21 +259,22 @@ void Dispatcher::refuse(const Queue::Refusal& refusal) {
   }
 }
 
-void Dispatcher::end(Job& job, wire::Map record, const std::string& actor,
-                     const std::string& verb) {
+void Dispatcher::end(Job& job, wire::Map record, const std::string& actor, const std::string& verb,
+                     Done done) {
   const std::string detail = wire::text_or(record, "reason");
   hub_.post(
       [actor, verb, id = job.key.job.text, detail](store::Database& db) {
         store::append_audit(db, wall_now(), {actor, verb, "job/" + id, detail});
       },
       {});
-  hub_.finished(job, std::move(record), {});
+  hub_.finished(job, std::move(record), std::move(done));
 }
 
-void Dispatcher::cancel(Job& job, int signal, const std::string& actor) {
+void Dispatcher::cancel(Job& job, int signal, const std::string& actor, Done done) {
+  if (!is_held(job.key.job)) return hub_.when_end_kept(job, std::move(done));
   wire::Map record = record_without_run(job, "stopped", 128 + signal, "stop");
   record["signal"] = signal;
-  end(job, std::move(record), actor, "job.stop");
+  end(job, std::move(record), actor, "job.stop", std::move(done));
 }
 
 void Dispatcher::refresh(Job& job) const {

@@ -38,6 +38,9 @@ class Dispatcher {
     std::function<void()> on_over;
   };
   using WatcherId = std::uint64_t;
+  using Watchers = std::map<WatcherId, Watcher>;
+  // After the commit of the end.
+  using Done = std::move_only_function<void(Result<void>)>;
 
   explicit Dispatcher(Hub& hub);
   ~Dispatcher();
@@ -48,8 +51,9 @@ class Dispatcher {
   // in the order of their arrival.
   using Restored = std::pair<std::shared_ptr<Job>, std::map<JobId, Ending>>;
   void restore(const std::vector<Restored>& jobs);
-  // The hub tells what may change something.
-  void job_ended(Job& job);
+  // The hub tells what may change something. job_ended: those who watched it, who are yet to hear
+  // that it is over.
+  [[nodiscard]] Watchers job_ended(Job& job);
   void node_changed(const NodeId& node, Presence presence);
   // It may start: goes to its node, or into that one's line.
   void send(std::shared_ptr<Job> job);
@@ -70,7 +74,7 @@ class Dispatcher {
   // Its user left on purpose: it waits without him, and runs as a detached job does.
   void leave(Job& job);
   // A person does not want it any more; `signal`: what he pressed. Only for a job that waits.
-  void cancel(Job& job, int signal, const std::string& actor);
+  void cancel(Job& job, int signal, const std::string& actor, Done done);
   // Its user was revoked before any node had it.
   void deny(Job& job);
   // That for all who wait.
@@ -84,7 +88,7 @@ class Dispatcher {
     std::shared_ptr<Job> job;
     std::optional<Millis> alone;  // how long it waits without anybody who watches; none: for ever
     BootTime alone_until = BootTime::max();
-    std::map<WatcherId, Watcher> watchers;
+    Watchers watchers;
     std::string told;  // what these heard last
     Stage stage = Stage::kQueued;
     bool is_left = false;    // whoever watched is gone
@@ -101,13 +105,14 @@ class Dispatcher {
   void release(const JobId& id);
   void start(std::shared_ptr<Job> job);
   void refuse(const Queue::Refusal& refusal);
-  void end(Job& job, wire::Map record, const std::string& actor, const std::string& verb);
+  void end(Job& job, wire::Map record, const std::string& actor, const std::string& verb,
+           Done done = {});
   void set_alone(const JobId& id, Held& held, BootTime until);
   // False: there are more.
   bool expire_alone(BootTime now);
   std::string why(const Job& job) const;
   void arm();
-  std::map<WatcherId, Watcher> take_watchers(const JobId& id);
+  Watchers take_watchers(const JobId& id);
 
   Hub& hub_;
   Queue queue_;

@@ -210,7 +210,8 @@ void Hub::save(const Job& job, std::move_only_function<void(Result<void>)> done)
     if (done) done({});
     return;
   }
-  const auto urgency = job.is_detached ? store::Urgency::kNow : store::Urgency::kBehind;
+  const bool is_awaited = job.is_detached || job.ended_here();
+  const auto urgency = is_awaited ? store::Urgency::kNow : store::Urgency::kBehind;
   const auto measured = std::make_shared<Measured::element_type>();
   post(
       [row = job_row(job), measured](store::Database& db) {
@@ -248,13 +249,18 @@ void Hub::finished(Job& job, wire::Map record, std::move_only_function<void(Resu
     return;
   }
   jobs_.note_end(job);
-  if (job.stop) forget_stop(job.key.job);
   fail_point(FailPoint::kControllerEndApplied);
   if (job.key.attempt > 1) keep_attempt(job.key, *job.record);
-  save(job, std::move(done));
   const JobId id = job.key.job;
-  dispatcher_.job_ended(job);
-  tell_final(id);
+  if (!job.ended_here()) {
+    save(job, std::move(done));
+    if (job.stop) forget_stop(id);
+    return tell_end(id, dispatcher_.job_ended(job));
+  }
+  // What follows from this end is written after it.
+  const auto watchers = std::make_shared<Dispatcher::Watchers>();
+  keep_end(job, watchers, std::move(done));
+  *watchers = dispatcher_.job_ended(job);
 }
 
 void Hub::dispatch(Job& job) {

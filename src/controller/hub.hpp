@@ -164,8 +164,11 @@ class Hub {
   // Writes the job's row; an attached job's is written behind.
   void save(const Job& job, std::move_only_function<void(Result<void>)> done);
   void running(Job& job, WallTime started);
-  // `done` after the commit.
+  // `done` after the commit. An end by our own word, which no node tells again, is written until it
+  // is on the disk, and those who wait for it hear of it then.
   void finished(Job& job, wire::Map record, std::move_only_function<void(Result<void>)> done);
+  // Of a job that has ended: when that is on the disk.
+  void when_end_kept(const Job& job, std::move_only_function<void(Result<void>)> done);
   // An attempt ended and another follows at `next`; or it is one before the job's present attempt.
   void attempt_ended(Job& job, const AttemptKey& key, const wire::Map& record, WallTime next,
                      std::move_only_function<void(Result<void>)> done);
@@ -231,6 +234,10 @@ class Hub {
   void hold_kept_spec(Job& job, const Lookups& lookups, KeptSpecs& held);
   void tell_online(const NodeId& id);
   void tell_final(const JobId& id);
+  void tell_end(const JobId& id, const Dispatcher::Watchers& watchers);
+  using SharedWatchers = std::shared_ptr<const Dispatcher::Watchers>;
+  void keep_end(const Job& job, SharedWatchers watchers,
+                std::move_only_function<void(Result<void>)> done);
   void keep_attempt(const AttemptKey& key, const wire::Map& record);
   void end_jobs_of_gone(const NodeId& id);
   // Of a job between two attempts whose user was revoked: its node is told that no other follows.

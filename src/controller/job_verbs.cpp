@@ -209,9 +209,9 @@ void ClientSession::job_stop(const wire::Map& args, const Respond& respond) {
 
 void ClientSession::job_rm(const wire::Map& args, const Respond& respond) {
   with_job(args, respond, [this](const std::shared_ptr<Job>& job, const Respond& answer) {
-    // One that no node has heard of ends here.
+    // One that no node has heard of ends here; its row goes after that is written.
     if (!job->is_final() && hub_.dispatcher().is_held(job->key.job))
-      hub_.dispatcher().cancel(*job, SIGTERM, actor());
+      hub_.dispatcher().cancel(*job, SIGTERM, actor(), {});
     remove(*job, answer);
   });
 }

@@ -175,6 +175,11 @@ bool JobTable::retire(const JobId& id) {
   return true;
 }
 
+bool JobTable::is_end_kept(const JobId& id) const {
+  const auto at = jobs_.find(id);
+  return at == jobs_.end() || at->second.retired;
+}
+
 void JobTable::note_end(const Job& job) {
   const auto of_node = by_node_.find(job.node);
   if (of_node == by_node_.end()) return;

@@ -111,6 +111,8 @@ class JobTable {
   // Its end is on the disk: it leaves when `most_ended` others have ended after it. False: that is
   // known already, or it is not here.
   bool retire(const JobId& id);
+  // That of a job that has ended; what is not here is on the disk.
+  bool is_end_kept(const JobId& id) const;
   const std::map<JobOrder, Job*>& newest_first() const { return order_; }
   // The oldest first: at most so many of those after a place.
   std::vector<Job*> unfinished_on(const NodeId& node, const std::optional<JobOrder>& after = {},

@@ -24,11 +24,13 @@ bool is_final_answer(Code code) {
 
 void Hub::order_stop(const std::shared_ptr<Job>& job, std::optional<std::uint64_t> grace_ms,
                      const std::string& actor, Ordered ordered) {
-  if (job->is_final()) return ordered(job_to_map(*job));
-  if (dispatcher_.is_held(job->key.job)) {  // no node has heard of it
-    dispatcher_.cancel(*job, SIGTERM, actor);
-    return ordered(job_to_map(*job));
-  }
+  const auto when_kept = [job, ordered](const Result<void>& kept) {
+    if (!kept) return ordered(std::unexpected(kept.error()));
+    ordered(job_to_map(*job));
+  };
+  if (job->is_final()) return when_end_kept(*job, when_kept);
+  if (dispatcher_.is_held(job->key.job))  // no node has heard of it
+    return dispatcher_.cancel(*job, SIGTERM, actor, when_kept);
   post(
       [actor, id = job->key.job, grace_ms](store::Database& db) {
         store::put_stop(db, {id, grace_ms});

@@ -135,3 +135,16 @@ TEST_CASE("jobs: attempts lead on and never back, and a final state ends them al
   CHECK_FALSE(JobTable::apply_restarting(job, job.key, soon));
   CHECK(job.key.attempt == 2);
 }
+
+TEST_CASE("jobs: an end is kept when it was retired, or is not here") {
+  JobTable table;
+  Job& job = table.add(make("j-0000000000aa"));
+  const JobId id = job.key.job;
+  CHECK_FALSE(table.is_end_kept(id));
+  REQUIRE(JobTable::apply_final(job, record_without_run(job, "stopped", 143, "stop"), WallTime{}));
+  CHECK_FALSE(table.is_end_kept(id));
+  CHECK(table.retire(id));
+  CHECK(table.is_end_kept(id));
+  table.remove({id});
+  CHECK(table.is_end_kept(id));
+}
