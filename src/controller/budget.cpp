@@ -31,6 +31,7 @@ constexpr std::array<Words, kResources> kWords{{
     {"schedules", "see: rexec schedule ls\ndrop some: rexec schedule rm NAME"},
     {"commands of schedules",
      "put the script on the nodes with rexec run -i, and schedule its path", true},
+    {"nodes that you wait for", "end some of your waits: rexec node wait"},
 }};
 
 std::size_t index(Resource what) { return static_cast<std::size_t>(what); }

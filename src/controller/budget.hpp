@@ -29,8 +29,9 @@ enum class Resource : std::uint8_t {
   kWindows,      // bytes that their readers may leave unread
   kSchedules,
   kScheduleSpecs,  // bytes of the schedules' commands
+  kNodeWaits,      // nodes that `node wait` waits for, each as often as it is waited for
 };
-inline constexpr std::size_t kResources = 10;
+inline constexpr std::size_t kResources = 11;
 
 struct Limit {
   std::uint64_t each;  // for one user
@@ -60,6 +61,9 @@ inline constexpr std::array<Limit, kResources> kLimits{{
     {10'000, 20'000},
     // 6 kB for each of 10,000.
     {64ULL << 20, 256ULL << 20},
+    // Thirteen waits for a whole fleet of 5,000, or one for one node in each of 65,536 scripts. 250
+    // bytes each.
+    {65'536, 524'288},
 }};
 
 class Budget;

@@ -189,14 +189,18 @@ void ClientSession::node_rm(const wire::Map& args, const Respond& respond) {
 void ClientSession::node_wait(const wire::Map& args, const Respond& respond) {
   auto nodes = hub_.registry().select(wire::text_or(args, "target", "@all"));
   if (!nodes) return respond(std::unexpected(nodes.error()));
+  auto share = hub_.budget().take({identity_.id}, Resource::kNodeWaits, nodes->size());
+  if (!share) return respond(std::unexpected(share.error()));
   struct Waiting {
     explicit Waiting(asio::io_context& context) : timer(context.get_executor()) {}
     net::Timer timer;
     std::size_t left = 0;
+    Share share;
     std::vector<Wish> wishes;
   };
   auto waiting = std::make_shared<Waiting>(hub_.context());
   waiting->left = nodes->size();
+  waiting->share = std::move(*share);
   const auto limit =
       std::min<std::uint64_t>(wire::u64_or(args, "timeout_ms", 60'000), 7ULL * 86'400'000);
   // The session alone keeps it: with that it goes.
