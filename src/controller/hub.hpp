@@ -20,6 +20,7 @@
 #include "src/controller/key_set.hpp"
 #include "src/controller/node_log.hpp"
 #include "src/controller/registry.hpp"
+#include "src/controller/renewals.hpp"
 #include "src/controller/schedules.hpp"
 #include "src/controller/turns.hpp"
 #include "src/controller/wishes.hpp"
@@ -205,6 +206,7 @@ class Hub {
   void next_turn(std::move_only_function<void()> action);
   // Of those who ask for something.
   Turns& turns() { return turns_; }
+  Renewals& renewals() { return renewals_; }
   // Runs once, after a while.
   void after(Millis time, std::function<void()> action);
   // Runs when the node is connected and reconciled, at once if it is; or when it is removed.
@@ -285,6 +287,7 @@ class Hub {
   std::set<Member*> members_;
   std::map<std::pair<pki::Role, std::string>, std::size_t> sessions_of_;
   Turns turns_;
+  Renewals renewals_;
   Wishes<JobId> when_final_;
   Wishes<NodeId> when_online_;
   NodeLog node_log_;

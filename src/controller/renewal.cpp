@@ -6,6 +6,8 @@ namespace rexec::controller {
 
 void renew(Hub& hub, const pki::Identity& identity, const wire::Map& args,
            std::function<void(const Result<wire::Map>&)> answered) {
+  if (auto may = hub.renewals().take(identity, BootClock::now()); !may)
+    return answered(std::unexpected(may.error()));
   const std::string der = wire::bin_or(args, "csr");
   auto csr = pki::parse_csr(as_bytes(der));
   if (!csr) return answered(std::unexpected(csr.error()));

@@ -1,5 +1,5 @@
 // Renewing a certificate over the session it authenticates: same identity, new dates, recorded
-// before it is handed out.
+// before it is handed out. kLimit when that was done too often (renewals.hpp).
 #pragma once
 
 #include "src/controller/hub.hpp"
