@@ -12,6 +12,10 @@ constexpr Millis kNodeRemembers = std::chrono::hours(6 * 24);
 
 constexpr std::size_t kSettledInTurn = 500;
 
+// Of removed jobs that the node is told to forget and has not answered for. The others it is told
+// when it names them next, after it connected anew.
+constexpr std::size_t kMostDismissed = 16'384;
+
 }  // namespace
 
 Job* AgentSession::reported(const JobReport& report) {
@@ -30,9 +34,14 @@ Job* AgentSession::reported(const JobReport& report) {
 bool AgentSession::dismiss(const JobReport& report) {
   const JobId& job = report.key.job;
   if (hub_.jobs().find(job) != nullptr || !hub_.was_removed(job)) return false;
+  // It is not told again before it answers, however often it reports.
+  if (dismissed_.size() == kMostDismissed || !dismissed_.insert(report.key).second) return true;
   const bool has_ended = report.state == JobReport::State::kFinal;
   wire::Map args{{"job", job.text}, {"attempt", report.key.attempt}};
-  request(has_ended ? "job.remove" : "job.stop", std::move(args), [](const Result<wire::Map>&) {});
+  request(has_ended ? "job.remove" : "job.stop", std::move(args),
+          [weak = weak_from_this(), key = report.key](const Result<wire::Map>&) {
+            if (const auto self = weak.lock()) self->dismissed_.erase(key);
+          });
   return true;
 }
 

@@ -17,6 +17,10 @@ namespace {
 // Streams that ended and are still noted: then it is time to look.
 constexpr std::size_t kMostForgotten = 64;
 
+// Requests to the node that it has not answered: more than the jobs that one machine can run. A
+// node that answers none of them does not get to keep them all in our memory.
+constexpr std::size_t kMostAsked = 131'072;
+
 constexpr const char* kSaysNonsense = "sent what cannot be read";
 
 }  // namespace
@@ -149,18 +153,26 @@ void AgentSession::hello(const wire::Map& map) {
 void AgentSession::request(std::string_view verb, wire::Map args,
                            std::function<void(const Result<wire::Map>&)> answered) {
   if (!serves()) return answered(fail(Code::kLinkLost, "the node is not connected"));
+  if (answers_.size() == kMostAsked) {
+    const Error error{Code::kLimit, "the node answers no request", "is it a rexec agent?"};
+    end(error);
+    return answered(std::unexpected(error));
+  }
   answers_[driver_->session().request(verb, std::move(args))] = std::move(answered);
   driver_->flush_soon();
 }
 
 void AgentSession::answer(wire::RequestId id, const std::string& verb, const wire::Map& args) {
   if (verb == "reconcile") return reconcile(id, args);
-  if (verb == "renew")
-    return renew(hub_, identity_, args,
-                 [self = shared_from_this(), id](const Result<wire::Map>& result) {
-                   self->driver_->session().respond(id, result);
-                   self->driver_->flush_soon();
-                 });
+  if (verb == "renew") {
+    const auto answered = [self = shared_from_this(), id](const Result<wire::Map>& result) {
+      self->driver_->session().respond(id, result);
+      self->driver_->flush_soon();
+    };
+    return hub_.turns().ask(identity_.id, [this, args, answered] {
+      if (serves()) renew(hub_, identity_, args, answered);
+    });
+  }
   if (verb == "schedule.report") {
     hub_.schedules().reported(node_, args);
     return driver_->session().respond(id, wire::Map::object());

@@ -100,9 +100,10 @@ class AgentSession final : public net::SessionHandler,
   std::unordered_map<wire::StreamId, job::KnownAttempt> read_;  // attach streams; also ended ones
   // Those that the node named while reconciling, of the jobs that we know to be there.
   std::set<JobId> named_;
-  std::size_t page_entries_ = 0;  // of the reconciliation so far
-  bool settled_ = false;          // its last page has come
-  bool behind_ = false;           // the node saw more than our database has
+  std::size_t page_entries_ = 0;    // of the reconciliation so far
+  bool settled_ = false;            // its last page has come
+  std::set<AttemptKey> dismissed_;  // that it was asked to forget and has not answered
+  bool behind_ = false;             // the node saw more than our database has
   bool open_ = true;
 };
 
