@@ -27,6 +27,14 @@ def gate(tmp_path):
     return tmp_path / "gate"
 
 
+@pytest.fixture
+def gates(tmp_path):
+    """One for each node; `cat {gates}/$REXEC_NODE` waits for it."""
+    for node in ("n1", "n2"):
+        os.mkfifo(tmp_path / node)
+    return tmp_path
+
+
 def by_node(done):
     return {status["node"]: status for status in done.statuses}
 
@@ -103,44 +111,36 @@ def test_what_became_of_each_job_stands_in_the_json_lines(make_cluster, gate):
     assert json.loads(done.errors)["error"]["code"] == "link_lost", done
 
 
-def test_the_lost_job_can_be_read_on_when_its_node_is_back(make_cluster, gate):
+def test_the_lost_job_can_be_read_on_when_its_node_is_back(make_cluster, gates):
     cluster = make_cluster(nodes=2)
     with Running(cluster.cli, "--reconnect", "1s", "n1,n2", "sh", "-c",
-                 f"{SAY}; cat {gate}.$REXEC_NODE; exit 3") as run:
-        for node in ("n1", "n2"):
-            os.mkfifo(f"{gate}.{node}")
+                 f"{SAY}; cat {gates}/$REXEC_NODE; exit 3") as run:
         jobs = start(run, 2)
         cluster.nodes["n2"].stop()
         run.err.wait_for("come back with")
         cluster.nodes["n2"].start()
         cluster.wait_online("n2")
-        with open(f"{gate}.n2", "w", encoding="ascii") as go:
-            go.write("rest\n")
+        (gates / "n2").write_text("rest\n")
         read = cluster.cli("attach", jobs["n2"])
         assert (read.code, read.text) == (3, f"one {jobs['n2']}\nrest\n"), read
-        with open(f"{gate}.n1", "w", encoding="ascii") as go:
-            go.write("mine\n")
+        (gates / "n1").write_text("mine\n")
         done = run.finish()
     assert done.text == "n1: mine\n", done  # nothing of what n2 wrote after it was lost
     assert {node: status["code"] for node, status in by_node(done).items()} == {"n1": 3, "n2": 121}
 
 
-def test_a_node_that_is_back_in_time_loses_nothing(make_cluster, gate):
+def test_a_node_that_is_back_in_time_loses_nothing(make_cluster, gates):
     cluster = make_cluster(nodes=2)
     with Running(cluster.cli, "--reconnect", "200s", "n1,n2", "sh", "-c",
-                 f"{SAY}; cat {gate}.$REXEC_NODE") as run:
-        for node in ("n1", "n2"):
-            os.mkfifo(f"{gate}.{node}")
+                 f"{SAY}; cat {gates}/$REXEC_NODE") as run:
         start(run, 2)
         cluster.nodes["n2"].stop()
         assert "n2: the link is lost" in run.err.line()
-        with open(f"{gate}.n1", "w", encoding="ascii") as go:
-            go.write("first\n")
+        (gates / "n1").write_text("first\n")
         assert run.line() == "n1: first"  # the other is read while the one is away
         cluster.nodes["n2"].start()
         assert run.err.line() == "rexec: n2: the link is back"
-        with open(f"{gate}.n2", "w", encoding="ascii") as go:
-            go.write("second\n")
+        (gates / "n2").write_text("second\n")
         done = run.finish()
     assert (done.code, done.text) == (0, "n2: second\n"), done
 
@@ -161,17 +161,15 @@ def test_the_standard_input_goes_on_to_the_others(make_cluster, gate):
         assert run.finish().code == 123
 
 
-def test_a_standard_input_that_one_of_several_does_not_take_says_so(make_cluster, tmp_path):
+def test_a_standard_input_that_one_of_several_does_not_take_says_so(make_cluster, gates):
     cluster = make_cluster(nodes=2)
-    for node in ("n1", "n2"):
-        os.mkfifo(tmp_path / node)
     with Running(cluster.cli, "-i", "n1,n2", "sh", "-c",
-                 f"[ $REXEC_NODE = n1 ] || cat {tmp_path}/n2; wc -c", stdin=subprocess.PIPE) as run:
+                 f"[ $REXEC_NODE = n1 ] || cat {gates}/n2; wc -c", stdin=subprocess.PIPE) as run:
         size = 8 << 20
         feeder = threading.Thread(target=run.type, args=(b"x" * size,))
         feeder.start()
         assert "the standard input waits for n2, which does not take it" in run.err.line()
-        (tmp_path / "n2").write_text("go\n")
+        (gates / "n2").write_text("go\n")
         feeder.join()
         run.close_stdin()
         done = run.finish()
