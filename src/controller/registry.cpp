@@ -47,6 +47,7 @@ bool Registry::selects(const select::Selector& selector, const Node& node) {
 Result<std::vector<Node*>> Registry::select(const std::string& target) {
   if (Node* node = find_by_name(target))
     return std::vector<Node*>{node};  // the usual case needs no inventory
+  if (target == "@all" && !nodes_.empty()) return all();
   auto selector = select::parse_target(target);
   if (!selector) return std::unexpected(selector.error());
   std::vector<select::InventoryNode> inventory;

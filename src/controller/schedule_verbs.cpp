@@ -25,21 +25,23 @@ wire::Map next_of(const Schedule& schedule) {
   return next ? wire::Map(to_iso8601(*next)) : wire::Map(nullptr);
 }
 
-std::string state_of(Hub& hub, const Schedule& schedule) {
+// `next`: as next_of().
+std::string state_of(Hub& hub, const Schedule& schedule, const wire::Map& next) {
   if (!schedule.error.empty() || !hub.schedules().has_owner(schedule)) return "broken";
   if (!schedule.is_active()) return "paused";
-  if (!next_of(schedule).is_null()) return "active";
+  if (!next.is_null()) return "active";
   return hub.schedules().is_decided(schedule, wall_now()) ? "done" : "pending";
 }
 
 wire::Map to_map(Hub& hub, const Schedule& schedule) {
   const store::ScheduleRow& row = schedule.row;
+  const wire::Map next = next_of(schedule);
   wire::Map map{{"name", row.name},
                 {"id", row.id},
-                {"state", state_of(hub, schedule)},
+                {"state", state_of(hub, schedule, next)},
                 {"rule", row.kind + " " + row.rule},
                 {"zone", row.zone},
-                {"next", next_of(schedule)},
+                {"next", next},
                 {"target", row.targets},
                 {"overlap", row.overlap},
                 {"catch_up", row.catch_up},
@@ -213,7 +215,7 @@ wire::Map changed_map(Hub& hub, const Schedule& schedule) {
 // A schedule that fires no more is neither paused nor resumed: who was told so would wait for it.
 Result<void> check_may_set(Hub& hub, const Schedule& schedule, store::ScheduleState state) {
   const std::string name = "schedule \"" + schedule.row.name + "\"";
-  const std::string shown = state_of(hub, schedule);
+  const std::string shown = state_of(hub, schedule, next_of(schedule));
   if (state == store::ScheduleState::kPaused && shown == "done")
     return fail(Code::kConflict, name + " has fired for the last time, there is nothing to pause",
                 "drop it: rexec schedule rm " + schedule.row.name);
