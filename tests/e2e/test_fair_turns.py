@@ -26,8 +26,8 @@ def memory(cluster):
 
 def ask(peer, count, verb, args=None):
     """So many at once, with the numbers from 1."""
-    peer.send(b"".join(wire.frame(wire.REQUEST, {"id": 1 + number, "verb": verb, "args": args or {}})
-                       for number in range(count)))
+    peer.send(b"".join(wire.frame(wire.REQUEST, {"id": number, "verb": verb, "args": args or {}})
+                       for number in range(1, count + 1)))
 
 
 def answers(peer, count):
