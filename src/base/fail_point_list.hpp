@@ -49,7 +49,7 @@
   X(kControllerWaitAdmitted, "controller.wait.admitted", \
     "a job with terms is committed, it waits") \
   X(kControllerSlotPosted, "controller.slot.posted", \
-    "a job has its slots, the store has not heard") \
+    "a job's turn has come, the store has not heard") \
   X(kControllerSlotCommitted, "controller.slot.committed", \
     "a job is noted as dispatched, its node has not heard of it") \
   X(kControllerWaitRefused, "controller.wait.refused", "a job cannot start any more, in memory") \

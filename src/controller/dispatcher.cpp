@@ -139,15 +139,15 @@ void Dispatcher::tell(const Held& held) {
   for (const auto& [watcher, calls] : watchers) calls.on_wait(words);
 }
 
-// A job that takes a slot is committed as dispatched before its node hears of it: after a crash in
-// between it holds the slot, and nobody else has got it.
+// A job that waits is committed as dispatched before its node hears of it. After a crash in between
+// it holds its slots, and nobody else has got them; and one that runs by then is not taken for one
+// that no node has heard of, which a stop or --queue-timeout would end here alone.
 void Dispatcher::release(const JobId& id) {
   const auto at = held_.find(id);
   if (at == held_.end()) return;
   at->second.stage = Stage::kReleased;
   if (park(at->second)) return;
   const std::shared_ptr<Job> job = at->second.job;
-  if (job->terms->locks.empty()) return send(job);
   job->state = std::max(job->state, JobState::kDispatched);
   hub_.post([row = job_row(*job)](store::Database& db) { store::put_job(db, row); },
             [this, job](const Result<void>& saved) {

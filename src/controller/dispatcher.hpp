@@ -81,7 +81,7 @@ class Dispatcher {
   void end_orphans();
 
  private:
-  // kQueued: see queue.*. kReleased: has its slots, which are being committed. kInLine: nothing but
+  // kQueued: see queue.*. kReleased: its turn has come, which is being committed. kInLine: nothing but
   // room at its node is missing.
   enum class Stage { kQueued, kReleased, kInLine };
   struct Held {

@@ -238,6 +238,7 @@ void Hub::note_ended(const Measured& measured) {
 }
 
 void Hub::running(Job& job, WallTime started) {
+  if (job.is_final()) return stop_stray(job, job.key.attempt);
   if (!JobTable::apply_running(job, started)) return;
   fail_point(FailPoint::kControllerRunningApplied);
   save(job, {});

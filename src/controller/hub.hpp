@@ -242,6 +242,8 @@ class Hub {
                 std::move_only_function<void(Result<void>)> done);
   void keep_attempt(const AttemptKey& key, const wire::Map& record);
   void end_jobs_of_gone(const NodeId& id);
+  // Its node runs what we have told everybody is over.
+  void stop_stray(const Job& job, std::uint32_t attempt);
   // Of a job between two attempts whose user was revoked: its node is told that no other follows.
   void end_restarts(const Job& job);
   // How long it may still be on its way back; zero when it is there or not expected.

@@ -1,7 +1,7 @@
 // Ends by the controller's own word: of a job that was cancelled, refused, denied or given up. A
 // node tells the end of what it ran until that is taken; of these nobody tells again. So they are
 // written until they are on the disk, and whoever waits for one hears of it then: what was told is
-// so after a crash too. Part of the hub.
+// so after a crash too. Should a node run such a job all the same, it is to stop. Part of the hub.
 #include "src/controller/hub.hpp"
 
 namespace rexec::controller {
@@ -35,6 +35,15 @@ void Hub::when_end_kept(const Job& job, std::move_only_function<void(Result<void
   if (!done) return;
   if (!job.ended_here() || jobs_.is_end_kept(job.key.job)) return done({});
   save(job, std::move(done));
+}
+
+// "lost" means that nobody knew: such a job goes on.
+void Hub::stop_stray(const Job& job, std::uint32_t attempt) {
+  if (!job.ended_here() || wire::text_or(*job.record, "outcome") == "lost") return;
+  const Node* node = registry_.find(job.node);
+  if (node == nullptr) return;
+  ask_node(*node, "job.stop", {{"job", job.key.job.text}, {"attempt", attempt}},
+           [](const Result<wire::Map>&) {});
 }
 
 }  // namespace rexec::controller

@@ -39,6 +39,7 @@ void Hub::end_restarts(const Job& job) {
 }
 
 void Hub::attempt_began(Job& job, std::uint32_t attempt, WallTime started) {
+  if (job.is_final() && attempt > job.key.attempt) return stop_stray(job, attempt);
   if (JobTable::apply_attempt(job, attempt, started)) save(job, {});
 }
 

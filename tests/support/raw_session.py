@@ -48,7 +48,8 @@ class RawNode:
     """
 
     def __init__(self, cluster, name):
-        self.node = cluster.join(name)
+        self.node = cluster.nodes.get(name) or cluster.join(name)
+        self._asked, self._number = [], 1
         self._peer = wire.Peer(cluster.address, directory=self.node.data / "net", timeout=100)
         self._peer.hello(role="node", instance=f"raw {name}")
         self._came, self._to_send, self._ended = queue.Queue(), queue.Queue(), threading.Event()
@@ -79,12 +80,33 @@ class RawNode:
         meanwhile is answered with {}.
         """
         while True:
-            kind, stream, _, payload = self._came.get(timeout=patient(30))
-            if kind == wire.REQUEST:
-                number = wire.unpack(payload)["id"]
-                self.send(wire.frame(wire.RESPONSE, {"id": number, "result": {}}))
-            elif kind in kinds:
+            kind, stream, _, payload = frame = self._came.get(timeout=patient(30))
+            if kind in kinds:
                 return kind, stream, wire.unpack(payload) if payload else None
+            self._take(frame)
+
+    def _take(self, frame):
+        kind, _, _, payload = frame
+        if kind == wire.REQUEST:
+            asked = wire.unpack(payload)
+            self._asked.append((asked["verb"], asked["args"]))
+            self.send(wire.frame(wire.RESPONSE, {"id": asked["id"], "result": {}}))
+
+    def next_request(self, verb):
+        """The arguments of the next one of that verb, which is answered with {}."""
+        while True:
+            if self._asked:
+                asked, args = self._asked.pop(0)
+                if asked == verb:
+                    return args
+            else:
+                self._take(self._came.get(timeout=patient(30)))
+
+    def report(self, job, state, **more):
+        """Tells that of the first attempt of a job that the controller knows."""
+        self._number += 1
+        args = {"job": job, "attempt": 1, "state": state, **more}
+        self.send(wire.frame(wire.REQUEST, {"id": self._number, "verb": "job.report", "args": args}))
 
     def asked(self, verb):
         """The number of the next request of that verb, which is not answered here."""
