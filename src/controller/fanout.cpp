@@ -212,13 +212,19 @@ void fan_out_known(Hub& hub, const Submit& submit, Done done) {
     return done(std::move(accepted));
   }
   store_then(hub, *plan, accepted.jobs, std::move(ended_before),
-             [&hub, accepted, endings = plan->endings,
+             [&hub, accepted, endings = plan->endings, is_detached = plan->is_detached,
               done = std::move(done)](const Result<void>& saved) mutable {
                settle_commit(hub, accepted, saved);
                if (!saved) return done(std::unexpected(saved.error()));
                fail_point(FailPoint::kControllerSubmitCommitted);
                start_all(hub, accepted, endings);
-               done(std::move(accepted));
+               if (is_detached) return done(std::move(accepted));
+               // Behind the commits of those that may start at once (Dispatcher::release): they are
+               // on their way then, and their streams are opened with the answer.
+               hub.post([](store::Database&) {},
+                        [accepted, done = std::move(done)](const Result<void>&) mutable {
+                          done(std::move(accepted));
+                        });
              });
 }
 
