@@ -68,6 +68,7 @@ void Hub::load(store::Snapshot snapshot, const Lookups& lookups) {
   for (const auto& row : snapshot.stops)
     if (Job* job = jobs_.find(row.job)) job->stop = PendingStop{row.grace_ms};
   restore_waiting(snapshot.terms, lookups);
+  cancel_stopped(snapshot.stops);
   dispatcher_.end_orphans();  // a crash may have come between a revocation and these ends
   schedules_.load(snapshot.schedules, lookups.job);
 }
@@ -274,6 +275,8 @@ void Hub::dispatch(Job& job) {
 void Hub::start_on_node(Job& job) {
   Node* node = registry_.find(job.node);
   if (node == nullptr || node->link == nullptr || job.is_final()) return;
+  // Its node has been told, or is when it is back, and says what becomes of it.
+  if (job.stop) return;
   if (!is_live_user(job.owner)) {
     if (!job.is_told) dispatcher_.deny(job);
     return;

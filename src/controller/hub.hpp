@@ -253,6 +253,7 @@ class Hub {
                      const Ordered& ordered);
   void tell_stop_again(const std::shared_ptr<Job>& job);
   void forget_stop(const JobId& job);
+  void cancel_stopped(const std::vector<store::StopRow>& stops);
   // Of a start that is on its way to its node: it ends there.
   void withdraw(const Job& job);
   void dispatch_rest(const NodeId& node, AgentSession& session, std::optional<JobOrder> after,

@@ -36,15 +36,26 @@ void Hub::order_stop(const std::shared_ptr<Job>& job, std::optional<std::uint64_
         store::put_stop(db, {id, grace_ms});
         store::append_audit(db, wall_now(), {actor, "job.stop", "job/" + id.text, ""});
       },
-      [this, job, grace_ms, ordered = std::move(ordered)](const Result<void>& saved) {
+      [this, job, grace_ms, actor, when_kept,
+       ordered = std::move(ordered)](const Result<void>& saved) {
         if (!saved) return ordered(std::unexpected(saved.error()));
         if (job->is_final()) {  // meanwhile
           forget_stop(job->key.job);
-          return ordered(job_to_map(*job));
+          return when_end_kept(*job, when_kept);
         }
         job->stop = PendingStop{grace_ms};
+        // Its submit was being committed when the order came, and now it waits.
+        if (dispatcher_.is_held(job->key.job))
+          return dispatcher_.cancel(*job, SIGTERM, actor, when_kept);
         deliver_stop(job, ordered);
       });
+}
+
+// A crash may have come between the commit of such an order and that of the end.
+void Hub::cancel_stopped(const std::vector<store::StopRow>& stops) {
+  for (const auto& row : stops)
+    if (dispatcher_.is_held(row.job))
+      dispatcher_.cancel(*jobs_.find(row.job), SIGTERM, "controller", {});
 }
 
 // To a node that is there; else when it is back.
