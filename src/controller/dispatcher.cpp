@@ -292,9 +292,14 @@ void Dispatcher::end_orphans() {
   for (const auto& [id, held] : held_)
     if (!held.job->is_told && !hub_.is_live_user(held.job->owner)) orphans.push_back(held.job);
   if (orphans.empty()) return;
-  // None of them has its turn because another one ended.
+  without_turns([&] {
+    for (const auto& job : orphans) deny(*job);
+  });
+}
+
+void Dispatcher::without_turns(const std::function<void()>& action) {
   const bool was_running = std::exchange(is_running_, true);
-  for (const auto& job : orphans) deny(*job);
+  action();
   is_running_ = was_running;
   run_soon();
 }

@@ -75,14 +75,16 @@ class Dispatcher {
   void leave(Job& job);
   // A person does not want it any more; `signal`: what he pressed. Only for a job that waits.
   void cancel(Job& job, int signal, const std::string& actor, Done done);
+  // None of those who wait has its turn because `action` ends others: that comes afterwards.
+  void without_turns(const std::function<void()>& action);
   // Its user was revoked before any node had it.
   void deny(Job& job);
   // That for all who wait.
   void end_orphans();
 
  private:
-  // kQueued: see queue.*. kReleased: its turn has come, which is being committed. kInLine: nothing but
-  // room at its node is missing.
+  // kQueued: see queue.*. kReleased: its turn has come, which is being committed. kInLine: nothing
+  // but room at its node is missing.
   enum class Stage { kQueued, kReleased, kInLine };
   struct Held {
     std::shared_ptr<Job> job;

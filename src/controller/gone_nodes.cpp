@@ -7,13 +7,17 @@
 namespace rexec::controller {
 
 void Hub::end_jobs_of_gone(const NodeId& id) {
-  for (Job* job : jobs_.unfinished_on(id)) {
-    const bool is_unsent = dispatcher_.is_held(job->key.job);
-    finished(*job,
-             is_unsent ? record_without_run(*job, "not_started", 125, "node_removed")
-                       : record_without_run(*job, "lost", 121, "node_removed"),
-             {});
-  }
+  // What waits for one of them is not sent there because that one ends.
+  dispatcher_.without_turns([&] {
+    dispatcher_.node_changed(id, Presence::kOffline);
+    for (Job* job : jobs_.unfinished_on(id)) {
+      const bool is_unsent = dispatcher_.is_held(job->key.job) || job->is_uncommitted;
+      finished(*job,
+               is_unsent ? record_without_run(*job, "not_started", 125, "node_removed")
+                         : record_without_run(*job, "lost", 121, "node_removed"),
+               {});
+    }
+  });
 }
 
 void Hub::end_jobs_of_gone_nodes() {
