@@ -20,6 +20,9 @@ constexpr const char* kLetInAgain =
 // Of a node's jobs that are looked at before others have their turn: a millisecond or two.
 constexpr std::size_t kMostInTurn = 500;
 
+// A client that lost its link is back by then, as in dispatcher.cpp.
+constexpr Millis kClientBack{5'000};
+
 }  // namespace
 
 Hub::Hub(asio::io_context& context, HubParts parts)
@@ -319,20 +322,26 @@ void Hub::withdraw(const Job& job) {
 }
 
 // What was to start there: some now, the rest in later turns, because there may be very many.
-void Hub::dispatch_rest(const NodeId& id, AgentSession& session, std::optional<JobOrder> after,
+void Hub::dispatch_rest(const NodeId& id, AgentSession& session, std::optional<JobOrder> from,
                         Nanos away) {
   const Node* node = registry_.find(id);
   if (node == nullptr || node->link != &session) return;
-  const auto jobs = jobs_.unfinished_on(id, after, kMostInTurn);
+  const auto jobs = jobs_.unfinished_on(id, from, kMostInTurn);
+  std::vector<JobId> without_command;
   for (Job* one : jobs) {
     const auto job = jobs_.share(one->key.job);
     if (job->stop)
       deliver_stop(job, [](const Result<wire::Map>&) {});
+    else if (job->is_bare())
+      without_command.push_back(job->key.job);
     else if (job->state != JobState::kRunning)
       dispatcher_.send_again(job, away);
     else
       end_restarts(*job);
   }
+  if (!without_command.empty())
+    after(kClientBack,
+          [this, ids = std::move(without_command)] { end_without_command(ids); });
   dispatcher_.room_on(id);
   if (jobs.size() < kMostInTurn) return;
   const JobOrder last{jobs.back()->created, jobs.back()->key.job};

@@ -256,8 +256,11 @@ class Hub {
   void cancel_stopped(const std::vector<store::StopRow>& stops);
   // Of a start that is on its way to its node: it ends there.
   void withdraw(const Job& job);
-  void dispatch_rest(const NodeId& node, AgentSession& session, std::optional<JobOrder> after,
+  void dispatch_rest(const NodeId& node, AgentSession& session, std::optional<JobOrder> from,
                      Nanos away);
+  // Of attached jobs whose command went with a former run of the controller: their node has not got
+  // them, and their clients, who could submit them again, are not back.
+  void end_without_command(const std::vector<JobId>& ids);
   void end_sessions(pki::Role role, const std::string& id, const Error& reason);
   void restore_waiting(const std::vector<store::TermsRow>& rows, const Lookups& lookups);
   void use_recalled(Result<std::vector<store::JobRow>> rows, Ready ready);

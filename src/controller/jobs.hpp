@@ -68,6 +68,11 @@ struct Job {
   bool is_final() const { return state == JobState::kFinal; }
   // Final by the controller's word: no node has a record or output of it (record_without_run).
   bool ended_here() const { return is_final() && !record->contains("xxh128"); }
+  // Nothing can start it: it has no command here, and its node has not named it. Its client may
+  // submit it again.
+  bool is_bare() const {
+    return !is_final() && state != JobState::kRunning && !is_detached && !spec && !is_told;
+  }
   // Of a final job: a process of it may have written something, or it is not known.
   bool may_have_run() const;
   // "running", "restarting" between two attempts, or the outcome of a final one.

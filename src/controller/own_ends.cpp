@@ -37,6 +37,17 @@ void Hub::when_end_kept(const Job& job, std::move_only_function<void(Result<void
   save(job, std::move(done));
 }
 
+void Hub::end_without_command(const std::vector<JobId>& ids) {
+  for (const JobId& id : ids) {
+    const auto job = jobs_.share(id);
+    if (!job || !job->is_bare() || dispatcher_.is_held(id)) continue;
+    wire::Map record = record_without_run(*job, "not_started", 125, "disconnect");
+    record["message"] =
+        "the controller was restarted before the node had it, and its client did not come back";
+    finished(*job, std::move(record), {});
+  }
+}
+
 // "lost" means that nobody knew: such a job goes on.
 void Hub::stop_stray(const Job& job, std::uint32_t attempt) {
   if (!job.ended_here() || wire::text_or(*job.record, "outcome") == "lost") return;
