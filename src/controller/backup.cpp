@@ -106,8 +106,8 @@ Result<void> copy_alone(const std::string& data_dir, const std::string& path) {
 }
 
 // Root may write anywhere and the controller, which is somebody else by now, may not: it writes
-// into its own directory, and the file is moved from there. What is no plain file of one name is not
-// what it wrote.
+// into its own directory, and the file is moved from there. What is no plain file of one name is
+// not what it wrote.
 Result<void> move_file(const std::string& from, const std::string& to) {
   struct stat status{};
   if (::lstat(from.c_str(), &status) != 0) return fail_errno(from, errno);

@@ -31,7 +31,8 @@ TEST_CASE("attempts: as few are kept when a node tells them backwards") {
   const auto store = open_store(directory.path);
   const JobId job{"j-0123456789ab"};
   REQUIRE(store->run_now([&](Database& db) {
-    for (std::uint32_t i = 0; i < 3 * kAttemptsKept; ++i) put_attempt(db, {job, 1'000'000 - i, "{}"});
+    for (std::uint32_t i = 0; i < 3 * kAttemptsKept; ++i)
+      put_attempt(db, {job, 1'000'000 - i, "{}"});
     const auto rows = list_attempts(db, job);
     REQUIRE(rows.size() == kAttemptsKept);
     CHECK(rows.back().attempt == 1'000'000);
