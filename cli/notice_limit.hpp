@@ -22,8 +22,12 @@ class NoticeLimit {
       left_ = std::min(kAtOnce, left_ + came);
       filled_ = now;
     }
-    if (left_ == 0) ++left_out_;
-    return left_ > 0 && left_-- > 0;
+    const bool is_admitted = left_ > 0;
+    if (is_admitted)
+      --left_;
+    else
+      ++left_out_;
+    return is_admitted;
   }
   std::uint64_t take_left_out() { return std::exchange(left_out_, 0); }
 
