@@ -251,7 +251,7 @@ class Hub {
   void deliver_stop(const std::shared_ptr<Job>& job, const Ordered& ordered);
   void stop_answered(const std::shared_ptr<Job>& job, const Result<wire::Map>& answer,
                      const Ordered& ordered);
-  void tell_stop_again(const std::shared_ptr<Job>& job);
+  void tell_stop_again(const std::shared_ptr<Job>& job, const Ordered& ordered);
   void forget_stop(const JobId& job);
   void cancel_stopped(const std::vector<store::StopRow>& stops);
   // Of a start that is on its way to its node: it ends there.

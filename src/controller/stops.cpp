@@ -14,10 +14,10 @@ namespace {
 
 constexpr Millis kStopAgain = std::chrono::seconds(5);
 
-// Of a node that was told to stop a job. Any other error passes: a supervisor that does not answer
-// for a moment, a full table.
-bool is_final_answer(Code code) {
-  return code == Code::kUnknownJob || code == Code::kProtocol || code == Code::kUsage;
+// Of a node that was told to stop a job: a supervisor that does not answer for a moment, a table
+// that is full.
+bool passes(Code code) {
+  return code == Code::kBusy || code == Code::kTimeout || code == Code::kIo || code == Code::kLimit;
 }
 
 }  // namespace
@@ -83,7 +83,7 @@ void Hub::stop_answered(const std::shared_ptr<Job>& job, const Result<wire::Map>
     finished(*job, std::move(record), {});
     return ordered(job_to_map(*job));
   }
-  if (!answer && is_final_answer(answer.error().code)) {
+  if (!answer && !passes(answer.error().code)) {
     job->stop.reset();
     forget_stop(job->key.job);
     return ordered(answer);
@@ -92,19 +92,21 @@ void Hub::stop_answered(const std::shared_ptr<Job>& job, const Result<wire::Map>
     node_log_.say(LogLevel::kWarn, NodeNews::kStops, job->node,
                   "a node cannot stop a job now, it is told again",
                   {{"job", job->key.job.text}, {"why", answer.error().message}});
-    tell_stop_again(job);
-    return ordered(job_to_map(*job));
+    return tell_stop_again(job, ordered);
   }
   // It is being ended there: who asked waits for that, for as long as he is there.
   ordered(wire::Map{{"taken", true}});
 }
 
-void Hub::tell_stop_again(const std::shared_ptr<Job>& job) {
-  if (!job->stop || std::exchange(job->stop->is_told_again, true)) return;
-  after(kStopAgain, [this, job] {
-    if (job->is_final() || !job->stop) return;
+// Who asked first waits for what comes of it.
+void Hub::tell_stop_again(const std::shared_ptr<Job>& job, const Ordered& ordered) {
+  if (!job->stop || std::exchange(job->stop->is_told_again, true))
+    return ordered(fail(Code::kBusy, "node \"" + job->node_name + "\" cannot stop the job now",
+                        "the order is kept, and the node is told again"));
+  after(kStopAgain, [this, job, ordered] {
+    if (job->is_final() || !job->stop) return ordered(job_to_map(*job));
     job->stop->is_told_again = false;
-    deliver_stop(job, [](const Result<wire::Map>&) {});
+    deliver_stop(job, ordered);
   });
 }
 

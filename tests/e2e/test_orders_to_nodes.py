@@ -16,11 +16,13 @@ def test_a_stop_that_a_node_cannot_carry_out_now_is_told_again(make_cluster):
     stop = cluster.cli.popen("stop", job)
     busy = {"code": "busy", "message": "the job's supervisor does not answer"}
     node.send(wire.frame(wire.RESPONSE, {"id": node.asked("job.stop"), "error": busy}))
-    stop.communicate()
-    assert stop.returncode == 0
     again = node.asked("job.stop")
     assert "is kept" in cluster.cli.job(job)["stopping"]
-    node.send(wire.frame(wire.RESPONSE, {"id": again, "result": {"ended": False}}))
+    unknown = {"code": "unknown_job", "message": "it never came"}
+    node.send(wire.frame(wire.RESPONSE, {"id": again, "error": unknown}))
+    stop.communicate()
+    assert stop.returncode == 0
+    assert cluster.cli.job(job)["state"] == "stopped"
     node.close()
 
 
