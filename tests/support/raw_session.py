@@ -111,12 +111,10 @@ class RawNode:
     def asked(self, verb):
         """The number of the next request of that verb, which is not answered here."""
         while True:
-            kind, _, _, payload = self._came.get(timeout=patient(30))
-            asked = wire.unpack(payload) if kind == wire.REQUEST else {}
-            if asked.get("verb") == verb:
-                return asked["id"]
-            if asked:
-                self.send(wire.frame(wire.RESPONSE, {"id": asked["id"], "result": {}}))
+            kind, _, _, payload = frame = self._came.get(timeout=patient(30))
+            if kind == wire.REQUEST and wire.unpack(payload)["verb"] == verb:
+                return wire.unpack(payload)["id"]
+            self._take(frame)
 
     def next_start(self):
         """(stream, job id)"""
