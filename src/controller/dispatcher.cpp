@@ -13,8 +13,6 @@
 namespace rexec::controller {
 namespace {
 
-// A client that lost its link is back by then; what it watches does not end for it.
-constexpr Millis kBack{5'000};
 constexpr std::string_view kForClient = "for its client to come back";
 constexpr Millis kSaveAgain{1'000};
 // In one turn of the reactor: about a millisecond, whatever becomes of them.
@@ -24,7 +22,7 @@ std::optional<Millis> patience_alone(const Job& job) {
   if (job.is_detached || job.spec == nullptr) return std::nullopt;
   const auto spec = job::decode_spec(as_bytes(job.spec->text()));
   if (!spec || spec->on_disconnect == job::OnDisconnect::kKeep) return std::nullopt;
-  if (spec->on_disconnect == job::OnDisconnect::kStop) return kBack;
+  if (spec->on_disconnect == job::OnDisconnect::kStop) return kClientBack;
   return Millis{static_cast<std::int64_t>(spec->on_disconnect_ms)};
 }
 
@@ -182,10 +180,10 @@ void Dispatcher::send(std::shared_ptr<Job> job) {
 void Dispatcher::send_again(const std::shared_ptr<Job>& job, Nanos away) {
   if (is_held(job->key.job)) return;
   const auto patience = patience_alone(*job);
-  const bool waits_for_him = patience && (*patience == kBack || away >= *patience);
+  const bool waits_for_him = patience && (*patience == kClientBack || away >= *patience);
   if (!waits_for_him) return hub_.dispatch(*job);
   Held& held = hold(job, Stage::kInLine);
-  set_alone(job->key.job, held, BootClock::now() + kBack);
+  set_alone(job->key.job, held, BootClock::now() + kClientBack);
   held.is_left = true;
   held.is_parked = true;
   job->waiting = std::string(kForClient);
@@ -219,7 +217,7 @@ void Dispatcher::start(std::shared_ptr<Job> job) {
 
 // True when it must not start now: its client left it, and it is to end for that.
 bool Dispatcher::park(Held& held) {
-  held.is_parked = held.is_left && held.alone == kBack && held.watchers.empty();
+  held.is_parked = held.is_left && held.alone == kClientBack && held.watchers.empty();
   if (held.is_parked) held.job->waiting = std::string(kForClient);
   return held.is_parked;
 }

@@ -29,6 +29,9 @@ namespace rexec::controller {
 
 class Hub;
 
+// A client that lost its link is back by then; what it watches does not end for it.
+inline constexpr Millis kClientBack{5'000};
+
 class Dispatcher {
  public:
   // `on_wait` comes whenever the job waits for something else; `on_over` once: it is on its way to

@@ -20,9 +20,6 @@ constexpr const char* kLetInAgain =
 // Of a node's jobs that are looked at before others have their turn: a millisecond or two.
 constexpr std::size_t kMostInTurn = 500;
 
-// A client that lost its link is back by then, as in dispatcher.cpp.
-constexpr Millis kClientBack{5'000};
-
 }  // namespace
 
 Hub::Hub(asio::io_context& context, HubParts parts)
