@@ -1,6 +1,7 @@
 #include "src/wire/maps.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "src/base/cut_text.hpp"
@@ -56,7 +57,7 @@ class StrictReader : public nlohmann::json_sax<Map> {
       return &root_;
     }
     Map& top = *stack_.back();
-    if (top.is_object()) return &(top[key_] = std::move(value));
+    if (top.is_object()) return &*top.emplace(std::move(key_), std::move(value)).first;
     top.push_back(std::move(value));
     return &top.back();
   }
@@ -145,8 +146,8 @@ Result<Map> parse_map(ByteSpan bytes) {
   return std::move(reader.root());
 }
 
-std::string pack(const Map& map) {
-  if (!is_strict(map, 0)) return pack(made_strict(map, 0));
+std::string pack(const Map& map, int depth) {
+  if (!is_strict(map, depth)) return pack(made_strict(map, depth), depth);
   std::string out;
   Map::to_msgpack(map, nlohmann::detail::output_adapter<char>(out));
   return out;
@@ -215,6 +216,12 @@ const Map& child_or_empty(const Map& map, std::string_view key) {
   static const Map empty = Map::object();
   const Map* at = find(map, key);
   return at != nullptr && (at->is_object() || at->is_array()) ? *at : empty;
+}
+
+Map take_child(Map& map, std::string_view key) {
+  const Map& child = child_or_empty(map, key);
+  if (child.empty()) return child;
+  return std::exchange(map[std::string(key)], nullptr);
 }
 
 Map bin(std::string_view bytes) { return Map::binary({bytes.begin(), bytes.end()}); }

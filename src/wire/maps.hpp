@@ -19,8 +19,8 @@ inline constexpr int kMaxDepth = 32;
 
 // kProtocol with the reason. The result is an object. Strings are checked to be UTF-8 without NUL.
 Result<Map> parse_map(ByteSpan bytes);
-// MessagePack of an object.
-std::string pack(const Map& map);
+// MessagePack of an object, or of what is put into a message below so many containers.
+std::string pack(const Map& map, int depth = 0);
 
 // A field of the expected type; kProtocol naming `key` when missing, of another type or out of
 // range.
@@ -39,6 +39,8 @@ std::int64_t i64_or(const Map& map, std::string_view key, std::int64_t otherwise
 bool bool_or(const Map& map, std::string_view key, bool otherwise);
 // The object or array under key, or an empty object.
 const Map& child_or_empty(const Map& map, std::string_view key);
+// The same, taken out of the map: no copy of what may have thousands of rows.
+Map take_child(Map& map, std::string_view key);
 
 Map bin(std::string_view bytes);
 

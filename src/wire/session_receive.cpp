@@ -68,10 +68,9 @@ bool Session::with_map(const Frame& frame, Map& out) {
 }
 
 // What a message carries is an object, or nothing: a list has no fields to ask for.
-static const Map& object_in(const Map& map, std::string_view key) {
-  static const Map none = Map::object();
-  const Map& found = child_or_empty(map, key);
-  return found.is_object() ? found : none;
+static Map object_in(Map& map, std::string_view key) {
+  Map found = take_child(map, key);
+  return found.is_object() ? found : Map::object();
 }
 
 void Session::handle(Frame frame) {

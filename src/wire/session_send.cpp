@@ -77,15 +77,25 @@ void Session::send_requests() {
   }
 }
 
+namespace {
+
+// {id, NAME: map}, as pack() would write it, without a copy of a map that may have thousands of
+// rows.
+std::string pack_answer(RequestId id, const char* name, const Map& map) {
+  constexpr char kTwoKeys = '\x82';
+  std::string packed = pack(Map{{"id", id}});
+  packed.front() = kTwoKeys;
+  packed += pack(Map(name), 1);
+  packed += pack(map, 1);
+  return packed;
+}
+
+}  // namespace
+
 void Session::respond(RequestId id, const Result<Map>& result) {
   if (unanswered_.erase(id) == 0) return;
-  Map map{{"id", id}};
-  if (result) {
-    map["result"] = *result;
-  } else {
-    map["error"] = error_to_map(result.error());
-  }
-  std::string packed = pack(map);
+  std::string packed = result ? pack_answer(id, "result", *result)
+                              : pack_answer(id, "error", error_to_map(result.error()));
   if (packed.size() > kMaxControl) {
     const Error error{Code::kLimit, "the answer is larger than a message may be",
                       "ask for less, for instance with --limit"};

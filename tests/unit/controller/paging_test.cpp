@@ -80,3 +80,23 @@ TEST_CASE("paging: a page ends at its number of rows") {
   CHECK_FALSE(page.put({{"c", 1}}, "c"));
   CHECK(page.answer("rows").at("more") == "b");
 }
+
+TEST_CASE(
+    "paging: a page of rows of every kind is nearly as large as a message may be, never more") {
+  const wire::Map row{{"text", std::string(300, 'x')},
+                      {"long", std::string(70'000, 'y')},
+                      {"numbers", {0, -1, 1.5, 1U << 31}},
+                      {"nested", {{"yes", true}, {"no", nullptr}}},
+                      {"bytes", wire::bin(std::string(900, 'b'))}};
+  Page page;
+  std::size_t rows = 0;
+  while (page.put(row, std::to_string(rows))) ++rows;
+  CHECK(rows == 3);
+  wire::Map small{{"n", 1}};
+  Page many;
+  while (many.put(small, "p")) {
+  }
+  const std::size_t size = wire::pack(many.answer("rows")).size();
+  CHECK(size < kMessage);
+  CHECK(size > kMessage / 8);
+}

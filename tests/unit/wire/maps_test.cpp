@@ -240,3 +240,16 @@ TEST_CASE("maps: whatever is packed can be read: one bad text does not cost the 
   CHECK(read->at("good") == "\xC3\xA9");
   CHECK(read->at("list") == Map{1, "\\xfe", 2});
 }
+
+TEST_CASE("maps: what is packed for a place inside a message is as strict there") {
+  Map deep = "text";
+  for (int level = 0; level < 100; ++level) deep = Map{{"in", std::move(deep)}};
+  for (const Map& map : {deep, Map{{"bad", "\xff"}}, Map{{"n", 1}}}) {
+    const Map whole{{"id", 7}, {"result", map}};
+    std::string parts = pack(Map{{"id", 7}});
+    parts.front() = '\x82';
+    parts += pack(Map("result"), 1) + pack(map, 1);
+    CHECK(parts == pack(whole));
+    CHECK(parse_map(as_bytes(parts)));
+  }
+}
