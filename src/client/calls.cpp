@@ -51,9 +51,9 @@ class Asking {
     bool answered = true;
     while (next_ < args_.size()) {
       const std::size_t mine = next_++;
-      const auto answer = co_await remote_.call(verb_, args_[mine]);
+      auto answer = co_await remote_.call(verb_, args_[mine]);
       answered = answered && answer.has_value();
-      on_answer_(mine, answer);
+      on_answer_(mine, std::move(answer));
     }
     if (--workers_ > 0) co_return;
     if (answered) co_await connector_.renew_if_due(remote_);
@@ -74,7 +74,7 @@ class Asking {
 Result<wire::Map> ask(Connector& connector, net::Patience patience, const std::string& verb,
                       const wire::Map& args) {
   Result<wire::Map> result = fail(Code::kInternal, "no answer");
-  const OnAnswer keep = [&](std::size_t, const Result<wire::Map>& answer) { result = answer; };
+  const OnAnswer keep = [&](std::size_t, Result<wire::Map> answer) { result = std::move(answer); };
   const std::vector<wire::Map> one{args};
   const auto asked = Asking(connector, verb, one, keep).run(patience);
   if (!asked) return std::unexpected(asked.error());
@@ -91,14 +91,14 @@ class Pages {
   }
   const std::vector<wire::Map>& questions() const { return questions_; }
   // Puts the next question when there is one.
-  void take(const Result<wire::Map>& answer) {
+  void take(Result<wire::Map> answer) {
     if (!answer) {
-      whole_ = answer;
+      whole_ = std::move(answer);
       return;
     }
-    for (const wire::Map& row : wire::child_or_empty(*answer, list_)) rows_.push_back(row);
-    if (!whole_) whole_ = *answer;
+    for (wire::Map& row : wire::take_child(*answer, list_)) rows_.push_back(std::move(row));
     const std::string more = wire::text_or(*answer, "more");
+    if (!whole_) whole_ = std::move(answer);
     if (more.empty() || rows_.size() >= most_) return;
     if (more == wire::text_or(questions_.back(), "after")) {
       whole_ = fail(Code::kProtocol, "the controller's list does not come to its end");
@@ -132,7 +132,9 @@ class Pages {
 
 Result<wire::Map> ask_pages(Connector& connector, net::Patience patience, const std::string& verb,
                             Pages pages) {
-  const OnAnswer take = [&](std::size_t, const Result<wire::Map>& answer) { pages.take(answer); };
+  const OnAnswer take = [&](std::size_t, Result<wire::Map> answer) {
+    pages.take(std::move(answer));
+  };
   const auto asked = Asking(connector, verb, pages.questions(), take).run(patience);
   if (!asked) return std::unexpected(asked.error());
   return pages.whole();
@@ -172,8 +174,8 @@ Result<void> call_many(const ConnectOptions& options, const std::string& verb,
                        const std::vector<wire::Map>& args, const OnAnswer& on_answer) {
   auto connector = Connector::load(options);
   if (!connector) return std::unexpected(connector.error());
-  const OnAnswer tell = [&](std::size_t index, const Result<wire::Map>& answer) {
-    if (answer) return on_answer(index, answer);
+  const OnAnswer tell = [&](std::size_t index, Result<wire::Map> answer) {
+    if (answer) return on_answer(index, std::move(answer));
     on_answer(index, std::unexpected(say_unknown(answer.error(), verb)));
   };
   return Asking(*connector, verb, args, tell).run(net::Patience::kAfterCut);

@@ -17,7 +17,7 @@ Result<wire::Map> call_once(const ConnectOptions& options, const std::string& ve
 
 // The same for many objects over one connection, side by side: `on_answer` has each answer as it
 // comes. An error when nobody could be asked. Nothing is put twice.
-using OnAnswer = std::function<void(std::size_t index, const Result<wire::Map>& answer)>;
+using OnAnswer = std::function<void(std::size_t index, Result<wire::Map> answer)>;
 Result<void> call_many(const ConnectOptions& options, const std::string& verb,
                        const std::vector<wire::Map>& args, const OnAnswer& on_answer);
 

@@ -9,7 +9,7 @@ Node& Registry::put(Node node) {
   auto& slot = nodes_[node.id];
   AgentSession* link = slot.link;
   if (!slot.name.empty()) by_name_.erase(slot.name);
-  by_name_[node.name] = node.id;
+  by_name_[node.name] = &slot;
   slot = std::move(node);
   slot.link = link;
   return slot;
@@ -22,21 +22,21 @@ Node* Registry::find(const NodeId& id) {
 
 Node* Registry::find_by_name(const std::string& name) {
   const auto at = by_name_.find(name);
-  return at == by_name_.end() ? nullptr : find(at->second);
+  return at == by_name_.end() ? nullptr : at->second;
 }
 
 void Registry::remove(const NodeId& id) {
   const Node* node = find(id);
   if (node == nullptr) return;
   const auto named = by_name_.find(node->name);
-  if (named != by_name_.end() && named->second == id) by_name_.erase(named);
+  if (named != by_name_.end() && named->second == node) by_name_.erase(named);
   nodes_.erase(id);
 }
 
 std::vector<Node*> Registry::all() {
   std::vector<Node*> out;
   out.reserve(by_name_.size());
-  for (const auto& [name, id] : by_name_) out.push_back(find(id));
+  for (const auto& [name, node] : by_name_) out.push_back(node);
   return out;
 }
 

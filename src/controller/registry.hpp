@@ -51,7 +51,7 @@ class Registry {
       return select::natural_less(a, b);
     }
   };
-  std::map<std::string, NodeId, NaturalLess> by_name_;
+  std::map<std::string, Node*, NaturalLess> by_name_;  // what nodes_ holds stays in its place
 };
 
 }  // namespace rexec::controller
