@@ -29,7 +29,7 @@ int run(const Invocation& invocation) {
   listing.nothing = "no node saw more of this controller's database than it has";
   for (const wire::Map& one : nodes)
     listing.add({cell(one, "node"), cell(one, "at"), cell(one, "count"), cell(one, "why")},
-                wire::text_or(one, "node"), one);
+                wire::text_or(one, "node"), wire::Map(one));
   const int printed = print_listing(globals, listing);
   if (printed != 0 || nodes.empty()) return printed;
   print_notice(globals,

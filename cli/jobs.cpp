@@ -53,7 +53,7 @@ int run_ls(const Invocation& invocation) {
   }
   wire::Map request = read_filter(args);
   const bool with_ended = wire::bool_or(request, "all", false);
-  const auto jobs = call_pages(invocation.globals, "job.ls", "jobs", std::move(request), *limit);
+  auto jobs = call_pages(invocation.globals, "job.ls", "jobs", std::move(request), *limit);
   if (!jobs) return fail_with(invocation.globals, jobs.error());
   Listing listing;
   listing.headings = {{"JOB"},
@@ -65,10 +65,10 @@ int run_ls(const Invocation& invocation) {
                       {"TOOK", Column::kWide},
                       {"COMMAND"}};
   listing.nothing = with_ended ? "no jobs" : "no jobs are running; ended ones: rexec ps -a";
-  for (const wire::Map& job : wire::child_or_empty(*jobs, "jobs")) {
+  for (wire::Map& job : wire::take_child(*jobs, "jobs")) {
     listing.add({cell(job, "job"), cell(job, "node"), state_cell(job), exit_cell(job),
                  cell(job, "owner"), cell(job, "created"), elapsed(job), cell(job, "command")},
-                wire::text_or(job, "job"), job);
+                wire::text_or(job, "job"), std::move(job));
   }
   remember(invocation.globals, Remembered::kJobs, listing.names);
   return print_listing(invocation.globals, listing);

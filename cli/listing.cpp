@@ -74,7 +74,7 @@ void flatten(const wire::Map& object, const std::string& prefix, std::string& ou
 
 }  // namespace
 
-void Listing::add(std::vector<std::string> cells, std::string name, wire::Map object) {
+void Listing::add(std::vector<std::string> cells, std::string name, wire::Map&& object) {
   rows.push_back(std::move(cells));
   names.push_back(std::move(name));
   objects.push_back(std::move(object));
@@ -88,7 +88,9 @@ std::string format_listing(const Listing& listing, Format format, Cells cells) {
       if (listing.rows.empty()) return {};
       return format_table(listing, format, format == Format::kWide ? Cells::kWhole : cells);
     case Format::kJson:
-      return json_text(wire::Map(listing.objects)) + "\n";
+      for (const wire::Map& object : listing.objects)
+        text += (text.empty() ? "[" : ",") + json_text(object);
+      return (text.empty() ? "[" : text) + "]\n";
     case Format::kJsonl:
       for (const wire::Map& object : listing.objects) text += json_text(object) + "\n";
       return text;

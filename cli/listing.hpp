@@ -25,7 +25,8 @@ struct Listing {
   std::vector<wire::Map> objects;              // what JSON prints, one per row
   std::string_view nothing;                    // said on stderr when a table would be empty
 
-  void add(std::vector<std::string> cells, std::string name, wire::Map object);
+  // Takes the object only after the cells and the name were made, which may be read from it.
+  void add(std::vector<std::string> cells, std::string name, wire::Map&& object);
 };
 
 // Whether a table may cut long cells: one that a person looks at, not one that goes to a pipe.

@@ -19,7 +19,7 @@ std::string labels_cell(const wire::Map& node) {
 int run_ls(const Invocation& invocation) {
   wire::Map request = wire::Map::object();
   if (!invocation.args.words().empty()) request["target"] = invocation.args.word(0);
-  const Result<wire::Map> answer =
+  Result<wire::Map> answer =
       call_pages(invocation.globals, "node.ls", "nodes", std::move(request));
   if (!answer) return fail_with(invocation.globals, answer.error());
   Listing listing;
@@ -33,11 +33,11 @@ int run_ls(const Invocation& invocation) {
                       {"VERSION", Column::kWide},
                       {"ID", Column::kWide}};
   listing.nothing = "no nodes yet: rexec token new --node NAME";
-  for (const wire::Map& node : wire::child_or_empty(*answer, "nodes")) {
+  for (wire::Map& node : wire::take_child(*answer, "nodes")) {
     listing.add({cell(node, "name"), cell(node, "state"), cell(node, "jobs"), labels_cell(node),
                  cell(node, "last_seen"), cell(node, "run_as"), cell(node, "address"),
                  cell(node, "software"), cell(node, "id")},
-                wire::text_or(node, "name"), node);
+                wire::text_or(node, "name"), std::move(node));
   }
   if (invocation.args.words().empty()) {
     remember(invocation.globals, Remembered::kNodes, listing.names);

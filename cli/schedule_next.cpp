@@ -46,7 +46,7 @@ int run_next(const Invocation& invocation) {
   for (const wire::Map& firing : wire::child_or_empty(*answer, "firings")) {
     const std::string utc = wire::text_or(firing, "utc");
     // Whole seconds: the milliseconds are never anything but zero.
-    listing.add({wire::text_or(firing, "local"), utc.substr(0, 19) + "Z"}, utc, firing);
+    listing.add({wire::text_or(firing, "local"), utc.substr(0, 19) + "Z"}, utc, wire::Map(firing));
   }
   return print_listing(globals, listing);
 }

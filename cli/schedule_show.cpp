@@ -10,7 +10,7 @@ namespace rexec::cli {
 namespace {
 
 int run_ls(const Invocation& invocation) {
-  const Result<wire::Map> answer = call_pages(invocation.globals, "schedule.ls", "schedules");
+  Result<wire::Map> answer = call_pages(invocation.globals, "schedule.ls", "schedules");
   if (!answer) return fail_with(invocation.globals, answer.error());
   Listing listing;
   listing.headings = {{"SCHEDULE"},
@@ -25,11 +25,11 @@ int run_ls(const Invocation& invocation) {
                       {"OWNER", Column::kWide},
                       {"ID", Column::kWide}};
   listing.nothing = "no schedules yet: rexec schedule add --help";
-  for (const wire::Map& one : wire::child_or_empty(*answer, "schedules")) {
+  for (wire::Map& one : wire::take_child(*answer, "schedules")) {
     listing.add({cell(one, "name"), cell(one, "state"), cell(one, "rule"), cell(one, "zone"),
                  cell(one, "next"), cell(one, "target"), cell(one, "command"), cell(one, "overlap"),
                  cell(one, "catch_up"), cell(one, "owner"), cell(one, "id")},
-                wire::text_or(one, "name"), one);
+                wire::text_or(one, "name"), std::move(one));
   }
   return print_listing(invocation.globals, listing);
 }
@@ -67,7 +67,7 @@ int run_show(const Invocation& invocation) {
         {cell(node, "node"), cell(node, "state"), cell(node, "last"), cell(node, "last_job"),
          cell(node, "fired"), cell(node, "skipped"), cell(node, "failed"), cell(node, "running"),
          cell(node, "waiting"), cell(node, "held")},
-        wire::text_or(node, "node"), node);
+        wire::text_or(node, "node"), wire::Map(node));
   const int status = print_listing(globals, listing);
   return status == 0 ? print_failures(*answer) : status;
 }

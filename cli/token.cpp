@@ -75,7 +75,7 @@ int run_new(const Invocation& invocation) {
 }
 
 int run_ls(const Invocation& invocation) {
-  const Result<wire::Map> answer = call_pages(invocation.globals, "token.ls", "tokens");
+  Result<wire::Map> answer = call_pages(invocation.globals, "token.ls", "tokens");
   if (!answer) return fail_with(invocation.globals, answer.error());
   Listing listing;
   listing.headings = {{"TOKEN"},
@@ -86,10 +86,10 @@ int run_ls(const Invocation& invocation) {
                       {"USED BY", Column::kWide},
                       {"MADE BY", Column::kWide}};
   listing.nothing = "no tokens";
-  for (const wire::Map& token : wire::child_or_empty(*answer, "tokens")) {
+  for (wire::Map& token : wire::take_child(*answer, "tokens")) {
     listing.add({cell(token, "id"), cell(token, "role"), cell(token, "name"), cell(token, "state"),
                  cell(token, "expires"), cell(token, "used_by"), cell(token, "created_by")},
-                wire::text_or(token, "id"), token);
+                wire::text_or(token, "id"), std::move(token));
   }
   return print_listing(invocation.globals, listing);
 }

@@ -8,13 +8,13 @@ namespace rexec::cli {
 namespace {
 
 int run_ls(const Invocation& invocation) {
-  const Result<wire::Map> answer = call_pages(invocation.globals, "user.ls", "users");
+  Result<wire::Map> answer = call_pages(invocation.globals, "user.ls", "users");
   if (!answer) return fail_with(invocation.globals, answer.error());
   Listing listing;
   listing.headings = {{"USER"}, {"ROLE"}, {"SINCE"}, {"ID", Column::kWide}};
-  for (const wire::Map& user : wire::child_or_empty(*answer, "users")) {
+  for (wire::Map& user : wire::take_child(*answer, "users")) {
     listing.add({cell(user, "name"), cell(user, "role"), cell(user, "created"), cell(user, "id")},
-                wire::text_or(user, "name"), user);
+                wire::text_or(user, "name"), std::move(user));
   }
   return print_listing(invocation.globals, listing);
 }

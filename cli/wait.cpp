@@ -132,7 +132,7 @@ int run(const Invocation& invocation) {
   Listing ends;
   for (const wire::Map& ended : waiter.ended())
     if (!ended.is_null())
-      ends.add({}, wire::text_or(ended, "job"), wire::child_or_empty(ended, "record"));
+      ends.add({}, wire::text_or(ended, "job"), wire::Map(wire::child_or_empty(ended, "record")));
   const bool is_json = globals.format == Format::kJson || globals.format == Format::kJsonl;
   if (is_json && ends.objects.size() == 1) {
     print_object(globals, ends.objects.front());
