@@ -26,9 +26,13 @@ void EndedJobs::start(EndedLimits limits) {
       [](store::Database& db) -> Result<std::uint64_t> { return store::used_bytes(db); },
       [this](const Result<std::uint64_t>& used) {
         // Not known: then it is added up.
-        ledger_.begin(used ? *used : ~std::uint64_t{0} / 2);
-        look();
+        database_has(used ? *used : ~std::uint64_t{0} / 2);
       });
+}
+
+void EndedJobs::database_has(std::uint64_t used) {
+  ledger_.database_has(used);
+  look();
 }
 
 void EndedJobs::ended(const store::EndedJob& job) {
@@ -64,6 +68,7 @@ void EndedJobs::failed(const Error& error) {
 void EndedJobs::sum() {
   using Jobs = std::vector<store::EndedJob>;
   is_working_ = true;
+  ledger_.begin_sum();
   hub_.ask<Jobs>(
       [after = ledger_.summed_to()](store::Database& db) -> Result<Jobs> {
         return store::list_ended_jobs(db, after, kSummedAtOnce);

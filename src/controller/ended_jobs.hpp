@@ -15,6 +15,8 @@ class EndedJobs {
   explicit EndedJobs(Hub& hub) : hub_(hub), ledger_({~std::uint64_t{0}, ~std::uint64_t{0}}) {}
   // When the hub has loaded what there is.
   void start(EndedLimits limits);
+  store::Measure measure() { return ledger_.measure(); }
+  void database_has(std::uint64_t used);
   // See EndedLedger.
   void ended(const store::EndedJob& job);
   void command_kept(const store::EndedJob& job);

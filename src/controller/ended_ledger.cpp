@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "src/job/spec.hpp"
+
 namespace rexec::controller {
 
 EndedLimits ended_limits(std::uint64_t disk, std::optional<std::uint64_t> keep_bytes) {
@@ -10,7 +12,17 @@ EndedLimits ended_limits(std::uint64_t disk, std::optional<std::uint64_t> keep_b
   return {keep_bytes.value_or(std::min(kMost, disk / 8)), disk / 2};
 }
 
-void EndedLedger::begin(std::uint64_t used) { bound_ += used; }
+void EndedLedger::database_has(std::uint64_t used) { bound_ = used; }
+
+store::Measure EndedLedger::measure() {
+  // With the largest commands less than what the limits are about.
+  constexpr std::size_t kOperationsBetweenLooks = 32;
+  if (phase_ != Phase::kBounded) return store::Measure::kEachJob;
+  const std::uint64_t between = kOperationsBetweenLooks * job::kMaxSpecBytes;
+  const bool is_far = bound_ + between < std::min(limits_.each, limits_.all);
+  if (is_far && ++operations_ % kOperationsBetweenLooks != 0) return store::Measure::kNothing;
+  return store::Measure::kDatabase;
+}
 
 bool EndedLedger::wants_sum() const {
   return phase_ == Phase::kSumming ||
@@ -42,7 +54,6 @@ void EndedLedger::charge_spec(const store::EndedJob& job) {
 }
 
 void EndedLedger::ended(const store::EndedJob& job) {
-  if (phase_ == Phase::kBounded) bound_ += job.bytes + job.spec_bytes;
   if (!is_counted(job.place)) return;
   // A clock that was put back has it end before others that were looked at.
   const store::EndPlace before{job.place.ended_ms, job.place.row - 1};
@@ -53,7 +64,6 @@ void EndedLedger::ended(const store::EndedJob& job) {
 }
 
 void EndedLedger::command_kept(const store::EndedJob& job) {
-  if (phase_ == Phase::kBounded) bound_ += job.spec_bytes;
   if (is_counted(job.place)) charge_spec(job);
 }
 

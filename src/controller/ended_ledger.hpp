@@ -1,6 +1,6 @@
 // How much of the controller's disk each user's ended jobs take, whether that is too much, and
-// whose oldest are to go. Pure. At the start the database's size is the bound for everybody; only
-// when that, with what was added since, passes a limit is each job looked at once (sum), and from
+// whose oldest are to go. Pure. At first the database's size is the bound for everybody, and no job is looked
+// at by itself; when that passes a limit, each job is looked at once (sum), and from
 // then on a job that ends or goes is added or taken off. Used by ended_jobs.*.
 #pragma once
 
@@ -27,15 +27,18 @@ class EndedLedger {
  public:
   explicit EndedLedger(EndedLimits limits) : limits_(limits) {}
 
-  // The database has so much: at the start.
-  void begin(std::uint64_t used);
+  // How an operation that is posted now learns of the jobs that it ends.
+  store::Measure measure();
+  void database_has(std::uint64_t used);
   // Whenever a commit says so, in the order of the commits, the pages of the sum among them.
   void ended(const store::EndedJob& job);
   void command_kept(const store::EndedJob& job);  // it had ended; its command is there again
   void freed(const store::FreedJob& freed);
 
-  // It is time to look at every job. Then pages follow, each of the jobs after summed_to().
+  // It is time to look at every job. Then pages follow, each of the jobs after summed_to(). What is
+  // posted after the first was asked for is measured: that page may be the last and without it.
   bool wants_sum() const;
+  void begin_sum() { phase_ = Phase::kSumming; }
   store::EndPlace summed_to() const { return summed_to_; }
   enum class Page { kMore, kLast };
   void sum(std::span<const store::EndedJob> jobs, Page page);
@@ -81,7 +84,8 @@ class EndedLedger {
 
   EndedLimits limits_;
   Phase phase_ = Phase::kBounded;
-  std::uint64_t bound_ = 0;
+  std::uint64_t bound_ = 0;      // kBounded: of the database at the last look
+  std::size_t operations_ = 0;  // since then
   store::EndPlace summed_to_;
   std::uint64_t all_ = 0;
   bool is_dropping_for_all_ = false;

@@ -94,7 +94,7 @@ Write write_of(const Plan& plan, const std::vector<std::shared_ptr<Job>>& jobs,
   return write;
 }
 
-void write_jobs(store::Database& db, const Write& write, const Hub::Measured& measured) {
+store::MeasuredEnds write_jobs(store::Database& db, const Write& write, store::Measure measure) {
   std::set<std::string> hashes;
   std::set<JobId> gone;
   for (const auto& row : write.rows) {
@@ -109,22 +109,23 @@ void write_jobs(store::Database& db, const Write& write, const Hub::Measured& me
     if (hashes.contains(hash)) store::put_spec(db, hash, *spec);
   for (const auto& row : write.terms)
     if (!gone.contains(row.job)) store::put_terms(db, row);
-  measured->clear();
+  std::vector<JobId> ended;
   for (const auto& row : write.rows)
-    if (row.ended_ms > 0)
-      if (auto ended = store::measure_ended_job(db, row.id)) measured->emplace_back(row.id, *ended);
+    if (row.ended_ms > 0 && !gone.contains(row.id)) ended.push_back(row.id);
+  return store::measure_ends(db, ended, measure);
 }
 
 void store_then(Hub& hub, const Plan& plan, const std::vector<std::shared_ptr<Job>>& jobs,
                 std::set<JobId> ended_before, std::move_only_function<void(Result<void>)> done) {
-  const auto measured = std::make_shared<Hub::Measured::element_type>();
+  const auto ends = std::make_shared<store::MeasuredEnds>();
   hub.post(
-      [write = write_of(plan, jobs, std::move(ended_before)), measured](store::Database& db) {
-        write_jobs(db, write, measured);
+      [write = write_of(plan, jobs, std::move(ended_before)), ends,
+       measure = hub.ended_jobs().measure()](store::Database& db) {
+        *ends = write_jobs(db, write, measure);
         store::append_audit(db, wall_now(), write.audit);
       },
-      [&hub, measured, done = std::move(done)](Result<void> saved) mutable {
-        if (saved) hub.note_ended(measured);
+      [&hub, ends, done = std::move(done)](Result<void> saved) mutable {
+        if (saved) hub.note_ended(*ends);
         if (done) done(std::move(saved));
       },
       plan.is_durable ? store::Urgency::kNow : store::Urgency::kBehind);

@@ -213,29 +213,28 @@ void Hub::save(const Job& job, std::move_only_function<void(Result<void>)> done)
   }
   const bool is_awaited = job.is_detached || job.ended_here();
   const auto urgency = is_awaited ? store::Urgency::kNow : store::Urgency::kBehind;
-  const auto measured = std::make_shared<Measured::element_type>();
+  const auto ends = std::make_shared<store::MeasuredEnds>();
   post(
-      [row = job_row(job), measured](store::Database& db) {
+      [row = job_row(job), ends, measure = ended_jobs_.measure()](store::Database& db) {
         store::put_job(db, row);
-        measured->clear();  // it may run twice
-        if (row.ended_ms == 0) return;
-        if (auto ended = store::measure_ended_job(db, row.id))
-          measured->emplace_back(row.id, *ended);
+        if (row.ended_ms > 0) *ends = store::measure_ends(db, {row.id}, measure);
       },
-      [this, measured, done = std::move(done)](Result<void> saved) mutable {
-        if (saved) note_ended(measured);
+      [this, ends, done = std::move(done)](Result<void> saved) mutable {
+        if (saved) note_ended(*ends);
         if (done) done(std::move(saved));
       },
       urgency);
 }
 
-void Hub::note_ended(const Measured& measured) {
-  for (const auto& [id, job] : *measured) {
-    if (jobs_.retire(id))
-      ended_jobs_.ended(job);
-    else
-      ended_jobs_.command_kept(job);
+void Hub::note_ended(const store::MeasuredEnds& ends) {
+  for (const auto& [id, size] : ends.jobs) {
+    const bool is_new = jobs_.retire(id);
+    if (size && is_new)
+      ended_jobs_.ended(*size);
+    else if (size)
+      ended_jobs_.command_kept(*size);
   }
+  if (ends.used) ended_jobs_.database_has(*ends.used);
 }
 
 void Hub::running(Job& job, WallTime started) {

@@ -160,8 +160,7 @@ class Hub {
   void forget_jobs(const store::Pruned& gone);
   // The operation that wrote jobs which have ended says here what they take of the disk; then they
   // are told to be there.
-  using Measured = std::shared_ptr<std::vector<std::pair<JobId, store::EndedJob>>>;
-  void note_ended(const Measured& measured);
+  void note_ended(const store::MeasuredEnds& ends);
   // Writes the job's row; an attached job's is written behind.
   void save(const Job& job, std::move_only_function<void(Result<void>)> done);
   void running(Job& job, WallTime started);

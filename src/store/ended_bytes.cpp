@@ -70,4 +70,16 @@ std::uint64_t used_bytes(Database& db) {
          positive(number("PRAGMA page_size"));
 }
 
+MeasuredEnds measure_ends(Database& db, const std::vector<JobId>& ended, Measure measure) {
+  MeasuredEnds ends;
+  for (const JobId& id : ended) {
+    if (measure != Measure::kEachJob)
+      ends.jobs.push_back({id, std::nullopt});
+    else if (const auto size = measure_ended_job(db, id))
+      ends.jobs.push_back({id, *size});
+  }
+  if (measure == Measure::kDatabase && !ended.empty()) ends.used = used_bytes(db);
+  return ends;
+}
+
 }  // namespace rexec::store

@@ -48,18 +48,44 @@ TEST_CASE("ended ledger: a user has two gibibytes or an eighth of the disk, all 
 
 TEST_CASE("ended ledger: nobody looks at every job before the whole database passes a limit") {
   EndedLedger ledger(kLimits);
-  ledger.begin(3000);
-  CHECK_FALSE(ledger.wants_sum());
-  ledger.ended(job(kAnn, 1, 100, 7, 50));
-  ledger.command_kept(job(kAnn, 1, 100, 7, 50));
+  ledger.database_has(3200);
   CHECK_FALSE(ledger.wants_sum());
   CHECK_FALSE(ledger.next_drop());
-  ledger.ended(job(kBob, 2, 1));
+  CHECK(ledger.measure() == store::Measure::kDatabase);
+  ledger.database_has(3201);
   CHECK(ledger.wants_sum());
   CHECK_FALSE(ledger.next_drop());
   ledger.sum({}, Page::kLast);
   CHECK_FALSE(ledger.wants_sum());
   CHECK(ledger.used_by_all() == 0);
+}
+
+TEST_CASE("ended ledger: far from a limit most operations look at nothing, near it all look") {
+  constexpr std::uint64_t kMib = 1 << 20;
+  EndedLedger ledger({1024 * kMib, 2048 * kMib});
+  const auto looks = [&] {
+    int count = 0;
+    for (int i = 0; i < 320; ++i) count += ledger.measure() == store::Measure::kDatabase ? 1 : 0;
+    return count;
+  };
+  ledger.database_has(100 * kMib);
+  CHECK(looks() == 10);
+  ledger.database_has(1000 * kMib);
+  CHECK(looks() == 320);
+  ledger.database_has(1025 * kMib);
+  ledger.begin_sum();
+  CHECK(ledger.measure() == store::Measure::kEachJob);
+}
+
+TEST_CASE("ended ledger: what is posted after the first page was asked for is measured") {
+  EndedLedger ledger(kLimits);
+  ledger.database_has(3201);
+  ledger.begin_sum();
+  CHECK(ledger.measure() == store::Measure::kEachJob);
+  CHECK(ledger.wants_sum());
+  ledger.sum(std::vector{job(kAnn, 1, 10)}, Page::kLast);
+  ledger.ended(job(kAnn, 2, 20));
+  CHECK(ledger.used(kAnn) == 30);
 }
 
 TEST_CASE("ended ledger: what ends and goes while the sum is made counts once") {

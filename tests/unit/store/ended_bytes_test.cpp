@@ -231,3 +231,26 @@ TEST_CASE("drop ended: a job with a key stays without its command, and then its 
     CHECK(steps_of_scans(db) == 0);
   }));
 }
+
+TEST_CASE("ended bytes: while the database is small an operation learns its size alone") {
+  const TempDir directory;
+  auto store = open_store(directory.path);
+  REQUIRE(store->run_now([&](Database& db) {
+    put(db, ended_job(1, kAnn, 'a'), 100);
+    put(db, job_row("j-2"), 100);
+    const std::vector<JobId> written = ids({1});
+    const MeasuredEnds whole = measure_ends(db, written, Measure::kDatabase);
+    CHECK(whole.jobs.size() == 1);
+    CHECK(whole.used == used_bytes(db));
+    const MeasuredEnds each = measure_ends(db, ids({1, 2, 3}), Measure::kEachJob);
+    CHECK_FALSE(each.used);
+    REQUIRE(each.jobs.size() == 1);
+    CHECK(each.jobs.front().job == written.front());
+    REQUIRE(each.jobs.front().size);
+    CHECK(each.jobs.front().size->bytes == measure_ended_job(db, written.front())->bytes);
+    const MeasuredEnds none = measure_ends(db, written, Measure::kNothing);
+    CHECK(none.jobs.size() == 1);
+    CHECK_FALSE(none.used);
+    CHECK_FALSE(measure_ends(db, {}, Measure::kDatabase).used);
+  }));
+}
