@@ -1,7 +1,7 @@
 // How much of the controller's disk each user's ended jobs take, whether that is too much, and
-// whose oldest are to go. Pure. At first the database's size is the bound for everybody, and no job is looked
-// at by itself; when that passes a limit, each job is looked at once (sum), and from
-// then on a job that ends or goes is added or taken off. Used by ended_jobs.*.
+// whose oldest are to go. Pure. At first the database's size is the bound for everybody, and no job
+// is looked at by itself. When that passes a limit, each job is looked at once (sum), and from then
+// on a job that ends or goes is added or taken off. Used by ended_jobs.*.
 #pragma once
 
 #include <cstdint>

@@ -3,7 +3,6 @@
 #include "src/job/child.hpp"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -20,6 +19,7 @@
 #include "src/base/fail_point.hpp"
 #include "src/base/text.hpp"
 #include "src/job/codec.hpp"
+#include "src/os/privilege.hpp"
 #include "src/os/process.hpp"
 
 namespace rexec::job {
@@ -81,9 +81,8 @@ void reset_oom_score() {
 void become_user(const ExecPlan& plan) {
   if (plan.change_user) {
     const std::vector<gid_t> groups(plan.groups.begin(), plan.groups.end());
-    expect(::setgroups(groups.size(), groups.data()) == 0, Stage::kUser, "setgroups");
-    expect(::setresgid(plan.gid, plan.gid, plan.gid) == 0, Stage::kUser, "setresgid");
-    expect(::setresuid(plan.uid, plan.uid, plan.uid) == 0, Stage::kUser, "setresuid");
+    const char* failed = os::set_ids(plan.uid, plan.gid, groups);
+    expect(failed == nullptr, Stage::kUser, failed == nullptr ? "" : failed);
   }
   if (!plan.keeps_privileges)
     expect(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, Stage::kUser, "no_new_privs");

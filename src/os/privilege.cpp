@@ -111,15 +111,31 @@ void empty_bounding_set() {
     ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
 }
 
+// The calls of that name on 32-bit machines take ids of 16 bits.
+#ifdef SYS_setresuid32
+constexpr long kSetGroups = SYS_setgroups32;
+constexpr long kSetGroup = SYS_setresgid32;
+constexpr long kSetUser = SYS_setresuid32;
+#else
+constexpr long kSetGroups = SYS_setgroups;
+constexpr long kSetGroup = SYS_setresgid;
+constexpr long kSetUser = SYS_setresuid;
+#endif
+
+const char* set_ids(uid_t uid, gid_t gid, std::span<const gid_t> groups) {
+  if (::syscall(kSetGroups, groups.size(), groups.data()) != 0) return "setgroups";
+  if (::syscall(kSetGroup, gid, gid, gid) != 0) return "setresgid";
+  if (::syscall(kSetUser, uid, uid, uid) != 0) return "setresuid";
+  return nullptr;
+}
+
 Result<void> become(const User& user, Keep keep) {
   const auto failed = [&](const char* step) {
     return fail_errno(std::string(step) + " to the user " + user.name, errno);
   };
   empty_bounding_set();
   if (keep == Keep::kLowPorts) ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
-  if (::setgroups(user.groups.size(), user.groups.data()) != 0) return failed("setgroups");
-  if (::setresgid(user.gid, user.gid, user.gid) != 0) return failed("setresgid");
-  if (::setresuid(user.uid, user.uid, user.uid) != 0) return failed("setresuid");
+  if (const char* step = set_ids(user.uid, user.gid, user.groups)) return failed(step);
   if (!set_capabilities(keep)) return failed("capset");
   if (keep == Keep::kLowPorts) ::prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
   return {};

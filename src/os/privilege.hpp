@@ -2,7 +2,10 @@
 // looked into. Used by both daemons in the same way; it decides nothing about jobs.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
+#include <span>
 #include <string>
 
 #include "src/base/error.hpp"
@@ -22,6 +25,10 @@ bool can_reach(const User& user, const std::string& path);
 // No program that this process executes has a capability, whoever it is. Without root nothing
 // happens.
 void empty_bounding_set();
+// Of the calling thread, for good; it is the process's only one. The functions of glibc wait for the
+// other threads, and in a child of fork_process for those of its parent. Null, or the call that
+// failed, with errno.
+const char* set_ids(uid_t uid, gid_t gid, std::span<const gid_t> groups);
 enum class Keep { kNothing, kLowPorts };
 // For good, and without a capability. With kLowPorts it may still bind a port below 1024, until
 // drop_capabilities().

@@ -118,6 +118,7 @@ TEST_CASE(
   const AttemptKey key = rig.new_key();
   rig.send_start(key, spec, false);
   JobView job = rig.expect_channel(key);
+  job.wait_started();  // before that the next spawner starts it
   job.socket.reset();
   rig.kill_spawner();
   rig.kill_net();
