@@ -4,10 +4,8 @@ A test that hangs ends after its limit (`@pytest.mark.limit(seconds)`, 120 unles
 the patience of support/patience.py) with a traceback. A failed test shows the ends of its daemons'
 logs.
 """
-import math
 import os
 import pathlib
-import signal
 import sys
 
 import pytest
@@ -15,7 +13,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.cli import BINARY  # noqa: E402
 from support.cluster import Cluster  # noqa: E402
-from support.patience import patient  # noqa: E402
+from support.patience import limited  # noqa: E402
 
 LIMIT_S = 120
 QUICK = os.environ.get("REXEC_QUICK") == "1"
@@ -31,16 +29,8 @@ def pytest_configure(config):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
     marker = item.get_closest_marker("limit")
-    seconds = math.ceil(patient(marker.args[0] if marker else LIMIT_S))
-
-    def on_alarm(*_):
-        raise TimeoutError(f"the test took longer than {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, on_alarm)
-    signal.alarm(seconds)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    with limited(marker.args[0] if marker else LIMIT_S):
+        yield
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -2,8 +2,9 @@
 import os
 import subprocess
 import sys
+import time
 
-from support import processes
+from support import patience, processes
 from support.cli import REPOSITORY
 
 LEAVES_ONE = """
@@ -55,3 +56,15 @@ def test_a_skip_without_an_excuse_fails_on_the_build_machine_alone(tmp_path):
 
 def test_a_test_that_failed_once_has_failed(tmp_path):
     assert run(tmp_path, FAILS_ONCE).returncode == 1
+
+
+def test_a_pause_of_the_whole_machine_uses_up_no_limit(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    limit = patience.Limit(20)
+    clock[0] += 3600
+    assert not limit.is_over()
+    for _ in range(int(patience.patient(20))):
+        clock[0] += 1
+        ended = limit.is_over()
+    assert ended

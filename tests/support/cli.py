@@ -9,7 +9,7 @@ import pathlib
 import subprocess
 import tempfile
 
-from support.patience import patient
+from support.patience import Limit, patient
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("REXEC_BIN", REPOSITORY / "build" / "rexec")).resolve()
@@ -91,14 +91,20 @@ class Cli:
         if input is not None:
             options["stdin"] = subprocess.PIPE
         process = self.popen(*argv, **options)
-        try:
-            out, err = process.communicate(input, timeout=patient(timeout))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, err = process.communicate()
-            raise AssertionError(f"still running after {patient(timeout):g} s: "
-                                 f"{Done(argv, None, out or b'', err or b'')!r}") from None
-        return Done(argv, process.returncode, out or b"", err or b"")
+        limit, why = Limit(timeout), None
+        while True:
+            try:
+                out, err = process.communicate(input, timeout=Limit.MOST_S)
+                break
+            except subprocess.TimeoutExpired:
+                input = None  # it is being written
+                if limit.is_over():
+                    assert process.poll() is None, f"another process holds the output of {argv}, which ended"
+                    why = f"still running after {patient(timeout):g} s: "
+                    process.kill()
+        done = Done(argv, process.returncode, out or b"", err or b"")
+        assert why is None, f"{why}{done!r}"
+        return done
 
     def run(self, *argv, verb="run", **options):
         """`run` (or another verb that follows a job) with its status JSON."""

@@ -7,8 +7,9 @@ import pathlib
 import signal
 import time
 
-from support.patience import patient
+from support.patience import Limit, patient
 
+ENV_START = 47  # in stat_fields: where its environment is, 0 while there is none
 POLL_S = 0.01  # how often wait_until looks; nothing depends on the figure
 
 
@@ -18,12 +19,12 @@ class Timeout(AssertionError):
 
 def wait_until(condition, what, seconds=20):
     """The condition's first true value. The only place in the suite that looks again and again."""
-    deadline = time.monotonic() + patient(seconds)
+    limit = Limit(seconds)
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        if limit.is_over():
             raise Timeout(f"after {patient(seconds):g} s still not: {what}")
         time.sleep(POLL_S)
 
@@ -80,15 +81,28 @@ def cmdline(pid):
 
 
 def environment(pid):
-    pairs = (entry.partition(b"=") for entry in read(pid, "environ").split(b"\0") if entry)
+    pairs = (entry.partition(b"=") for entry in _environment(pid) if entry)
     return {name.decode("utf-8", "replace"): value for name, _, value in pairs}
+
+
+def _is_in_exec(pid):
+    """Between its old program and the new one a process has no environment to read."""
+    fields = stat_fields(pid)
+    return len(fields) > ENV_START and fields[ENV_START] == b"0" and b"VmSize" in read(pid, "status")
+
+
+def _environment(pid):
+    text = read(pid, "environ")
+    while not text and _is_in_exec(pid):
+        time.sleep(POLL_S)
+        text = read(pid, "environ")
+    return text.split(b"\0")
 
 
 def with_environment(name, value):
     """Live processes whose environment at exec had name=value."""
     wanted = f"{name}={value}".encode()
-    return [pid for pid in all_pids()
-            if wanted in read(pid, "environ").split(b"\0") and is_alive(pid)]
+    return [pid for pid in all_pids() if wanted in _environment(pid) and is_alive(pid)]
 
 
 def with_argument(text):
