@@ -19,8 +19,7 @@ std::string labels_cell(const wire::Map& node) {
 int run_ls(const Invocation& invocation) {
   wire::Map request = wire::Map::object();
   if (!invocation.args.words().empty()) request["target"] = invocation.args.word(0);
-  Result<wire::Map> answer =
-      call_pages(invocation.globals, "node.ls", "nodes", std::move(request));
+  Result<wire::Map> answer = call_pages(invocation.globals, "node.ls", "nodes", std::move(request));
   if (!answer) return fail_with(invocation.globals, answer.error());
   Listing listing;
   listing.headings = {{"NODE"},

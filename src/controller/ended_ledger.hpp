@@ -84,7 +84,7 @@ class EndedLedger {
 
   EndedLimits limits_;
   Phase phase_ = Phase::kBounded;
-  std::uint64_t bound_ = 0;      // kBounded: of the database at the last look
+  std::uint64_t bound_ = 0;     // kBounded: of the database at the last look
   std::size_t operations_ = 0;  // since then
   store::EndPlace summed_to_;
   std::uint64_t all_ = 0;

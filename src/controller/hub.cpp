@@ -336,8 +336,7 @@ void Hub::dispatch_rest(const NodeId& id, AgentSession& session, std::optional<J
       end_restarts(*job);
   }
   if (!without_command.empty())
-    after(kClientBack,
-          [this, ids = std::move(without_command)] { end_without_command(ids); });
+    after(kClientBack, [this, ids = std::move(without_command)] { end_without_command(ids); });
   dispatcher_.room_on(id);
   if (jobs.size() < kMostInTurn) return;
   const JobOrder last{jobs.back()->created, jobs.back()->key.job};

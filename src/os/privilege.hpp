@@ -25,7 +25,7 @@ bool can_reach(const User& user, const std::string& path);
 // No program that this process executes has a capability, whoever it is. Without root nothing
 // happens.
 void empty_bounding_set();
-// Of the calling thread, for good; it is the process's only one. The functions of glibc wait for the
+// Of the calling thread, for good; the process has no other. The functions of glibc wait for the
 // other threads, and in a child of fork_process for those of its parent. Null, or the call that
 // failed, with errno.
 const char* set_ids(uid_t uid, gid_t gid, std::span<const gid_t> groups);

@@ -9,7 +9,8 @@ import time
 
 from support.patience import Limit, patient
 
-ENV_START = 47  # in stat_fields: where its environment is, 0 while there is none
+# In stat_fields: the clock ticks at its start; where its environment is, 0 while there is none.
+START_TIME, ENV_START = 19, 47
 POLL_S = 0.01  # how often wait_until looks; nothing depends on the figure
 
 
@@ -86,16 +87,19 @@ def environment(pid):
 
 
 def _is_in_exec(pid):
-    """Between its old program and the new one a process has no environment to read."""
+    """Between its old program and the new one a process has no environment to read. One that is older
+    than this process and has none is none of the tests'."""
     fields = stat_fields(pid)
-    return len(fields) > ENV_START and fields[ENV_START] == b"0" and b"VmSize" in read(pid, "status")
+    return (len(fields) > ENV_START and fields[ENV_START] == b"0" and b"VmSize" in read(pid, "status")
+            and int(fields[START_TIME]) >= int(stat_fields("self")[START_TIME]))
 
 
 def _environment(pid):
-    text = read(pid, "environ")
-    while not text and _is_in_exec(pid):
-        time.sleep(POLL_S)
+    for _ in range(100):  # an exec takes no second
         text = read(pid, "environ")
+        if text or not _is_in_exec(pid):
+            break
+        time.sleep(POLL_S)
     return text.split(b"\0")
 
 
