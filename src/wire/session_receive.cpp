@@ -70,7 +70,8 @@ bool Session::with_map(const Frame& frame, Map& out) {
 // What a message carries is an object, or nothing: a list has no fields to ask for.
 static Map object_in(Map& map, std::string_view key) {
   Map found = take_child(map, key);
-  return found.is_object() ? found : Map::object();
+  if (!found.is_object()) return Map::object();
+  return found;
 }
 
 void Session::handle(Frame frame) {
