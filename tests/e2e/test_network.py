@@ -81,6 +81,7 @@ def test_a_job_that_ends_while_its_node_is_being_greeted_is_reported(make_cluste
 def test_a_node_that_is_cut_off_is_offline_and_comes_back_by_itself(far):
     cluster, proxy = far
     job = cluster.cli.submit("n1", "sleep", "1000")
+    processes.wait_until(lambda: cluster.job_processes(job), "the job runs")
     proxy.refuse()
     processes.wait_until(lambda: cluster.node_states()["n1"]["state"] == "offline", "it is offline")
     assert cluster.cli.run("n1", "true").code == 125
