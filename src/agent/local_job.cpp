@@ -310,6 +310,7 @@ void LocalJob::give_spool(Reader& reader) {
 
 void LocalJob::add_reader(std::shared_ptr<Reader> reader) {
   readers_.push_back(reader);
+  if (reader->options().owns) client_ended_ = false;
   if (spool_ == Spool::kDropped) {
     spool_ = Spool::kAsked;
     events_.on_spool_wanted(*this);
@@ -321,10 +322,18 @@ void LocalJob::add_reader(std::shared_ptr<Reader> reader) {
   tell_readers();
 }
 
-void LocalJob::remove_reader(const Reader& reader) {
+void LocalJob::remove_reader(const Reader& reader, link::Gone how) {
   std::erase_if(readers_, [&](const auto& one) { return one.get() == &reader; });
+  gone_ = how;
+  client_ended_ |= reader.client_ended();
   tell_readers();
   if (readers_.empty()) rest();
+}
+
+void LocalJob::client_ended() {
+  client_ended_ = true;
+  if (!has_readers()) told_readers_ = kUntold;
+  tell_readers();
 }
 
 void LocalJob::rest() {
@@ -347,7 +356,7 @@ void LocalJob::tell_readers() {
       readers_.begin(), readers_.end(), [](const auto& r) { return r->options().holds; }));
   if (count != told_readers_) {
     told_readers_ = count;
-    send(link::Readers{count});
+    send(link::Readers{count, client_ended_ ? link::Gone::kEnded : gone_});
   }
   if (count > 0) reader_moved();
 }

@@ -42,8 +42,9 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   void spool_is_gone();
 
   void add_reader(std::shared_ptr<Reader> reader);
-  // kLeft: the reader's user said that the job may go on alone.
-  void remove_reader(const Reader& reader);
+  void remove_reader(const Reader& reader, job::link::Gone how);
+  // The client that ran it, of which no reader is left here.
+  void client_ended();
   bool has_readers() const { return !readers_.empty(); }
 
   // While the connection to the shim is being made anew, what was asked for (stop, signal, close,
@@ -132,6 +133,8 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   bool paced_ = false;
   std::vector<std::shared_ptr<Reader>> readers_;
   std::uint32_t told_readers_ = kUntold;
+  job::link::Gone gone_ = job::link::Gone::kUnknown;  // how the last reader went
+  bool client_ended_ = false;                         // until it attaches again
   net::Timer lonely_;  // a job that was started for a reader who has not come yet
 };
 

@@ -38,6 +38,7 @@ Result<ReaderOptions> reader_options(const wire::Map& args) {
   options.follows = wire::bool_or(args, "follow", true);
   options.holds = wire::bool_or(args, "hold", true);
   options.paces = wire::bool_or(args, "pace", false);
+  options.owns = wire::bool_or(args, "owns", false);
   options.times = wire::bool_or(args, "times", false);
   options.window = wire::share_of_window(wire::u64_or(args, "window", wire::kInitialWindow), 1);
   return options;
@@ -294,11 +295,15 @@ void Reader::shim_is_back(std::uint64_t in_offset, std::uint64_t in_limit) {
 }
 
 void Reader::on_signal(const wire::Map& map) {
+  const std::string type = wire::text_or(map, "t");
+  if (type == "ended") {
+    client_ended_ = true;
+    return;
+  }
   if (!job_) {  // its start is still under way: an early Ctrl-C must not get lost
     if (early_signals_.size() < kMostEarlySignals) early_signals_.push_back(map);
     return;
   }
-  const std::string type = wire::text_or(map, "t");
   if (type == "signal") {
     const auto number = static_cast<std::uint32_t>(wire::u64_or(map, "n", 0));
     if (number >= 1 && number <= 64) job_->send(job::link::Signal{number});

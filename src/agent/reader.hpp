@@ -24,6 +24,7 @@ struct ReaderOptions {
   bool follows = true;              // false: ends where the output ends now
   bool holds = true;                // its unread bytes hold the job back
   bool paces = false;               // somebody watches: the job runs little ahead of what is shown
+  bool owns = false;                // the client that runs the job, not one that looks at it
   bool times = false;               // each piece of output with the time at which it was written
   std::uint64_t window = wire::kInitialWindow;  // sent ahead of what the reader took; at most that
 };
@@ -57,6 +58,8 @@ class Reader : public std::enable_shared_from_this<Reader> {
   // How many bytes of both streams a job may have written that is watched here: little more than
   // was sent, which is at most a window more than the client took.
   std::uint64_t pace_limit() const;
+  // Its client said that its process ends.
+  bool client_ended() const { return client_ended_; }
   const ReaderOptions& options() const { return options_; }
   wire::StreamId stream() const { return stream_; }
   job::SpoolReader& spool() { return spool_; }
@@ -103,6 +106,7 @@ class Reader : public std::enable_shared_from_this<Reader> {
   std::uint64_t stdin_base_ = 0;   // offset of the stream's first byte
   std::uint64_t stdin_limit_ = 0;  // what the shim takes now
   std::vector<wire::Map> early_signals_;
+  bool client_ended_ = false;
   bool stdin_ended_ = false;
   bool stdin_end_sent_ = false;
   bool started_told_ = false;

@@ -352,7 +352,7 @@ void Session::lost(const Error& error) {
   for (const auto& [stream, reader] : readers) {
     if (!reader->job()) continue;
     const auto job = reader->job();
-    job->remove_reader(*reader);
+    job->remove_reader(*reader, job::link::Gone::kUnknown);
     book_->release(job->key());
   }
   renewal_.cancel();

@@ -75,7 +75,7 @@ class Session final : public net::SessionHandler {
   void spec_data(wire::StreamId stream, ByteSpan bytes);
   void forget_start(const AttemptKey& key);
   void answer_request(wire::RequestId id, const std::string& verb, const wire::Map& args);
-  void drop_reader(wire::StreamId stream);
+  void drop_reader(wire::StreamId stream, Code why);
   void prune_readers();
   void open_from(const AttemptKey& key, const AttemptKey& asked, std::uint32_t last,
                  const std::shared_ptr<Reader>& reader);
@@ -105,8 +105,11 @@ class Session final : public net::SessionHandler {
   std::unordered_map<wire::RequestId, Answer> answers_;
   std::unordered_map<wire::StreamId, Starting> starting_;
   std::unordered_map<wire::StreamId, std::shared_ptr<Reader>> readers_;
-  std::map<AttemptKey, std::vector<std::shared_ptr<Reader>>>
-      early_;  // attached before their start was complete
+  struct Early {  // attached before their start was complete
+    std::vector<std::shared_ptr<Reader>> readers;
+    bool client_ended = false;
+  };
+  std::map<AttemptKey, Early> early_;
   // By the reconcile under way: when each started, and why it is held.
   std::map<AttemptKey, std::pair<std::uint64_t, std::string>> told_;
   // Jobs with news that wait for the answers to earlier ones; each goes as it is then.

@@ -53,7 +53,7 @@ void Session::on_event(wire::Event event) {
       reader->second->on_stdin_end();
   } else if (auto* reset = std::get_if<event::Reset>(&event)) {
     starting_.erase(reset->stream);
-    drop_reader(reset->stream);
+    drop_reader(reset->stream, reset->error.code);
   } else if (auto* request = std::get_if<event::Request>(&event)) {
     answer_request(request->id, request->verb, request->args);
   } else if (auto* response = std::get_if<event::Response>(&event)) {
@@ -84,7 +84,7 @@ void Session::prune_readers() {
     }
     const auto reader = at->second;
     const auto job = reader->job();
-    job->remove_reader(*reader);
+    job->remove_reader(*reader, job::link::Gone::kSilent);
     if (reader->moves_on()) {
       ++at;
       moving.push_back(reader);
@@ -108,15 +108,17 @@ void Session::follow(const std::shared_ptr<Reader>& reader) {
   });
 }
 
-void Session::drop_reader(wire::StreamId stream) {
+void Session::drop_reader(wire::StreamId stream, Code why) {
   const auto at = readers_.find(stream);
   if (at == readers_.end()) return;
   const auto reader = at->second;
   readers_.erase(at);
-  for (auto& [key, list] : early_) std::erase(list, reader);
+  for (auto& [key, early] : early_)
+    if (std::erase(early.readers, reader) > 0) early.client_ended |= reader->client_ended();
   if (!reader->job()) return;
   const auto job = reader->job();
-  job->remove_reader(*reader);
+  job->remove_reader(
+      *reader, why == Code::kControllerDown ? job::link::Gone::kUnknown : job::link::Gone::kSilent);
   book_->release(job->key());
 }
 
@@ -174,7 +176,8 @@ void Session::start_complete(wire::StreamId stream) {
                    session.reset(stream, error);
                  }
                  if (!waiting.empty()) {
-                   for (const auto& reader : waiting.mapped()) {
+                   if (job && waiting.mapped().client_ended) job->client_ended();
+                   for (const auto& reader : waiting.mapped().readers) {
                      if (job) {
                        job->add_reader(reader);
                      } else {
@@ -209,7 +212,7 @@ void Session::open_attach(wire::StreamId stream, const wire::Map& args) {
   auto reader = std::make_shared<Reader>(driver_, stream, *options);
   readers_[stream] = reader;
   for (const auto& [other, starting] : starting_)
-    if (starting.start.key == *key) return early_[*key].push_back(reader);
+    if (starting.start.key == *key) return early_[*key].readers.push_back(reader);
   const std::uint64_t last = std::min(wire::u64_or(args, "last", key->attempt),
                                       std::uint64_t{key->attempt} + kMostAttemptsTried);
   open_from(*key, *key, static_cast<std::uint32_t>(last), reader);
@@ -244,7 +247,7 @@ void Session::forget_start(const AttemptKey& key) {
   starting_.erase(at);
   const auto waiting = early_.extract(key);
   if (waiting.empty()) return;
-  for (const auto& reader : waiting.mapped()) {
+  for (const auto& reader : waiting.mapped().readers) {
     readers_.erase(reader->stream());
     driver_->session().reset(reader->stream(), {Code::kUnknownJob, "it was never begun", {}});
   }

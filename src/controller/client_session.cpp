@@ -53,7 +53,7 @@ void ClientSession::end(const Error& reason) {
   driver_->flush_soon();
 }
 
-void ClientSession::closed() {
+void ClientSession::closed(event::By by) {
   if (!std::exchange(open_, false)) return;
   hub_.leave(*this);
   answers_.clear();
@@ -64,7 +64,9 @@ void ClientSession::closed() {
   parked_.clear();
   waits_.clear();
   share_ = {};
-  router_.drop_all({Code::kLinkLost, "the reader is gone", {}});
+  // An end by us says nothing about the client.
+  const auto code = by == event::By::kUs ? Code::kControllerDown : Code::kLinkLost;
+  router_.drop_all({code, "the reader is gone", {}});
   asio::post(hub_.context(), [self = std::move(self_)] {});
 }
 
@@ -95,8 +97,8 @@ void ClientSession::on_event(wire::Event event) {
       parked->second.signals.push_back(std::move(event));
   } else if (auto* map = std::get_if<event::Hello>(&event)) {
     hello(map->map);
-  } else if (std::holds_alternative<event::Closed>(event)) {
-    closed();
+  } else if (const auto* over = std::get_if<event::Closed>(&event)) {
+    closed(over->by);
   }
 }
 
@@ -172,6 +174,7 @@ ClientSession::Wanted ClientSession::read_wanted(const wire::Map& args) {
   wanted.holds = wire::bool_or(args, "hold", true);
   wanted.is_paced = wire::bool_or(args, "pace", false);
   wanted.has_times = wire::bool_or(args, "times", false);
+  wanted.owns = wire::bool_or(args, "owns", false);
   return wanted;
 }
 
@@ -276,6 +279,7 @@ void ClientSession::attach_now(wire::StreamId stream, const Wanted& wanted,
                       {"hold", wanted.holds},
                       {"pace", wanted.is_paced},
                       {"times", wanted.has_times},
+                      {"owns", wanted.owns},
                       {"attempt", wanted.attempt.value_or(job.key.attempt)},
                       {"window", wanted.window}},
                      {router_, stream, std::move(kept), refused});

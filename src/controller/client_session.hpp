@@ -56,6 +56,7 @@ class ClientSession final : public net::SessionHandler,
     bool holds = false;
     bool is_paced = false;
     bool has_times = false;
+    bool owns = false;  // the client that runs the job
   };
   // What a submit came to, as far as its client has been told.
   struct Answer {
@@ -130,7 +131,7 @@ class ClientSession final : public net::SessionHandler,
   // `then` runs when the job is final, unless the session is gone by then, or the wait of the
   // number that comes back is erased. 0: it has run.
   std::uint64_t await_end(const std::shared_ptr<Job>& job, std::function<void()> then);
-  void closed();
+  void closed(wire::event::By by);
 
   // client_verbs.cpp and job_verbs.cpp, by subject
   using Verb = void (ClientSession::*)(const wire::Map& args, const Respond& respond);
@@ -198,6 +199,7 @@ class ClientSession final : public net::SessionHandler,
   struct Waiter {
     JobId job;
     Dispatcher::WatcherId id = 0;
+    bool client_ended = false;
   };
   std::unordered_map<wire::StreamId, Waiter> waiters_;
   std::set<JobId> unattached_;  // submitted here to be attached to, which was not done yet

@@ -316,6 +316,7 @@ void ClientSession::open_streams(Answer& answer) {
          {"stdin", true},
          {"pace", answer.pace},
          {"times", answer.times},
+         {"owns", true},
          {"window", granted}},
         {router_, to_client, std::move(kept)});
   }
@@ -354,7 +355,9 @@ void ClientSession::wait_is_over(wire::StreamId stream, const Wanted& wanted, co
 
 void ClientSession::stop_waiting(wire::StreamId stream) {
   const auto node = waiters_.extract(stream);
-  if (!node.empty()) hub_.dispatcher().unwatch(node.mapped().job, node.mapped().id);
+  if (node.empty()) return;
+  const Waiter& waiter = node.mapped();
+  hub_.dispatcher().unwatch(waiter.job, waiter.id, waiter.client_ended);
 }
 
 // Before there is a process: what would end one ends the wait. False: it is kept for the process.
@@ -366,6 +369,8 @@ bool ClientSession::signal_waiting(wire::StreamId stream, ByteSpan payload) {
   const auto number = wire::u64_or(*map, "n", 0);
   if (type == "leave") {
     hub_.dispatcher().leave(*job);
+  } else if (type == "ended") {
+    waiters_.at(stream).client_ended = true;
   } else if (type == "stop") {
     hub_.dispatcher().cancel(*job, SIGTERM, actor(), {});
   } else if (type == "signal" && (number == SIGINT || number == SIGTERM)) {

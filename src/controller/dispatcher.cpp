@@ -329,23 +329,26 @@ Dispatcher::WatcherId Dispatcher::watch(Job& job, Watcher watcher) {
   at->second.told = job.waiting;
   watcher.on_wait(job.waiting);
   set_alone(job.key.job, at->second, BootTime::max());
-  at->second.is_left = false;
+  at->second.is_left = at->second.has_ended = false;
   at->second.watchers.emplace(id, std::move(watcher));
   // Later: the caller does not know yet that he watches.
   if (at->second.is_parked) hub_.next_turn([this, held = job.key.job] { unpark(held); });
   return id;
 }
 
-void Dispatcher::unwatch(const JobId& job, WatcherId watcher) {
+void Dispatcher::unwatch(const JobId& job, WatcherId watcher, bool client_ended) {
   const auto at = held_.find(job);
-  if (at != held_.end() && at->second.watchers.erase(watcher) > 0) left(job);
+  if (at == held_.end() || at->second.watchers.erase(watcher) == 0) return;
+  at->second.has_ended |= client_ended;
+  left(job);
 }
 
 void Dispatcher::left(const JobId& job) {
   const auto at = held_.find(job);
   if (at == held_.end() || !at->second.watchers.empty() || !at->second.alone) return;
   at->second.is_left = true;
-  set_alone(job, at->second, BootClock::now() + *at->second.alone);
+  const Millis wait = at->second.has_ended ? Millis{0} : *at->second.alone;
+  set_alone(job, at->second, BootClock::now() + wait);
   arm();
 }
 
@@ -365,15 +368,16 @@ void Dispatcher::set_alone(const JobId& id, Held& held, BootTime until) {
 }
 
 bool Dispatcher::expire_alone(BootTime now) {
-  std::vector<std::shared_ptr<Job>> expired;
+  std::vector<std::pair<std::shared_ptr<Job>, const char*>> expired;
   for (std::size_t i = 0; i < kLooksInTurn; ++i) {
     if (alone_.empty() || alone_.begin()->first > now) break;
     const JobId id = alone_.begin()->second;
     alone_.erase(alone_.begin());
-    expired.push_back(held_.at(id).job);
+    const Held& held = held_.at(id);
+    expired.emplace_back(held.job, held.has_ended ? "client_ended" : "disconnect");
   }
-  for (const auto& job : expired) {
-    wire::Map record = record_without_run(*job, "stopped", 128 + SIGTERM, "disconnect");
+  for (const auto& [job, why] : expired) {
+    wire::Map record = record_without_run(*job, "stopped", 128 + SIGTERM, why);
     record["signal"] = SIGTERM;
     end(*job, std::move(record), "controller", "job.expire");
   }

@@ -71,7 +71,7 @@ class Dispatcher {
   void refresh(Job& job) const;
   // Only for a job that waits.
   WatcherId watch(Job& job, Watcher watcher);
-  void unwatch(const JobId& job, WatcherId watcher);
+  void unwatch(const JobId& job, WatcherId watcher, bool client_ended);
   // The client that submitted the job is gone and never watched it.
   void left(const JobId& job);
   // Its user left on purpose: it waits without him, and runs as a detached job does.
@@ -97,6 +97,7 @@ class Dispatcher {
     std::string told;  // what these heard last
     Stage stage = Stage::kQueued;
     bool is_left = false;    // whoever watched is gone
+    bool has_ended = false;  // and was the job's client, whose process ends
     bool is_parked = false;  // could go on, but for that
   };
   Held& hold(const std::shared_ptr<Job>& job, Stage stage);

@@ -37,6 +37,8 @@ template <>
 constexpr std::uint8_t version_of<Halt> = 2;
 template <>
 constexpr std::uint8_t version_of<TellAll> = 2;
+template <>
+constexpr std::uint8_t version_of<Readers> = 4;
 
 constexpr std::size_t kMaxIdText = 64;
 constexpr std::size_t kMaxTicket = 1024;
@@ -194,9 +196,18 @@ void fields(Reader& f, CloseOutput& m) {
   if (channel != 1 && channel != 2) f.refuse();
   m.channel = channel == 2 ? Channel::kErr : Channel::kOut;
 }
-template <class F, is<Readers> M>
-void fields(F& f, M& m) {
+void fields(VersionedWriter& f, const Readers& m) {
   f.number(m.count);
+  if (!since(f, 4)) return;
+  f.number(static_cast<std::uint8_t>(m.gone));
+}
+void fields(VersionedReader& f, Readers& m) {
+  f.number(m.count);
+  if (!since(f, 4)) return;
+  std::uint8_t gone = 0;
+  f.number(gone);
+  if (gone > static_cast<std::uint8_t>(Gone::kEnded)) f.refuse();
+  m.gone = static_cast<Gone>(gone);
 }
 template <class F, is<Read> M>
 void fields(F& f, M& m) {

@@ -23,7 +23,7 @@ namespace link {
 // adds a kind puts it before Newer. So an older message is one whose last fields keep their
 // defaults, a newer one has bytes at its end that are not looked at, and a kind from a later
 // version is Newer: to be ignored. Version 1 read none of that: it is sent only what it knows.
-inline constexpr std::uint8_t kVersion = 3;
+inline constexpr std::uint8_t kVersion = 4;
 
 inline constexpr std::size_t kMaxStdinBytes = 65536;
 inline constexpr std::uint64_t kNoReader = ~std::uint64_t{0};
@@ -160,8 +160,15 @@ struct Resize {
 struct CloseOutput {
   Channel channel = Channel::kOut;
 };
+// Why there is no reader. Of net before version 4 each is kSilent.
+enum class Gone : std::uint8_t {
+  kSilent,   // the controller hears nothing from the client, or knows that its terminal was closed
+  kUnknown,  // the controller is away, or nobody has come yet: nobody knows of the client
+  kEnded,    // the client said that its process ends
+};
 struct Readers {
   std::uint32_t count = 0;
+  Gone gone = Gone::kSilent;  // when count is 0
 };
 struct Read {  // the slowest reader's offsets; kNoReader: nobody reads that stream
   std::uint64_t out = 0;

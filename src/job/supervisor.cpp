@@ -8,13 +8,12 @@
 #include <cerrno>
 
 #include "src/base/fail_point.hpp"
+#include "src/job/disconnect.hpp"
 #include "src/os/pty.hpp"
 
 namespace rexec::job {
 namespace {
 
-// A restarting agent is not a user who left: so long its connection may be missing.
-constexpr Nanos kReconnect = std::chrono::seconds(5);
 // How far a job runs ahead of its first reader until that says how far it may.
 constexpr std::uint64_t kAheadOfFirst = 512 << 10;
 // With --overflow block. A reader counts as a window (1 MiB) behind what it was sent and tells each
@@ -191,7 +190,7 @@ bool Supervisor::handle(const link::Readers& m) {
   if (m.count > 0) {
     readers_back();
   } else {
-    readers_gone(Nanos(0));
+    readers_gone(m.gone);
   }
   return true;
 }
@@ -211,7 +210,7 @@ bool Supervisor::handle(const link::Leave&) {
 void Supervisor::on_link_lost() {
   if (finished_) return leave();
   readers_ = 0;
-  readers_gone(kReconnect);
+  readers_gone(link::Gone::kUnknown);
 }
 
 // ---- readers -----------------------------------------------------------------------------------
@@ -226,6 +225,7 @@ void Supervisor::hold_for(PerStream<std::uint64_t> reader, std::uint64_t ahead) 
 
 void Supervisor::readers_back() {
   loop_.cancel(disconnect_timer_);
+  alone_since_.reset();
   if (watched_) return;
   // Held from the oldest byte there is until the reader says how far it is.
   watched_ = true;
@@ -238,30 +238,32 @@ void Supervisor::readers_back() {
 }
 
 // While the reader may come back in time, its place is kept and the job held back for it: nothing
-// it has not read is dropped. `extra` is for a lost connection.
-void Supervisor::readers_gone(Nanos extra) {
+// it has not read is dropped.
+void Supervisor::readers_gone(link::Gone how) {
   if (!watched_) return;
   loop_.cancel(disconnect_timer_);
-  Nanos wait = extra;
-  if (!leave_running_ && plan_.on_disconnect == OnDisconnect::kStopAfter)
-    wait = std::max<Nanos>(wait, Millis(plan_.on_disconnect_ms));
-  if (wait == Nanos(0)) return disconnect_expired();
-  disconnect_timer_ = loop_.after(wait, [this] {
+  const BootTime now = BootClock::now();
+  if (!alone_since_) alone_since_ = now;
+  const OnDisconnect rule = leave_running_ ? OnDisconnect::kKeep : plan_.on_disconnect;
+  const Fate fate = fate_of({how, *alone_since_, now}, {rule, Millis(plan_.on_disconnect_ms)});
+  if (fate.at <= now) return disconnect_expired(fate.reason);
+  disconnect_timer_ = loop_.after(fate.at - now, [this, reason = fate.reason] {
     disconnect_timer_ = 0;
-    disconnect_expired();
+    disconnect_expired(reason);
   });
 }
 
-void Supervisor::disconnect_expired() {
+void Supervisor::disconnect_expired(std::string_view reason) {
   watched_ = false;
+  alone_since_.reset();
   // With block what nobody has read is kept for the reader who will come: up to the quota, for
   // there is no pace to keep.
   if (plan_.overflow == Overflow::kBlock)
     spool_.set_ahead(0);
   else
     spool_.release_readers();
-  if (!leave_running_ && plan_.on_disconnect != OnDisconnect::kKeep)
-    stop(Outcome::kStopped, "disconnect", Millis(plan_.grace_ms));
+  if (!reason.empty() && !leave_running_)
+    stop(Outcome::kStopped, std::string(reason), Millis(plan_.grace_ms));
   output_.retry();
 }
 

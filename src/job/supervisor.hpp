@@ -50,10 +50,10 @@ class Supervisor {
   void watch_idleness();
   void watch_memory();
   void look_at_memory(int looks);
-  void readers_gone(Nanos extra);
+  void readers_gone(link::Gone how);
   void readers_back();
   void tell_held();
-  void disconnect_expired();
+  void disconnect_expired(std::string_view reason);
 
   // ---- the way to the end ----
   void stop(Outcome verdict, std::string reason, Millis grace);
@@ -99,8 +99,9 @@ class Supervisor {
   bool gone_ = false;  // leave() was called
   std::uint32_t left_behind_ = 0;
   std::uint32_t readers_ = 0;
-  bool watched_ = false;        // a reader is attached or expected back: output is held for it
-  bool leave_running_ = false;  // the owner left on purpose
+  bool watched_ = false;  // a reader is attached or expected back: output is held for it
+  std::optional<BootTime> alone_since_;  // it is expected back
+  bool leave_running_ = false;           // the owner left on purpose
   Nanos kill_pause_{};
   std::optional<BootTime> kill_at_;  // a later stop makes it sooner, never later
   os::EventLoop::Token children_token_ = 0, report_token_ = 0;

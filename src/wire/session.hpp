@@ -118,8 +118,10 @@ struct Reset {
   StreamId stream;
   Error error;
 };
+enum class By { kUs, kPeer };  // kPeer: also a connection that broke, or was silent
 struct Closed {
   Error error;
+  By by = By::kUs;
 };
 }  // namespace event
 using Event = std::variant<event::Hello, event::Request, event::Response, event::Notice,
@@ -253,7 +255,7 @@ class Session {
   BootTime hello_by() const;
   void drop_events();
   void emit(Event event) { events_.push_back(std::move(event)); }
-  void finish(Error why);
+  void finish(Error why, event::By by);
   void abort(StreamId stream, const Error& error);
   // False when the map is larger than a frame may be; nothing was queued then.
   bool send_control(FrameType type, StreamId stream, const Map& map, Cause cause = Cause::kOwn);

@@ -36,7 +36,7 @@ void Session::direct_received(BootTime now, std::size_t n) {
 }
 
 void Session::transport_lost(std::string_view why) {
-  finish(Error{Code::kLinkLost, std::string(why), {}});
+  finish(Error{Code::kLinkLost, std::string(why), {}}, event::By::kPeer);
 }
 
 bool Session::next_event(Event& out) {
@@ -85,7 +85,7 @@ void Session::handle(Frame frame) {
       if (with_map(frame, map)) handle_hello(map);
       return;
     case FrameType::kClose:
-      if (with_map(frame, map)) finish(error_from_map(map));
+      if (with_map(frame, map)) finish(error_from_map(map), event::By::kPeer);
       return;
     case FrameType::kPing:
       return queue_control(make_frame(FrameType::kPong, 0, frame.payload()), Cause::kPeer);

@@ -276,14 +276,14 @@ void Session::close(const Error& error) {
 
 void Session::end_with(const Error& error) {
   if (closed_) return;
-  finish(error);
+  finish(error, event::By::kUs);
   // Behind what the control lane still holds, so that answers given before the end arrive.
   Frame last = make_frame(FrameType::kClose, 0, as_bytes(pack(error_to_map(error))));
   control_.push_back(std::move(last).release());
 }
 
 // The session is over, whoever ended it: no stream lives on, and nothing of one is written.
-void Session::finish(Error why) {
+void Session::finish(Error why, event::By by) {
   if (closed_) return;
   closed_ = true;
   streams_.clear();
@@ -293,7 +293,7 @@ void Session::finish(Error why) {
   requests_.clear();
   asked_.clear();
   owed_credits_.clear();
-  emit(event::Closed{std::move(why)});
+  emit(event::Closed{std::move(why), by});
 }
 
 std::uint64_t Session::sendable(StreamId id) const {
@@ -370,7 +370,7 @@ void Session::tick(BootTime now) {
   }
   if (now >= last_received_ + kSuspectAfter) {
     control_.clear();  // nobody is there to read it
-    return finish(Error{Code::kLinkLost, "nothing was heard for 15 s", {}});
+    return finish(Error{Code::kLinkLost, "nothing was heard for 15 s", {}}, event::By::kPeer);
   }
   if (greeted_ && now >= last_sent_ + kPingEvery) {
     last_sent_ = now;

@@ -149,9 +149,10 @@ TEST_CASE("link: every message comes back as it went; shorter or longer is malfo
         FromShim{Output{1, 2, 3}}, FromShim{StdinAck{1, 2}}, FromShim{Started{1, 2}},
         FromShim{Exited{1, 2}}, FromShim{End{"{}"}}, FromShim{Held{28, 1}}})
     round_trip(m, decode_from_shim);
-  for (const ToShim& m : {ToShim{Stdin{5, as_bytes("abc")}}, ToShim{StdinEof{1}}, ToShim{Signal{2}},
-                          ToShim{Stop{3}}, ToShim{Resize{4, 5}}, ToShim{CloseOutput{Channel::kErr}},
-                          ToShim{Readers{1}}, ToShim{Read{1, kNoReader, 5}}, ToShim{Leave{}}})
+  for (const ToShim& m :
+       {ToShim{Stdin{5, as_bytes("abc")}}, ToShim{StdinEof{1}}, ToShim{Signal{2}}, ToShim{Stop{3}},
+        ToShim{Resize{4, 5}}, ToShim{CloseOutput{Channel::kErr}}, ToShim{Readers{1}},
+        ToShim{Readers{0, Gone::kEnded}}, ToShim{Read{1, kNoReader, 5}}, ToShim{Leave{}}})
     round_trip(m, decode_to_shim);
 }
 

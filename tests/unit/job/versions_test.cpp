@@ -81,6 +81,18 @@ TEST_CASE("versions: a shim of version 1 is read, and reads what it is sent") {
   to(Leave{}, "6801");
 }
 
+TEST_CASE("versions: a shim of before hears that there is no reader, not why") {
+  const ToShim told = Readers{0, Gone::kEnded};
+  CHECK(to_hex(as_bytes(encode(told, 3))) == "660300000000");
+  CHECK(to_hex(as_bytes(encode(told))) == "66040000000002");
+  const auto old = decode_to_shim(as_bytes(encode(told, 1)));
+  REQUIRE(old);
+  CHECK(std::get<Readers>(*old).gone == Gone::kSilent);
+  std::string unknown = encode(told);
+  unknown[6] = 3;
+  CHECK_FALSE(decode_to_shim(as_bytes(unknown)));
+}
+
 TEST_CASE("versions: a message keeps the version in which its fields last changed") {
   CHECK(encode(ToShim{Stop{3}})[1] == 1);
   const std::string channel = encode(FromSpawner{ShimChannel{kKey, kMeta, 7, 8, 5}});

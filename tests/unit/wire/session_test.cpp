@@ -334,3 +334,26 @@ TEST_CASE("session: a lost transport is told once, with its reason") {
   CHECK(std::get<event::Closed>(event).error.message == "Connection reset by peer");
   CHECK_FALSE(pair.dialler.next_event(event));
 }
+
+TEST_CASE("session: an end says whether this side made it") {
+  const auto by = [](Session& session) {
+    Event event;
+    event::By last{};
+    while (session.next_event(event))
+      if (const auto* closed = std::get_if<event::Closed>(&event)) last = closed->by;
+    return last;
+  };
+  Pair cut;
+  cut.acceptor.transport_lost("the peer closed the connection");
+  CHECK(by(cut.acceptor) == event::By::kPeer);
+
+  Pair silent;
+  silent.acceptor.tick(kStart + std::chrono::hours(1));
+  CHECK(by(silent.acceptor) == event::By::kPeer);
+
+  Pair told;
+  told.dialler.close({Code::kLinkLost, "the client is leaving", {}});
+  told.exchange();
+  CHECK(by(told.dialler) == event::By::kUs);
+  CHECK(by(told.acceptor) == event::By::kPeer);
+}
