@@ -51,6 +51,7 @@ Error why_not_started(const EndOf& job, const wire::Map& record) {
 
 std::string how_it_was_stopped(const EndOf& job, const wire::Map& record) {
   const std::string reason = wire::text_or(record, "reason");
+  if (reason == "client_ended") return "the job was stopped: its client ended";
   if (reason == "disconnect") return "the job was stopped: its client was away (--on-disconnect)";
   if (job.prefix.empty()) return {};  // the code says it, and who stopped it knows
   return "stopped" + (reason.empty() ? "" : " (" + printable(reason) + ")");

@@ -226,6 +226,7 @@ Ended run_to_end(const FollowOptions& options, client::Connector& connector) {
   client::RunPlan plan = options.plan;
   if (options.stamps == Stamps::kTime || options.globals.json_errors)
     plan.times = client::Times::kYes;
+  plan.owns = options.visit == Visit::kOwner;
   client::Run run(context, connector, std::move(plan), follower);
   if (options.terminal == Terminal::kRaw) {
     terminal.emplace();

@@ -46,7 +46,8 @@ Follower::Follower(asio::io_context& context, const FollowOptions& options)
       node_news_(context.get_executor()),
       output_(context.get_executor(), {options.globals, options.prefix, options.stamps},
               [this] { on_sink_change(); }),
-      is_typed_(::isatty(STDIN_FILENO) == 1) {
+      is_typed_(::isatty(STDIN_FILENO) == 1),
+      in_terminal_(has_terminal(options.plan.stdin_fd >= 0)) {
   for (const auto& job : options.plan.jobs) jobs_.push_back({job, job.out, job.err, {}, {}});
   if (!jobs_.empty()) output_.begin(options.plan.jobs);
 }
@@ -246,22 +247,22 @@ void Follower::input_failed(int error) {
   if (is_typed_ && error == EIO) return end({Leaving::kSignal, SIGHUP});
   input_failed_ = true;
   const bool is_own = options_.visit == Visit::kOwner;
-  output_.complain({Code::kIo, std::string("standard input: ") + std::strerror(error),
-                    is_own ? "the job is stopped: it has not got all of its input"
-                           : "the job goes on and waits for the rest of its input"});
+  output_.complain(unread_input(error, is_own));
   if (!is_own) return end({Leaving::kInput});
   if (run_ != nullptr) run_->stop();
 }
 
 void Follower::leave() {
   if (departure_.how == Leaving::kNot) departure_.how = Leaving::kChosen;
-  told_node_ = !link_down_;
+  if (!link_down_) last_word_ = LastWord::kLeave;
   if (run_ != nullptr) run_->leave();
 }
 
 void Follower::end(Departure departure) {
   if (departure_.how == Leaving::kNot) departure_ = departure;
-  if (run_ != nullptr) run_->abandon();
+  const bool ends = options_.visit == Visit::kOwner && ends_job(departure_, in_terminal_);
+  if (ends && !link_down_) last_word_ = LastWord::kEnded;
+  if (run_ != nullptr) ends ? run_->end() : run_->abandon();
   changed_.notify();
 }
 
@@ -269,7 +270,7 @@ void Follower::tell_how_to_come_back(const Job& job) {
   const std::string how =
       way_back({job.info.job, job.out, job.err, options_.terminal == Terminal::kRaw});
   output_.say(about(job) +
-              what_becomes_of_it({options_.on_disconnect, how, told_node_, job.info.ended}));
+              what_becomes_of_it({options_.on_disconnect, how, last_word_, job.info.ended}));
 }
 
 void Follower::tell_leaving(const client::RunResult& result) {

@@ -128,14 +128,15 @@ class Follower final : public client::Observer {
   bool link_down_ = false;
   bool link_told_ = false;
   Departure departure_;
-  bool told_node_ = false;  // that it is left on purpose
+  LastWord last_word_ = LastWord::kNone;
   bool out_closed_ = false;
   bool err_closed_ = false;
   bool out_of_reach_ = false;  // a position that the user gave, or all output that is missing
   bool unprinted_ = false;     // the ids of detached jobs
   bool times_told_ = false;    // that a node does not say when its output was written
   bool input_failed_ = false;
-  const bool is_typed_;  // stdin is a terminal
+  const bool is_typed_;     // stdin is a terminal
+  const bool in_terminal_;  // and who only looks at the output, at any
 };
 
 }  // namespace rexec::cli

@@ -46,13 +46,28 @@ Error why_left(const Departure& departure, const Reached& reached) {
           "see: rexec ps"};
 }
 
-// Leaving on purpose keeps the job; a hang-up or a lost link is what --on-disconnect speaks of.
+Error unread_input(int error, bool is_own) {
+  return {Code::kIo, std::string("standard input: ") + std::strerror(error),
+          is_own ? "the job is stopped: it has not got all of its input"
+                 : "the job goes on and waits for the rest of its input"};
+}
+
+bool ends_job(const Departure& departure, bool in_terminal) {
+  const bool is_closed = departure.how == Leaving::kSignal && departure.signal == SIGHUP;
+  return departure.how != Leaving::kNot && departure.how != Leaving::kChosen &&
+         !(is_closed && in_terminal);
+}
+
+// Leaving on purpose keeps the job; a closed terminal or a lost link is what --on-disconnect speaks
+// of.
 std::string what_becomes_of_it(const LeftJob& job) {
   constexpr std::string_view kAfter = "stop-after=";
   if (job.has_ended) return "the job has ended; read what it wrote with: " + job.way_back;
-  if (!job.on_purpose && job.rule == "stop")
-    return "the job is stopped there (--on-disconnect stop)";
-  const bool ends = !job.on_purpose && job.rule.starts_with(kAfter);
+  if (job.last_word == LastWord::kEnded && job.rule != "keep")
+    return "the job is stopped there, because its client ended; what it wrote: " + job.way_back;
+  const bool is_left = job.last_word == LastWord::kLeave;
+  if (!is_left && job.rule == "stop") return "the job is stopped there (--on-disconnect stop)";
+  const bool ends = !is_left && job.rule.starts_with(kAfter);
   return "the job goes on" + (ends ? " for " + job.rule.substr(kAfter.size()) : "") +
          "; come back with: " + job.way_back;
 }

@@ -32,16 +32,27 @@ struct Reached {
   bool acceptance = false;
 };
 
+// Whether the job ends with the client: not when a terminal was closed, whose user may come back.
+bool ends_job(const Departure& departure, bool in_terminal);
+
 // The error of a run whose client left: kLeft; before the job was accepted kOutcomeUnknown, and
 // kInterrupted where no controller can know of it.
 Error why_left(const Departure& departure, const Reached& reached);
 
+// Of a standard input that cannot be read on.
+Error unread_input(int error, bool is_own);
+
 // What becomes of a job that is left. `rule` is its --on-disconnect, empty where it is not known;
 // `way_back` a command.
+enum class LastWord {
+  kNone,   // the link is lost, or a terminal was closed
+  kLeave,  // the job goes on, on purpose
+  kEnded,  // the client's process ends, and the job with it
+};
 struct LeftJob {
   std::string rule;
   std::string way_back;
-  bool on_purpose = false;  // and the node hears of it
+  LastWord last_word = LastWord::kNone;  // that the node hears
   bool has_ended = false;
 };
 std::string what_becomes_of_it(const LeftJob& job);

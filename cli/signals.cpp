@@ -1,5 +1,6 @@
 #include "cli/signals.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -21,6 +22,13 @@ Deed deed_of(int number, Visit visit) {
     default:
       return is_reader ? Deed::kEnd : Deed::kForward;
   }
+}
+
+bool has_terminal(bool sends_input) {
+  if (sends_input) return ::isatty(STDIN_FILENO) == 1;
+  const int terminal = ::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+  if (terminal >= 0) ::close(terminal);
+  return terminal >= 0;
 }
 
 Reaction InterruptLadder::press(BootTime now) {

@@ -25,6 +25,10 @@ enum class Deed {
 // Of INT, QUIT, TERM, HUP, USR1 and USR2.
 Deed deed_of(int number, Visit visit);
 
+// Whether a HUP is a closed terminal: a client that sends its input on reads from one, any other
+// has one. Asked at the start; a terminal that was closed is none any more.
+bool has_terminal(bool sends_input);
+
 enum class Reaction {
   kInterrupt,  // INT to the job
   kStop,       // TERM, grace, KILL to the whole tree

@@ -87,6 +87,7 @@ void Attachment::reattach(Remote& remote) {
                        {"hold", plan_.hold == Hold::kYes},
                        {"pace", plan_.pace == Pace::kReader},
                        {"times", plan_.times == Times::kYes},
+                       {"owns", plan_.owns},
                        {"window", window_}};
   const wire::StreamId stream = remote.open("attach", args, *this);
   fail_point(FailPoint::kClientAttachSent);

@@ -83,6 +83,7 @@ struct RunPlan {
   int stdin_fd = -1;  // forwarded when ≥ 0
   StdinEnd stdin_end = StdinEnd::kOnce;
   Millis reconnect{300'000};
+  bool owns = false;  // the jobs are this client's own: they end with its process
 };
 
 }  // namespace rexec::client

@@ -249,6 +249,10 @@ void Run::close_output(wire::Channel channel) {
 }
 void Run::leave() { impl_->leave(); }
 void Run::abandon() { impl_->abandon(); }
+void Run::end() {
+  impl_->broadcast({{"t", "ended"}});
+  impl_->abandon();
+}
 void Run::drained() { impl_->drained(); }
 bool Run::has_reached() const { return impl_->has_reached(); }
 void Run::ping() { impl_->ping(); }

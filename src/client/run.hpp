@@ -92,6 +92,7 @@ class Run {
   void close_output(wire::Channel channel);  // nobody reads it here any more
   void leave();                              // the jobs go on, on purpose
   void abandon();                            // come back at once with lost set; nothing is sent
+  void end();                                // the same for a process that ends: its jobs do, too
   void drained();                            // the observer's backlog fell
 
   // Whether a controller has ever taken a connection.

@@ -40,31 +40,32 @@ def waiting_job(cli):
 
 
 def start_waiting(cluster, flags, proof, rule="stop"):
-    run = Running(cluster.cli, "--on-disconnect", rule, *flags, "n1", "touch", str(proof))
+    run = Running(cluster.cli, "--on-disconnect", rule, *flags, "n1", "touch", str(proof),
+                  start_new_session=True)
     run.err.wait_for("waiting:")
     return run, waiting_job(cluster.cli)
 
 
-def never_started(cluster, job, proof):
+def never_started(cluster, job, proof, reason="disconnect"):
     """It ends for that, and afterwards the node has begun nothing of it."""
     assert cluster.cli("wait", job, timeout=60).code == 128 + signal.SIGTERM
     record = cluster.cli.job(job)["record"]
-    assert (record["outcome"], record["reason"]) == ("stopped", "disconnect")
+    assert (record["outcome"], record["reason"]) == ("stopped", reason)
     cluster.wait_online()
     assert cluster.cli.run("n1", "true").code == 0
     assert not proof.exists()
 
 
 @pytest.mark.parametrize("kind", ["lock", "job", "node"])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
-def test_a_waiting_job_whose_client_is_gone_never_starts(cluster, tmp_path, kind, number):
+@pytest.mark.parametrize("number,reason", [(signal.SIGKILL, "disconnect"), (signal.SIGHUP, "client_ended")])
+def test_a_waiting_job_whose_client_is_gone_never_starts(cluster, tmp_path, kind, number, reason):
     hold, proof = Hold(cluster, kind, tmp_path), tmp_path / "proof"
     run, job = start_waiting(cluster, hold.flags, proof)
     with run:
         run.signal(number)
         run.process.wait()
     hold.release()
-    never_started(cluster, job, proof)
+    never_started(cluster, job, proof, reason)
 
 
 @pytest.mark.parametrize("kind", ["lock", "node"])

@@ -369,11 +369,12 @@ def test_quit_leaves_every_job_of_a_fan_out_and_is_121(make_cluster):
         cluster.cli("stop", job).ok()
 
 
-@pytest.mark.parametrize("rule,words", [((), "the job goes on for 10m; come back with"),
+@pytest.mark.parametrize("rule,words", [((), "the job is stopped there, because its client ended"),
                                         (("--on-disconnect", "stop"), "the job is stopped there"),
                                         (("--on-disconnect", "keep"), "the job goes on; come back")])
-def test_a_closed_window_says_what_becomes_of_the_job(cli, rule, words):
-    with Running(cli, *rule, "n1", "sh", "-c", "echo $REXEC_JOB; exec sleep 1000") as run:
+def test_a_client_that_is_hung_up_says_what_becomes_of_the_job(cli, rule, words):
+    with Running(cli, *rule, "n1", "sh", "-c", "echo $REXEC_JOB; exec sleep 1000",
+                 start_new_session=True) as run:
         job = run.line()
         run.signal(signal.SIGHUP)
         done = run.finish()

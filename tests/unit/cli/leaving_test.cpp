@@ -93,14 +93,27 @@ TEST_CASE("leaving: the reason says who ended the client, and what of the job is
 
 TEST_CASE("leaving: what becomes of the job is what the node will do") {
   const auto becomes = [](const LeftJob& job) { return what_becomes_of_it(job); };
-  CHECK(becomes({"stop-after=10m", "W", true}) == "the job goes on; come back with: W");
+  CHECK(becomes({"stop-after=10m", "W", LastWord::kLeave}) == "the job goes on; come back with: W");
   CHECK(becomes({"stop-after=10m", "W"}) == "the job goes on for 10m; come back with: W");
   CHECK(has(becomes({"stop", "W"}), "is stopped there"));
-  CHECK(becomes({"stop", "W", true}) == "the job goes on; come back with: W");
+  CHECK(becomes({"stop", "W", LastWord::kLeave}) == "the job goes on; come back with: W");
+  CHECK(has(becomes({"stop-after=10m", "W", LastWord::kEnded}), "because its client ended"));
+  CHECK(becomes({"keep", "W", LastWord::kEnded}) == "the job goes on; come back with: W");
   CHECK(becomes({"", "W"}) == "the job goes on; come back with: W");
-  const std::string over = becomes({"", "W", false, true});
+  const std::string over = becomes({"", "W", LastWord::kNone, true});
   CHECK(has(over, "has ended"));
   CHECK_FALSE(has(over, "goes on"));
+}
+
+TEST_CASE(
+    "leaving: the job ends with its client, unless that left on purpose or lost its terminal") {
+  const Departure hangup{Leaving::kSignal, SIGHUP};
+  CHECK(ends_job(hangup, false));
+  CHECK_FALSE(ends_job(hangup, true));
+  CHECK(ends_job({Leaving::kSignal, SIGTERM}, true));
+  CHECK(ends_job({Leaving::kInterrupt}, true));
+  CHECK_FALSE(ends_job({Leaving::kChosen}, false));
+  CHECK_FALSE(ends_job({Leaving::kNot}, false));
 }
 
 TEST_CASE("leaving: each Ctrl-C says what it did and what the next one does") {
