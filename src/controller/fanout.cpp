@@ -118,9 +118,11 @@ store::MeasuredEnds write_jobs(store::Database& db, const Write& write, store::M
 void store_then(Hub& hub, const Plan& plan, const std::vector<std::shared_ptr<Job>>& jobs,
                 std::set<JobId> ended_before, std::move_only_function<void(Result<void>)> done) {
   const auto ends = std::make_shared<store::MeasuredEnds>();
+  Write write = write_of(plan, jobs, std::move(ended_before));
+  const bool has_ends = std::ranges::any_of(write.rows, [](auto& row) { return row.ended_ms > 0; });
+  const auto measure = has_ends ? hub.ended_jobs().measure() : store::Measure::kNothing;
   hub.post(
-      [write = write_of(plan, jobs, std::move(ended_before)), ends,
-       measure = hub.ended_jobs().measure()](store::Database& db) {
+      [write = std::move(write), ends, measure](store::Database& db) {
         *ends = write_jobs(db, write, measure);
         store::append_audit(db, wall_now(), write.audit);
       },

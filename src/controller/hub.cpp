@@ -214,8 +214,10 @@ void Hub::save(const Job& job, std::move_only_function<void(Result<void>)> done)
   const bool is_awaited = job.is_detached || job.ended_here();
   const auto urgency = is_awaited ? store::Urgency::kNow : store::Urgency::kBehind;
   const auto ends = std::make_shared<store::MeasuredEnds>();
+  auto row = job_row(job);
+  const auto measure = row.ended_ms > 0 ? ended_jobs_.measure() : store::Measure::kNothing;
   post(
-      [row = job_row(job), ends, measure = ended_jobs_.measure()](store::Database& db) {
+      [row = std::move(row), ends, measure](store::Database& db) {
         store::put_job(db, row);
         if (row.ended_ms > 0) *ends = store::measure_ends(db, {row.id}, measure);
       },
