@@ -236,7 +236,7 @@ void LocalJob::handle(const link::State& state) {
     if (reader->job().get() == this) reader->shim_is_back(stdin_offset_, stdin_limit_);
   // Otherwise once the output that there is has been told.
   if (state.out_total == 0 && state.err_total == 0) become_readable();
-  if (has_readers()) return tell_readers();
+  if (has_readers() || client_ended_) return tell_readers();
   // The shim of a foreground job believes in a reader from the start; if none comes it must hear
   // so.
   lonely_.arm(kReaderDue, [weak = weak_from_this()] {
@@ -310,7 +310,11 @@ void LocalJob::give_spool(Reader& reader) {
 
 void LocalJob::add_reader(std::shared_ptr<Reader> reader) {
   readers_.push_back(reader);
-  if (reader->options().owns) client_ended_ = false;
+  reader->place_at(shared_from_this());
+  if (reader->options().owns) {
+    client_ended_ = false;
+    gone_ = link::Gone::kUnknown;
+  }
   if (spool_ == Spool::kDropped) {
     spool_ = Spool::kAsked;
     events_.on_spool_wanted(*this);
@@ -324,14 +328,21 @@ void LocalJob::add_reader(std::shared_ptr<Reader> reader) {
 
 void LocalJob::remove_reader(const Reader& reader, link::Gone how) {
   std::erase_if(readers_, [&](const auto& one) { return one.get() == &reader; });
-  gone_ = how;
   client_ended_ |= reader.client_ended();
+  // In an outage an end that was said before still waits for the readers that are to come back, and
+  // who only looked at the job says nothing about its client.
+  const bool is_outage = how == link::Gone::kUnknown && !reader.client_ended();
+  if (client_ended_ && !is_outage)
+    gone_ = link::Gone::kEnded;
+  else if (is_outage || reader.options().owns)
+    gone_ = how;
   tell_readers();
   if (readers_.empty()) rest();
 }
 
 void LocalJob::client_ended() {
   client_ended_ = true;
+  gone_ = link::Gone::kEnded;
   if (!has_readers()) told_readers_ = kUntold;
   tell_readers();
 }
@@ -356,7 +367,7 @@ void LocalJob::tell_readers() {
       readers_.begin(), readers_.end(), [](const auto& r) { return r->options().holds; }));
   if (count != told_readers_) {
     told_readers_ = count;
-    send(link::Readers{count, client_ended_ ? link::Gone::kEnded : gone_});
+    send(link::Readers{count, gone_});
   }
   if (count > 0) reader_moved();
 }

@@ -71,7 +71,11 @@ class Reader : public std::enable_shared_from_this<Reader> {
   void move_to(std::shared_ptr<LocalJob> next);
   // It did not follow after all.
   void stay();
+  // Once it can be read.
   const std::shared_ptr<LocalJob>& job() const { return job_; }
+  // The job among whose readers it is, whether that can be read or not.
+  std::shared_ptr<LocalJob> place() const { return place_.lock(); }
+  void place_at(const std::shared_ptr<LocalJob>& job) { place_ = job; }
 
  private:
   // DATA bytes of this stream, and where in the job's output they end.
@@ -93,6 +97,7 @@ class Reader : public std::enable_shared_from_this<Reader> {
   ReaderOptions options_;
   job::SpoolReader spool_;
   std::shared_ptr<LocalJob> job_;
+  std::weak_ptr<LocalJob> place_;
   std::string held_;                       // what the client was told of why the job waits
   std::uint64_t sent_ = 0;                 // DATA bytes on this stream
   std::uint64_t taken_ = 0;                // of these, what the client's credit says it has

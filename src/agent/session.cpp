@@ -350,8 +350,8 @@ void Session::lost(const Error& error) {
   early_.clear();
   const auto readers = std::exchange(readers_, {});
   for (const auto& [stream, reader] : readers) {
-    if (!reader->job()) continue;
-    const auto job = reader->job();
+    const auto job = reader->place();
+    if (!job) continue;
     job->remove_reader(*reader, job::link::Gone::kUnknown);
     book_->release(job->key());
   }

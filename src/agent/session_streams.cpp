@@ -84,7 +84,7 @@ void Session::prune_readers() {
     }
     const auto reader = at->second;
     const auto job = reader->job();
-    job->remove_reader(*reader, job::link::Gone::kSilent);
+    job->remove_reader(*reader, job::link::Gone::kUnknown);
     if (reader->moves_on()) {
       ++at;
       moving.push_back(reader);
@@ -115,8 +115,8 @@ void Session::drop_reader(wire::StreamId stream, Code why) {
   readers_.erase(at);
   for (auto& [key, early] : early_)
     if (std::erase(early.readers, reader) > 0) early.client_ended |= reader->client_ended();
-  if (!reader->job()) return;
-  const auto job = reader->job();
+  const auto job = reader->place();
+  if (!job) return;
   job->remove_reader(
       *reader, why == Code::kControllerDown ? job::link::Gone::kUnknown : job::link::Gone::kSilent);
   book_->release(job->key());
@@ -223,7 +223,11 @@ void Session::open_from(const AttemptKey& key, const AttemptKey& asked, std::uin
                         const std::shared_ptr<Reader>& reader) {
   book_->open(key, [this, key, asked, last, reader, driver = driver_](
                        const std::shared_ptr<LocalJob>& job, const Error& error) {
-    if (driver != driver_ || !readers_.contains(reader->stream())) return;
+    if (driver != driver_) return;
+    if (!readers_.contains(reader->stream())) {
+      if (job && reader->client_ended()) job->client_ended();
+      return;
+    }
     if (!job && error.code == Code::kUnknownJob && key.attempt < last)
       return open_from({key.job, key.attempt + 1}, asked, last, reader);
     const bool skipped = key != asked;

@@ -262,7 +262,7 @@ void Supervisor::disconnect_expired(std::string_view reason) {
     spool_.set_ahead(0);
   else
     spool_.release_readers();
-  if (!reason.empty() && !leave_running_)
+  if (!reason.empty() && !leave_running_ && !asked_to_end_)
     stop(Outcome::kStopped, std::string(reason), Millis(plan_.grace_ms));
   output_.retry();
 }
