@@ -73,7 +73,7 @@ class SignalDesk {
       case Deed::kLeave:
         return follower_.leave();
       case Deed::kEnd:
-        return end(number);
+        return end_when_accepted(number);
       case Deed::kTerm:
       case Deed::kForward:
         send_on(number, deed);
@@ -134,6 +134,12 @@ class SignalDesk {
     patience_.arm(kAcceptAfterInterrupt, [this, leave] {
       if (!follower_.is_accepted()) leave();
     });
+  }
+
+  // A job that is accepted in a moment is to hear of the end.
+  void end_when_accepted(int number) {
+    if (follower_.is_accepted() || !run_.has_reached()) return end(number);
+    patience_.arm(kAcceptAfterInterrupt, [this, number] { end(number); });
   }
 
   void went() {

@@ -40,7 +40,8 @@ Ctrl-C            INT to the job
   a third time    leave at once; the stop goes on
 Ctrl-\            leave the job running, exit 121
 Enter ~ .         the same with -t, where the keys go to the job
-TERM, USR1, USR2  are forwarded; HUP (a closed window) is a disconnect
+TERM, USR1, USR2  are forwarded
+HUP               a closed window: --on-disconnect; without a terminal the job ends
 )"},
     {"environment", "variables and files", R"(
 REXEC_CONTEXT     the context to use         REXEC_CONFIG      the file of contexts

@@ -64,7 +64,7 @@ std::string what_becomes_of_it(const LeftJob& job) {
   constexpr std::string_view kAfter = "stop-after=";
   if (job.has_ended) return "the job has ended; read what it wrote with: " + job.way_back;
   if (job.last_word == LastWord::kEnded && job.rule != "keep")
-    return "the job is stopped there, because its client ended; what it wrote: " + job.way_back;
+    return "the job is to stop there, because its client ends; what it wrote: " + job.way_back;
   const bool is_left = job.last_word == LastWord::kLeave;
   if (!is_left && job.rule == "stop") return "the job is stopped there (--on-disconnect stop)";
   const bool ends = !is_left && job.rule.starts_with(kAfter);

@@ -19,7 +19,7 @@ enum class Deed {
   kForward,  // to the job
   kTerm,     // to the job, and a third one leaves where nobody answers
   kLeave,    // the job goes on, on purpose
-  kEnd,      // of this client, at once; the job's --on-disconnect decides
+  kEnd,      // of this client; what becomes of its job: ends_job in leaving.hpp
   kDie,      // the same, by that signal
 };
 // Of INT, QUIT, TERM, HUP, USR1 and USR2.

@@ -24,11 +24,13 @@ constexpr std::size_t kPiece = 64 << 10;
 constexpr Millis kFresh{10 * 60'000};
 static_assert(kFresh < wire::kReadyDeadline);
 
+enum class End { kNoMore, kNotTaken };
+
 // Copies one direction until its source ends; at most one piece is held.
 class Copier {
  public:
   Copier(const net::Executor& executor, net::Transport& from, net::Transport& to,
-         std::function<void()> ended)
+         std::function<void(End)> ended)
       : from_(from),
         to_(to),
         wait_from_(executor, ::dup(from.fd())),
@@ -46,12 +48,12 @@ class Copier {
         held_.truncate(got.bytes);
         if (got.status == net::Io::kWantRead || got.status == net::Io::kWantWrite)
           return wait(wait_from_, got.status);
-        if (got.status != net::Io::kDone) return ended_();
+        if (got.status != net::Io::kDone) return ended_(End::kNoMore);
       }
       const net::IoResult put = to_.write(held_);
       if (put.status == net::Io::kWantRead || put.status == net::Io::kWantWrite)
         return wait(wait_to_, put.status);
-      if (put.status != net::Io::kDone) return ended_();
+      if (put.status != net::Io::kDone) return ended_(End::kNotTaken);
       held_.consume(put.bytes);
       if (held_.empty()) held_ = Buffer();
     }
@@ -72,7 +74,7 @@ class Copier {
   net::Transport& to_;
   asio::posix::stream_descriptor wait_from_;
   asio::posix::stream_descriptor wait_to_;
-  std::function<void()> ended_;
+  std::function<void(End)> ended_;
   Buffer held_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
@@ -169,15 +171,19 @@ class Keeper {
       return;
     }
     // Both directions end together: a half-closed session is of no use to either side.
-    const auto over = [this, at, done = std::make_shared<bool>(false)] {
+    const auto over = [this, at, done = std::make_shared<bool>(false)](End) {
       if (std::exchange(*done, true)) return;
       at->client->shutdown();
       at->controller->shutdown();
       asio::post(context_, [this, at] { loans_.erase(at); });
     };
     at->up = std::make_unique<Copier>(context_.get_executor(), *at->client, *at->controller, over);
-    at->down =
-        std::make_unique<Copier>(context_.get_executor(), *at->controller, *at->client, over);
+    // A client that takes nothing more has gone; its last words are still to be sent on.
+    const auto down_is_over = [over](End end) {
+      if (end == End::kNoMore) over(end);
+    };
+    at->down = std::make_unique<Copier>(context_.get_executor(), *at->controller, *at->client,
+                                        down_is_over);
     at->up->run();
     at->down->run();
   }

@@ -57,8 +57,14 @@ StreamHandler* Remote::handler(StreamId stream) {
 void Remote::close(const Error& reason) {
   if (!driver_) return;
   const auto driver = driver_;
+  parting_ = driver;
   driver->session().close(reason);
   driver->flush();
+}
+
+bool Remote::is_parting() const {
+  const auto driver = parting_.lock();
+  return driver && !driver->is_over();
 }
 
 // A controller that does not take the certificate says so below the session: no other try mends it.

@@ -62,6 +62,8 @@ class Remote final : public net::SessionHandler {
     if (at != streams_.end()) at->second = &to;
   }
   void close(const Error& reason);
+  // What close() has still to write.
+  bool is_parting() const;
   const wire::Map& hello() const { return hello_; }
 
   void on_event(wire::Event event) override;
@@ -82,6 +84,7 @@ class Remote final : public net::SessionHandler {
 
   net::Executor executor_;
   std::shared_ptr<net::SessionDriver> driver_;
+  std::weak_ptr<net::SessionDriver> parting_;
   net::Notifier hello_came_;
   bool has_hello_ = false;
   wire::Map hello_;

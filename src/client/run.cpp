@@ -12,6 +12,8 @@ std::string random_request() {
   return to_hex(bytes);
 }
 
+// So long a client that leaves waits until the link has taken its last word.
+constexpr Millis kLastWord{2'000};
 }  // namespace
 
 // Errors that no second try can mend.
@@ -181,6 +183,10 @@ net::Task<RunResult> Run::Impl::run() {
   // Before the session's own end, which is no news.
   const RunResult out = result();
   if (remote_.alive()) remote_.close({Code::kLinkLost, "done", {}});
+  // A last word stands behind what is being written.
+  const BootTime until = BootClock::now() + kLastWord;
+  while ((gone_ || left_) && remote_.is_parting() && BootClock::now() < until)
+    co_await news_.wait_for(Millis{5});
   co_return out;
 }
 

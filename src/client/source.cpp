@@ -20,6 +20,7 @@ Source::Source(const net::Executor& executor, int fd, std::function<void()> on_i
       readiness_(executor),
       on_input_(std::move(on_input)),
       fd_(fd),
+      is_terminal_(::isatty(fd) == 1),
       next_press_(executor),
       press_after_(kFirstPress) {}
 
@@ -57,6 +58,8 @@ void Source::read_some() {
   });
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return wait();
   if (n < 0) return fail_with(errno);
+  // A terminal that was closed reads as an end.
+  if (n == 0 && is_terminal_ && ::isatty(fd_) != 1) return fail_with(EIO);
   if (n == 0) return reach_end();
   if (filter) filter(bytes);
   if (!bytes.empty()) {

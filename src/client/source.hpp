@@ -52,6 +52,7 @@ class Source {
   Readiness readiness_;
   std::function<void()> on_input_;
   int fd_;
+  const bool is_terminal_;
   bool pollable_ = false;
   bool waiting_ = false;
   bool ended_ = false;  // nothing more can be read; finished_: nothing more comes

@@ -338,7 +338,7 @@ void ClientSession::wait_with(wire::StreamId stream, const Wanted& wanted, Job& 
     self.wait_is_over(stream, wanted, id);
   });
   unattached_.erase(job.key.job);
-  waiters_[stream] = {job.key.job, hub_.dispatcher().watch(job, std::move(watcher))};
+  waiters_[stream] = {job.key.job, hub_.dispatcher().watch(job, std::move(watcher), wanted.owns)};
 }
 
 void ClientSession::wait_is_over(wire::StreamId stream, const Wanted& wanted, const JobId& id) {

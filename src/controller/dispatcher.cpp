@@ -217,7 +217,8 @@ void Dispatcher::start(std::shared_ptr<Job> job) {
 
 // True when it must not start now: its client left it, and it is to end for that.
 bool Dispatcher::park(Held& held) {
-  held.is_parked = held.is_left && held.alone == kClientBack && held.watchers.empty();
+  const bool is_to_end = held.has_ended || held.alone == kClientBack;
+  held.is_parked = held.is_left && is_to_end && held.watchers.empty();
   if (held.is_parked) held.job->waiting = std::string(kForClient);
   return held.is_parked;
 }
@@ -321,7 +322,7 @@ std::string Dispatcher::why(const Job& job) const {
 
 // ---- those who watch
 
-Dispatcher::WatcherId Dispatcher::watch(Job& job, Watcher watcher) {
+Dispatcher::WatcherId Dispatcher::watch(Job& job, Watcher watcher, bool owns) {
   const auto at = held_.find(job.key.job);
   if (at == held_.end()) return 0;
   const WatcherId id = next_watcher_++;
@@ -329,7 +330,8 @@ Dispatcher::WatcherId Dispatcher::watch(Job& job, Watcher watcher) {
   at->second.told = job.waiting;
   watcher.on_wait(job.waiting);
   set_alone(job.key.job, at->second, BootTime::max());
-  at->second.is_left = at->second.has_ended = false;
+  at->second.is_left = false;
+  at->second.has_ended &= !owns;
   at->second.watchers.emplace(id, std::move(watcher));
   // Later: the caller does not know yet that he watches.
   if (at->second.is_parked) hub_.next_turn([this, held = job.key.job] { unpark(held); });

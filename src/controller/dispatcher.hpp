@@ -70,7 +70,8 @@ class Dispatcher {
   // Says in job.waiting what it waits for at this moment; for whoever is about to show it.
   void refresh(Job& job) const;
   // Only for a job that waits.
-  WatcherId watch(Job& job, Watcher watcher);
+  // `owns`: the client that runs the job, which has not ended then.
+  WatcherId watch(Job& job, Watcher watcher, bool owns);
   void unwatch(const JobId& job, WatcherId watcher, bool client_ended);
   // The client that submitted the job is gone and never watched it.
   void left(const JobId& job);

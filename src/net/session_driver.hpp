@@ -58,6 +58,8 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   // The same once the current turn is over: what many frames queue in one turn leaves in one
   // flight.
   void flush_soon();
+  // All was written, its CLOSE at last, or nothing more will be.
+  bool is_over() const { return shut_; }
 
  private:
   void wait_read();

@@ -67,7 +67,7 @@ def test_a_client_without_a_terminal_that_is_hung_up_takes_its_job_along(cluster
         job = run.line()
         run.signal(signal.SIGHUP)
         done = run.finish()
-    assert done.code == 121 and "the job is stopped there, because its client ended" in done.errors, done
+    assert done.code == 121 and "the job is to stop there, because its client ends" in done.errors, done
     assert cluster.cli("wait", job).code == 128 + signal.SIGTERM
     record = cluster.cli.job(job)["record"]
     assert (record["outcome"], record["reason"]) == ("stopped", "client_ended"), record

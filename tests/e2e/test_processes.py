@@ -369,8 +369,8 @@ def test_quit_leaves_every_job_of_a_fan_out_and_is_121(make_cluster):
         cluster.cli("stop", job).ok()
 
 
-@pytest.mark.parametrize("rule,words", [((), "the job is stopped there, because its client ended"),
-                                        (("--on-disconnect", "stop"), "the job is stopped there"),
+@pytest.mark.parametrize("rule,words", [((), "the job is to stop there, because its client ends"),
+                                        (("--on-disconnect", "stop"), "the job is to stop there"),
                                         (("--on-disconnect", "keep"), "the job goes on; come back")])
 def test_a_client_that_is_hung_up_says_what_becomes_of_the_job(cli, rule, words):
     with Running(cli, *rule, "n1", "sh", "-c", "echo $REXEC_JOB; exec sleep 1000",

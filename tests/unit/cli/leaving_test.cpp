@@ -97,7 +97,7 @@ TEST_CASE("leaving: what becomes of the job is what the node will do") {
   CHECK(becomes({"stop-after=10m", "W"}) == "the job goes on for 10m; come back with: W");
   CHECK(has(becomes({"stop", "W"}), "is stopped there"));
   CHECK(becomes({"stop", "W", LastWord::kLeave}) == "the job goes on; come back with: W");
-  CHECK(has(becomes({"stop-after=10m", "W", LastWord::kEnded}), "because its client ended"));
+  CHECK(has(becomes({"stop-after=10m", "W", LastWord::kEnded}), "because its client ends"));
   CHECK(becomes({"keep", "W", LastWord::kEnded}) == "the job goes on; come back with: W");
   CHECK(becomes({"", "W"}) == "the job goes on; come back with: W");
   const std::string over = becomes({"", "W", LastWord::kNone, true});
