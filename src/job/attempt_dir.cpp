@@ -91,6 +91,12 @@ Result<StoredMeta> decode_meta(std::string_view bytes) {
                     wire::bool_or(*map, "attach", false)};
 }
 
+Result<StoredMeta> read_meta(int dir_fd) {
+  const auto bytes = os::read_file_at(dir_fd, "meta", 1 << 16);
+  if (!bytes) return std::unexpected(bytes.error());
+  return decode_meta(*bytes);
+}
+
 bool reserve_record(int dir_fd) {
   constexpr std::size_t kRoom = 4096;  // a block; a record is a few hundred bytes
   const auto file = os::create_file_at(dir_fd, "exit.tmp");

@@ -44,6 +44,7 @@ struct StoredMeta {
   bool attach = false;
 };
 Result<StoredMeta> decode_meta(std::string_view bytes);
+Result<StoredMeta> read_meta(int dir_fd);
 
 // The attempt's record will have its place, however full the disk is by then: a job can always be
 // ended. False: there is no room even now.

@@ -28,9 +28,7 @@ constexpr std::size_t kMaxRecord = 64 << 10;
 constexpr int kStopsATurn = 64;
 
 link::Meta stored_meta(int dir_fd) {
-  const auto bytes = os::read_file_at(dir_fd, "meta", 1 << 16);
-  if (!bytes) return {};
-  auto meta = decode_meta(*bytes);
+  auto meta = read_meta(dir_fd);
   return meta ? meta->meta : link::Meta{};
 }
 
@@ -184,8 +182,7 @@ void Attempts::on_shim_exit(const AttemptKey& key) {
 void Attempts::restart(const AttemptKey& key) {
   const os::UniqueFd dir = open_dir(key);
   auto spec = os::read_file_at(dir.get(), "spec", kMaxSpecBytes);
-  auto meta_bytes = os::read_file_at(dir.get(), "meta", 1 << 16);
-  const auto meta = meta_bytes ? decode_meta(*meta_bytes) : std::unexpected(meta_bytes.error());
+  const auto meta = read_meta(dir.get());
   if (!spec || !meta || !decode_spec(as_bytes(*spec))) {
     // Never accepted: the controller still has it and sends it again.
     (void)remove_directory(jobs_.get(), attempt_name(key));

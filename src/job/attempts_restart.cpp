@@ -22,16 +22,10 @@ constexpr Nanos kWriteAgain = std::chrono::milliseconds(500);
 
 std::uint64_t now_ms() { return static_cast<std::uint64_t>(wall_now().time_since_epoch().count()); }
 
-Result<StoredMeta> meta_of(int dir_fd) {
-  const auto bytes = os::read_file_at(dir_fd, "meta", 1 << 16);
-  if (!bytes) return std::unexpected(bytes.error());
-  return decode_meta(*bytes);
-}
-
 }  // namespace
 
 std::optional<NextAttempt> Attempts::next_of(int dir_fd) const {
-  const auto meta = meta_of(dir_fd);
+  const auto meta = read_meta(dir_fd);
   if (!meta || !meta->meta.restarts) return std::nullopt;  // most jobs: one small file
   const auto json = os::read_file_at(dir_fd, "exit", kMaxRecord);
   const auto record = json ? record_from_json(*json) : std::unexpected(json.error());
@@ -68,7 +62,7 @@ void Attempts::start_next(const AttemptKey& key) {
   if (!next) return;
   const AttemptKey next_key{key.job, next->attempt};
   if (open_dir(next_key) || lookups_.contains(next_key)) return;
-  const auto meta = meta_of(dir.get());
+  const auto meta = read_meta(dir.get());
   const auto spec = os::read_file_at(dir.get(), "spec", kMaxSpecBytes);
   if (!meta || !spec) return;
   begin({next_key, meta->meta.ticket, meta->meta.owner, meta->attach, next->streak}, *spec);
@@ -79,7 +73,7 @@ void Attempts::start_next(const AttemptKey& key) {
 void Attempts::record_refusal(const AttemptKey& key, const Error& error) {
   const AttemptKey before{key.job, key.attempt - 1};
   const os::UniqueFd old = open_dir(before);
-  const auto meta = old ? meta_of(old.get()) : fail(Code::kIo, "no attempt before");
+  const auto meta = old ? read_meta(old.get()) : fail(Code::kIo, "no attempt before");
   const auto spec = old ? os::read_file_at(old.get(), "spec", kMaxSpecBytes)
                         : Result<std::string>(fail(Code::kIo, "no attempt before"));
   if (!meta || !spec) return log_error("a refused attempt has no predecessor", {});
