@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "src/base/clock.hpp"
 #include "src/net/tls.hpp"
 #include "src/os/users.hpp"
 #include "src/wire/maps.hpp"
@@ -21,6 +22,9 @@ struct AgentConfig {
   std::string run_as;                    // the user of jobs; empty: whoever runs the agent
   std::vector<std::string> allow_users;  // other users that jobs may ask for
   bool keeps_privileges = false;         // jobs may ask for --privileges keep
+  std::uint64_t keep_bytes = 1ULL << 30;  // of what ended jobs wrote
+  // Output of a run in the foreground that it has received.
+  Millis keep_read_output = std::chrono::minutes(1);
 };
 // What to do with a directory that is another node's already.
 enum class OtherNode { kRefuse, kReplace };

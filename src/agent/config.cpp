@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "src/agent/agent.hpp"
+#include "src/base/amount.hpp"
 #include "src/base/file.hpp"
 #include "src/os/fd.hpp"
 #include "src/os/privilege.hpp"
@@ -32,6 +33,28 @@ std::string to_toml(const AgentConfig& config) {
          "\n# with \"keep\" a job of the agent's own user may ask for --privileges keep: sudo and "
          "other\n# setuid programs then work in it\n" +
          (config.keeps_privileges ? "" : "# ") + "privileges = \"keep\"\n";
+}
+
+// What the node keeps of jobs that have ended.
+Result<void> read_kept(const ConfigMap& map, const std::string& path, AgentConfig& config) {
+  if (const auto at = map.find("keep_read_output"); at != map.end()) {
+    const auto* text = std::get_if<std::string>(&at->second.value);
+    auto keep = parse_duration(path + ": keep_read_output", text == nullptr ? "" : *text);
+    if (!keep) return std::unexpected(keep.error());
+    config.keep_read_output = *keep;
+  }
+  if (const auto at = map.find("keep_bytes"); at != map.end()) {
+    const auto* text = std::get_if<std::string>(&at->second.value);
+    const auto* number = std::get_if<std::int64_t>(&at->second.value);
+    auto keep = parse_amount(path + ": keep_bytes",
+                             text != nullptr     ? *text
+                             : number != nullptr ? std::to_string(*number)
+                                                 : "",
+                             kSizes);
+    if (!keep) return std::unexpected(keep.error());
+    config.keep_bytes = *keep;
+  }
+  return {};
 }
 
 }  // namespace
@@ -80,7 +103,8 @@ Result<AgentConfig> load_config(const std::string& data_dir) {
   }
   auto keys = check_keys(
       *map, path,
-      {"node_id", "name", "cluster", "addresses", "run_as", "allow_users", "privileges"});
+      {"node_id", "name", "cluster", "addresses", "run_as", "allow_users", "privileges",
+       "keep_bytes", "keep_read_output"});
   if (!keys) return std::unexpected(keys.error());
   AgentConfig config;
   for (const auto& [key, into] :
@@ -111,6 +135,7 @@ Result<AgentConfig> load_config(const std::string& data_dir) {
                                      ": privileges is neither \"keep\" nor \"drop\"");
     config.keeps_privileges = *text == "keep";
   }
+  if (auto kept = read_kept(*map, path, config); !kept) return std::unexpected(kept.error());
   if (config.node_id.empty() || config.name.empty() || config.addresses.empty())
     return fail(Code::kConfig, path + ": node_id, name or addresses is missing",
                 "join this node again: rexec join rx1_…");

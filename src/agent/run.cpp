@@ -111,6 +111,7 @@ int run(const RunOptions& options) {
   spawner.run_as = config->run_as;
   spawner.allow_users = config->allow_users;
   if (config->keeps_privileges) spawner.most_privileges = job::Privileges::kKeep;
+  spawner.kept = job::limits_of(config->keep_bytes, config->keep_read_output);
   spawner.stop_jobs = options.stop_jobs;
   return job::run_spawner(spawner);
 }

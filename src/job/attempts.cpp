@@ -42,24 +42,27 @@ std::string control_message(int control) {
 }  // namespace
 
 Attempts::Attempts(os::EventLoop& loop, os::UniqueFd jobs, NodeDefaults defaults, UserPolicy policy,
-                   NodeCgroups cgroups, Post post)
+                   NodeCgroups cgroups, RetentionLimits limits, Post post)
     : loop_(loop),
       jobs_(std::move(jobs)),
       defaults_(std::move(defaults)),
       policy_(std::move(policy)),
       cgroups_(std::move(cgroups)),
       post_(std::move(post)),
-      boot_(os::boot_id()) {}
+      boot_(os::boot_id()),
+      limits_(limits) {}
 
 Attempts::~Attempts() {
   loop_.cancel(warm_timer_);
   loop_.cancel(look_timer_);
+  loop_.cancel(retire_timer_);
   for (auto& [key, live] : live_) {
     loop_.forget(live.token);
     loop_.cancel(live.plan_timer);
   }
   for (auto& [key, settling] : settling_) loop_.cancel(settling.timer);
   for (auto& [key, retry] : retries_) loop_.cancel(retry);
+  for (auto& [key, timer] : read_) loop_.cancel(timer);
   stand_still();
 }
 

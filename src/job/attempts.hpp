@@ -14,6 +14,7 @@
 #include "src/job/identity.hpp"
 #include "src/job/launch.hpp"
 #include "src/job/restart.hpp"
+#include "src/job/retention.hpp"
 #include "src/job/shim.hpp"
 #include "src/job/tree.hpp"
 #include "src/os/epoll.hpp"
@@ -24,7 +25,7 @@ class Attempts {
  public:
   using Post = std::function<void(link::FromSpawner, std::vector<os::UniqueFd>)>;
   Attempts(os::EventLoop& loop, os::UniqueFd jobs, NodeDefaults defaults, UserPolicy policy,
-           NodeCgroups cgroups, Post post);
+           NodeCgroups cgroups, RetentionLimits limits, Post post);
   ~Attempts();
 
   // What a predecessor left: adopts the living, declares lost or starts the others.
@@ -35,6 +36,9 @@ class Attempts {
   // settled.
   void report(const AttemptKey& key);
   void reported(const link::Reported& reported);
+  // The run in the foreground that began it has received all of its output: large output goes
+  // after a while.
+  void was_read(const AttemptKey& key);
   // The last of each job is unreported again.
   void forget_reports();
   // And the attempts before it.
@@ -53,7 +57,9 @@ class Attempts {
   void continue_stopped();
   bool any_alive() const { return !live_.empty(); }
   void stop_all(Millis grace);
-  void retire(WallTime now);
+  // Gives up what need not be kept, now and from then on: every few minutes, and when what is
+  // reported passes the limit.
+  void retire();
 
  private:
   struct Live {
@@ -113,6 +119,14 @@ class Attempts {
   void post_finished(const AttemptKey& key, int dir_fd);
   std::vector<AttemptKey> list() const;
 
+  // ---- attempts_kept.cpp: what is kept of those that have ended ----
+  std::vector<Kept> reported_ones() const;
+  void note_kept(const AttemptKey& key, int dir_fd);
+  void retire_soon();
+  void give_up_when_due(const Kept& kept);
+  bool give_up(const Going& going);
+  void give_up_output(const Going& going, int dir_fd);
+
   // ---- attempts_restart.cpp: one after the other ----
   std::optional<NextAttempt> next_of(int dir_fd) const;
   std::uint64_t next_ms_of(const AttemptKey& key, int dir_fd) const;
@@ -142,6 +156,12 @@ class Attempts {
   std::map<AttemptKey, Lookup> lookups_;
   std::map<AttemptKey, os::EventLoop::Token> retries_;
   std::map<AttemptKey, os::EventLoop::Token> upcoming_;  // ended; the timer starts the next
+  RetentionLimits limits_;
+  std::uint64_t kept_bytes_ = 0;  // of what is reported: no less than there is
+  os::EventLoop::Token retire_timer_ = 0;
+  BootTime retired_;  // when it was last looked at
+  bool retires_soon_ = false;
+  std::map<AttemptKey, os::EventLoop::Token> read_;  // the timer gives up the output
   AttemptKey retrying_;  // whose timer is firing, and how often it may still
   int retries_left_ = 0;
 };

@@ -39,6 +39,8 @@ template <>
 constexpr std::uint8_t version_of<TellAll> = 2;
 template <>
 constexpr std::uint8_t version_of<Readers> = 4;
+template <>
+constexpr std::uint8_t version_of<WasRead> = 4;
 
 constexpr std::size_t kMaxIdText = 64;
 constexpr std::size_t kMaxTicket = 1024;
@@ -90,6 +92,10 @@ void fields(F& f, M& m) {
 }
 template <class F, is<TellAll> M>
 void fields(F&, M&) {}
+template <class F, is<WasRead> M>
+void fields(F& f, M& m) {
+  key(f, m.key);
+}
 
 template <class F, is<ShimChannel> M>
 void fields(F& f, M& m) {

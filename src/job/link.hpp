@@ -53,8 +53,12 @@ struct Resync {};
 struct Halt {  // no further attempt of this job; answered by Finished if one was to come
   AttemptKey key;
 };
+struct WasRead {  // the run in the foreground that began it has received all of its output
+  AttemptKey key;
+};
 struct TellAll {};  // the controller has forgotten what it acknowledged: Resync with everything
-using ToSpawner = std::variant<Start, Open, Reported, Remove, Resync, Halt, TellAll, Newer>;
+using ToSpawner =
+    std::variant<Start, Open, Reported, Remove, Resync, Halt, TellAll, WasRead, Newer>;
 
 // ---- spawner → net ----
 struct Meta {

@@ -1,6 +1,7 @@
 // The end record and its JSON. See record.hpp.
 #include "src/job/record.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -16,6 +17,7 @@ using nlohmann::json;
 
 constexpr std::array<std::string_view, 8> kOutcomes{
     "exited", "signaled", "timeout", "stopped", "lost", "unreachable", "denied", "not_started"};
+constexpr std::array<std::string_view, 3> kGivenUp{"", "read", "room"};
 constexpr std::size_t kMaxRecordText = 64 << 10;
 
 // Only what is printable gets in, so quotes and backslashes are all there is to escape.
@@ -76,6 +78,15 @@ void read(const json& from, const char* key, PerStream<T>& into) {
   read(*found, "err", into.err);
 }
 
+void read_given_up(const json& from, EndRecord& record) {
+  const auto found = from.find("given_up");
+  if (found == from.end() || !found->is_object()) return;
+  std::string why;
+  read(*found, "why", why);
+  read(*found, "ms", record.given_up_ms);
+  record.given_up = given_up_from_name(why);
+}
+
 void read_fields(const json& from, EndRecord& record) {
   read(from, "node", record.node);
   read(from, "job", record.key.job.text);
@@ -96,12 +107,20 @@ void read_fields(const json& from, EndRecord& record) {
   read(from, "dropped", record.dropped);
   read(from, "started_ms", record.started_ms);
   read(from, "ended_ms", record.ended_ms);
+  read_given_up(from, record);
 }
 
 }  // namespace
 
 std::string_view outcome_name(Outcome outcome) {
   return kOutcomes[static_cast<std::size_t>(outcome)];
+}
+
+std::string_view given_up_name(GivenUp why) { return kGivenUp[static_cast<std::size_t>(why)]; }
+
+GivenUp given_up_from_name(std::string_view name) {
+  const auto* const at = std::ranges::find(kGivenUp, name);
+  return at == kGivenUp.end() ? GivenUp::kNot : static_cast<GivenUp>(at - kGivenUp.begin());
 }
 
 Result<Outcome> outcome_from_name(std::string_view name) {
@@ -138,6 +157,10 @@ std::string to_json(const EndRecord& record) {
   field(out, "dropped", pair_of(record.dropped));
   field(out, "started_ms", std::to_string(record.started_ms));
   field(out, "ended_ms", std::to_string(record.ended_ms));
+  if (record.given_up != GivenUp::kNot)
+    field(out, "given_up",
+          "{\"why\":" + quote(given_up_name(record.given_up)) +
+              ",\"ms\":" + std::to_string(record.given_up_ms) + "}");
   return out + "}";
 }
 

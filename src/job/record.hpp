@@ -24,6 +24,17 @@ enum class Outcome : std::uint8_t {
 std::string_view outcome_name(Outcome outcome);
 Result<Outcome> outcome_from_name(std::string_view name);
 
+// Output of at most so much is small: it stays its week though somebody has had it, so that `logs`
+// after a short run has something to show.
+inline constexpr std::uint64_t kSmallOutput = 64 << 10;
+
+// Why the node does not keep the output any more, or that it does.
+enum class GivenUp : std::uint8_t { kNot, kRead, kRoom };
+// "", "read" or "room".
+std::string_view given_up_name(GivenUp why);
+// kNot for any other.
+GivenUp given_up_from_name(std::string_view name);
+
 template <class T>
 struct PerStream {
   T out{};
@@ -53,6 +64,8 @@ struct EndRecord {
   PerStream<std::uint64_t> dropped;  // bytes that were dropped before any reader had them
   std::uint64_t started_ms = 0;      // wall clock, ms since 1970; 0: never started
   std::uint64_t ended_ms = 0;
+  GivenUp given_up = GivenUp::kNot;  // the node's own note, written when the output goes
+  std::uint64_t given_up_ms = 0;
   bool operator==(const EndRecord&) const = default;
 };
 
@@ -64,7 +77,7 @@ struct RefusedEnd {
 };
 RefusedEnd end_of_refusal(Code code);
 
-// One line, keys as in CLI.md, plus attempt, message, started_ms, ended_ms. Written without a JSON
+// One line, keys as in CLI.md, plus attempt, message, times, given_up. Written without a JSON
 // library: the shim calls it.
 std::string to_json(const EndRecord& record);
 // At most 64 KiB. Unknown keys are ignored, missing ones keep their default; job, outcome and code

@@ -23,7 +23,6 @@
 namespace rexec::job {
 namespace {
 
-constexpr Nanos kRetirePause = std::chrono::minutes(10);
 constexpr Nanos kRestAfter = std::chrono::seconds(5);
 constexpr Nanos kSyncPatience = std::chrono::seconds(5);
 // Of the five seconds a TERM may take: jobs first, so that net can still report their ends, then
@@ -87,7 +86,7 @@ class Spawner {
       : options_(options),
         attempts_(loop_, std::move(jobs), std::move(defaults),
                   UserPolicy{{}, options.run_as, options.allow_users, options.most_privileges},
-                  find_cgroups(),
+                  find_cgroups(), options.kept,
                   [this](link::FromSpawner m, std::vector<os::UniqueFd> fds) {
                     net_.post(std::move(m), std::move(fds));
                   }),
@@ -106,7 +105,7 @@ class Spawner {
         signal == SIGCHLD ? attempts_.continue_stopped() : stop();
     });
     attempts_.scan();
-    retire();
+    attempts_.retire();
     fail_point(FailPoint::kSpawnerScanned);
     net_.start();
     loop_.run();
@@ -124,6 +123,8 @@ class Spawner {
     if (const auto* open = std::get_if<link::Open>(&message)) return attempts_.report(open->key);
     if (const auto* done = std::get_if<link::Reported>(&message)) return attempts_.reported(*done);
     if (const auto* gone = std::get_if<link::Remove>(&message)) return attempts_.remove(gone->key);
+    if (const auto* read = std::get_if<link::WasRead>(&message))
+      return attempts_.was_read(read->key);
     if (const auto* halt = std::get_if<link::Halt>(&message)) return attempts_.halt(halt->key.job);
     if (std::holds_alternative<link::TellAll>(message)) attempts_.forget_reports();
     if (!std::holds_alternative<link::Newer>(message)) resync();
@@ -153,11 +154,6 @@ class Spawner {
     loop_.cancel(sync_timer_);
     net_.post(link::SyncDone{});
     loop_.after(kRestAfter, [] { os::return_unused_memory(); });
-  }
-
-  void retire() {
-    attempts_.retire(wall_now());
-    loop_.after(kRetirePause, [this] { retire(); });
   }
 
   void stop() {

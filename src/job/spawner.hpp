@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/base/error.hpp"
+#include "src/job/retention.hpp"
 #include "src/job/spec.hpp"
 #include "src/os/process.hpp"
 #include "src/os/users.hpp"
@@ -38,6 +39,7 @@ struct SpawnerOptions {
   std::vector<std::string>
       allow_users;  // other users jobs may ask for; "*" is any person (identity.hpp)
   Privileges most_privileges = Privileges::kDrop;  // what jobs may ask for at most
+  RetentionLimits kept;                            // of what ended
   bool stop_jobs = false;                          // SIGTERM also stops the jobs
   // Tests: starts something else than net with this end of the socket pair. Empty: exec as above.
   std::function<Result<os::Child>(os::UniqueFd net_end)> start_net;

@@ -101,6 +101,8 @@ TEST_CASE("record: JSON carries every field, and text for people stays printable
   record.dropped = {7, 8};
   record.started_ms = 1000;
   record.ended_ms = 2500;
+  record.given_up = GivenUp::kRoom;
+  record.given_up_ms = 3000;
   const auto back = record_from_json(to_json(record));
   REQUIRE(back);
   CHECK(*back == record);

@@ -1,4 +1,4 @@
-// Decisions without processes: who a job may be, what is kept, and net as the spawner starts it.
+// Decisions without processes: who a job may be, and net as the spawner starts it.
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -9,7 +9,6 @@
 #include <fstream>
 
 #include "src/job/identity.hpp"
-#include "src/job/retention.hpp"
 #include "src/job/shim.hpp"
 #include "src/job/spawner.hpp"
 #include "src/os/seqpacket.hpp"
@@ -17,27 +16,6 @@
 
 namespace rexec::job {
 namespace {
-
-Kept kept(int number, std::uint64_t bytes, int days_ago, WallTime now) {
-  return {{JobId{"j-00000000000" + std::to_string(number)}, 1},
-          bytes,
-          now - std::chrono::hours(24 * days_ago)};
-}
-
-TEST_CASE("retention: older than a week goes, and the oldest beyond the total") {
-  const WallTime now(std::chrono::hours(24 * 20000));
-  const RetentionLimits limits{1000, std::chrono::hours(24 * 7)};
-  const auto numbers = [&](std::vector<Kept> all) {
-    std::string text;
-    for (const auto& key : choose_expired(std::move(all), limits, now)) text += key.job.text.back();
-    return text;
-  };
-  CHECK(numbers({}) == "");
-  CHECK(numbers({kept(1, 10, 8, now), kept(2, 10, 6, now)}) == "1");
-  CHECK(numbers({kept(1, 400, 1, now), kept(2, 400, 3, now), kept(3, 400, 2, now)}) == "2");
-  CHECK(numbers({kept(1, 2000, 1, now), kept(2, 1, 2, now)}) == "21");
-  CHECK(numbers({kept(1, 500, 1, now), kept(2, 500, 2, now)}) == "");
-}
 
 struct Accounts {
   TempDir dir;
@@ -268,20 +246,6 @@ TEST_CASE(
   CHECK(WEXITSTATUS(status) == kNetFatalExit);
   const std::string job = dir.path() + "/jobs/j-0123456789ab.1";
   CHECK(eventually([&] { return std::filesystem::exists(job + "/exit"); }));
-}
-
-TEST_CASE("retention: an attempt never goes before the earlier ones of its job") {
-  const auto key = [](const char* job, std::uint32_t attempt) {
-    return AttemptKey{{job}, attempt};
-  };
-  const std::vector<AttemptKey> all{key("j-b", 3), key("j-a", 1), key("j-b", 1),
-                                    key("j-b", 2), key("j-b", 4), key("j-c", 1)};
-  // Its predecessors were not reported, or later than it: left behind, the third would begin again.
-  CHECK(with_predecessors({key("j-b", 3), key("j-a", 1)}, all) ==
-        std::vector<AttemptKey>{key("j-b", 1), key("j-b", 2), key("j-b", 3), key("j-a", 1)});
-  CHECK(with_predecessors({key("j-b", 1), key("j-b", 2)}, all) ==
-        std::vector<AttemptKey>{key("j-b", 1), key("j-b", 2)});
-  CHECK(with_predecessors({}, all).empty());
 }
 
 }  // namespace
