@@ -91,6 +91,24 @@ std::string incomplete(const wire::Map& record) {
          "; the command's own exit code was " + std::to_string(wire::u64_or(record, "code", 0));
 }
 
+// As nodes keep it.
+constexpr Millis kOutputKept = std::chrono::hours(7 * 24);
+
+WallTime time_in(const wire::Map& map, std::string_view key) {
+  return WallTime(Millis(static_cast<std::int64_t>(wire::u64_or(map, key, 0))));
+}
+
+Error given_up_words(const wire::Map& given_up, const std::string& name) {
+  const std::string gone = "the output is not there any more: " + name + " gave it up at " +
+                           to_iso8601(time_in(given_up, "ms"));
+  if (wire::text_or(given_up, "why") == "read")
+    return {Code::kIncomplete, gone + ", after rexec run had received all of it",
+            "to have it kept: rexec submit, or keep_read_output on the node, see rexec-agent(1)"};
+  return {Code::kIncomplete, gone + ", for want of room: what ended jobs wrote had come to more "
+                                    "than it keeps",
+          "how much it keeps: keep_bytes on the node, see rexec-agent(1)"};
+}
+
 }  // namespace
 
 std::string next_step(Code code, const std::string& node, const std::string& not_found) {
@@ -104,7 +122,9 @@ std::string next_step(Code code, const std::string& node, const std::string& not
   return code == Code::kInternal ? "" : page;
 }
 
-Error unreachable_words(const std::string& why, const std::string& node, const std::string& job) {
+Error unreachable_words(const wire::Map& record, const std::string& node, const std::string& job,
+                        WallTime now) {
+  const std::string why = wire::text_or(record, "unreachable");
   const std::string name = "node \"" + printable(node) + "\"";
   const std::string what = "the output is not reachable: ";
   const std::string again =
@@ -114,8 +134,14 @@ Error unreachable_words(const std::string& why, const std::string& node, const s
     return {Code::kIncomplete,
             what + name + " was removed, and the node that has its name now does not have it",
             again};
-  return {Code::kIncomplete, what + name + " does not have it any more",
-          "see: rexec job show " + printable(job)};
+  if (why == "given_up") return given_up_words(wire::child_or_empty(record, "given_up"), name);
+  const std::string show = "see: rexec job show " + printable(job);
+  const WallTime ended = time_in(record, "ended_ms");
+  if (ended != WallTime{} && now - ended > kOutputKept)
+    return {Code::kIncomplete,
+            what + name + " keeps output for a week, and the job ended at " + to_iso8601(ended),
+            show};
+  return {Code::kIncomplete, what + name + " does not have it any more", show};
 }
 
 EndWords end_words(const EndOf& job, const wire::Map& record) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "src/base/clock.hpp"
 #include "src/base/error.hpp"
 #include "src/wire/maps.hpp"
 
@@ -33,8 +34,9 @@ EndWords end_words(const EndOf& job, const wire::Map& record);
 // After a refusal by `node`.
 std::string next_step(Code code, const std::string& node, const std::string& not_found);
 
-// Of a job whose output nobody can give: `why` is the controller's word, removed, replaced or
-// forgotten.
-Error unreachable_words(const std::string& why, const std::string& node, const std::string& job);
+// Of a job whose output nobody can give: the record's "unreachable" is the controller's word,
+// removed, replaced, forgotten or given_up.
+Error unreachable_words(const wire::Map& record, const std::string& node, const std::string& job,
+                        WallTime now);
 
 }  // namespace rexec::cli

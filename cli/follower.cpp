@@ -142,7 +142,7 @@ void Follower::tell_unreachable(Job& job) {
   const bool is_lost = wire::text_or(*job.record, "outcome") == "lost";
   if (options_.quiet_end || !is_lost) job.code = kExitIncomplete;
   out_of_reach_ = true;
-  Error error = unreachable_words(why, job.info.node, job.info.job);
+  Error error = unreachable_words(*job.record, job.info.node, job.info.job, wall_now());
   error.message = about(job) + error.message;
   output_.complain(error);
 }

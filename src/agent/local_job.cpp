@@ -85,6 +85,8 @@ void LocalJob::use_finished(const link::Finished& finished, std::vector<os::Uniq
     out_total_ = record->bytes.out;
     err_total_ = record->bytes.err;
     started_ms_ = record->started_ms;
+    given_up_ = record->given_up;
+    given_up_ms_ = record->given_up_ms;
   }
   spool_size_ = kWholeSpool;
   if (again) {
@@ -306,6 +308,8 @@ void LocalJob::become_readable() {
 void LocalJob::give_spool(Reader& reader) {
   for (const auto& segment : segments_) reader.spool().add_segment(segment);
   reader.spool().set_limits(out_total_, err_total_, spool_size_);
+  // Where segments are missing then, a reader that follows would wait for them for ever.
+  if (ended()) reader.spool().finish();
 }
 
 void LocalJob::add_reader(std::shared_ptr<Reader> reader) {
@@ -357,6 +361,7 @@ void LocalJob::pump_readers() {
   const auto readers = readers_;
   for (const auto& reader : readers) {
     reader->spool().set_limits(out_total_, err_total_, spool_size_);
+    if (ended()) reader->spool().finish();
     reader->pump();
   }
 }

@@ -73,6 +73,9 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   const job::link::Meta& meta() const { return meta_; }
   bool ended() const { return !record_.empty(); }
   const std::string& record() const { return record_; }
+  // Why its output is not there any more, and since when.
+  job::GivenUp given_up() const { return given_up_; }
+  std::uint64_t given_up_ms() const { return given_up_ms_; }
   std::uint32_t pid() const { return pid_; }
   std::uint64_t started_ms() const { return started_ms_; }
   std::uint64_t stdin_offset() const { return stdin_offset_; }
@@ -121,6 +124,8 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   std::uint64_t started_ms_ = 0;
   std::string record_;
   std::uint64_t next_ms_ = 0;
+  job::GivenUp given_up_ = job::GivenUp::kNot;
+  std::uint64_t given_up_ms_ = 0;
   bool started_told_ = false;
   // What net holds of the spool.
   enum class Spool : std::uint8_t {

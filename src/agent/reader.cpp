@@ -131,7 +131,9 @@ bool Reader::step() {
   static thread_local job::SpoolBuffer staging(kReadAhead);  // of all readers: most are idle
   wire::Session& session = driver_->session();
   if (session.queued(stream_) > kMostQueued) return false;
-  if (spool_.drained() && job_->ended()) {
+  // What was given up leaves no gap: the end says why there is nothing.
+  const bool is_given_up = job_->given_up() != job::GivenUp::kNot;
+  if (job_->ended() && (spool_.drained() || is_given_up)) {
     finish();
     return false;
   }
@@ -217,8 +219,11 @@ void Reader::end() {
   wire::Session& session = driver_->session();
   if (job_->ended()) {
     auto record = nlohmann::json::parse(job_->record(), nullptr, false);
-    if (record.is_object())
-      session.send_event(stream_, {{"t", "end"}, {"record", std::move(record)}});
+    wire::Map map{{"t", "end"}, {"record", std::move(record)}};
+    if (job_->given_up() != job::GivenUp::kNot)
+      map["given_up"] = {{"why", job::given_up_name(job_->given_up())},
+                         {"ms", job_->given_up_ms()}};
+    if (map["record"].is_object()) session.send_event(stream_, map);
   }
   session.end(stream_);
   finished_ = true;

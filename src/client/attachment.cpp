@@ -277,9 +277,15 @@ void Attachment::handle_end(wire::Map record, const wire::Map& end) {
       !why.empty() && misses_some(record, end)) {
     record["complete"] = false;
     record["unreachable"] = why;
+    const wire::Map& given_up = wire::child_or_empty(end, "given_up");
+    if (why == "given_up")
+      record["given_up"] = {{"why", job::given_up_name(job::given_up_from_name(
+                                        wire::text_or(given_up, "why")))},
+                            {"ms", wire::u64_or(given_up, "ms", 0)}};
   }
   // The node counts what it dropped before it heard that this reader had it.
-  if (!earlier_incomplete_ && has_all(record)) record["complete"] = true;
+  has_whole_ = !earlier_incomplete_ && has_all(record);
+  if (has_whole_) record["complete"] = true;
   if (plan_.hold == Hold::kYes && (earlier_incomplete_ || !matches(record))) {
     record["complete"] = false;
     record["received"] = {{"out", out_.received}, {"err", err_.received}};

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "src/client/run.hpp"
+#include "src/job/record.hpp"
 #include "src/wire/timed.hpp"
 
 struct XXH3_state_s;
@@ -41,6 +42,10 @@ class Attachment final : public StreamHandler {
   void reattach(Remote& remote);
   bool bound() const { return remote_ != nullptr; }
   bool finished() const { return finished_; }
+  // Its output, more than is kept for a week anyway, came here as the job wrote it.
+  bool has_much_whole() const {
+    return has_whole_ && out_.received + err_.received > job::kSmallOutput;
+  }
   bool was_started() const { return started_; }
   const std::optional<wire::Map>& record() const { return record_; }
   const JobInfo& info() const { return info_; }
@@ -112,6 +117,7 @@ class Attachment final : public StreamHandler {
   bool stdin_ended_ = false;         // END was sent on this stream
   std::vector<wire::Map> unsent_;    // signals from a time without a stream
   std::uint32_t announced_ = 0;      // the attempt whose coming was told
+  bool has_whole_ = false;
   bool earlier_incomplete_ = false;  // an attempt before this one
   bool started_ = false;
   bool finished_ = false;

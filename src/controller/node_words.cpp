@@ -4,6 +4,7 @@
 
 #include "src/base/cut_text.hpp"
 #include "src/base/text.hpp"
+#include "src/job/record.hpp"
 #include "src/pki/ticket.hpp"
 
 namespace rexec::controller {
@@ -65,6 +66,17 @@ bool bound_numbers(wire::Map& map, const std::string& type) {
   bound({"from", "to"});
   const std::uint64_t channel = wire::u64_or(map, "channel", 0);
   return channel == 1 || channel == 2;
+}
+
+// Why the node has the output no more; older clients know that it is unreachable.
+void read_given_up(wire::Map& end) {
+  const wire::Map said = wire::take_child(end, "given_up");
+  end.erase("given_up");
+  const job::GivenUp why = job::given_up_from_name(wire::text_or(said, "why"));
+  if (why == job::GivenUp::kNot) return;
+  end["given_up"] = {{"why", job::given_up_name(why)},
+                     {"ms", time_in(said, "ms").time_since_epoch().count()}};
+  end["unreachable"] = "given_up";
 }
 
 std::unexpected<Error> wrong(std::string_view field) {
@@ -168,6 +180,7 @@ Result<std::optional<wire::Map>> read_node_event(ByteSpan payload, const job::Kn
     (*map)["attempt"] = attempt_in(*map, of.key.attempt + 1ULL);
     (*map)["at_ms"] = start_in(*map, "at_ms", now).time_since_epoch().count();
   }
+  if (type == "end") read_given_up(*map);
   return std::move(*map);
 }
 

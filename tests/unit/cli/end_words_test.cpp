@@ -83,13 +83,39 @@ TEST_CASE("end words: what was not started is an error with the next step") {
 }
 
 TEST_CASE("end words: output that nobody has is told apart by who might have it again") {
-  const Error removed = unreachable_words("removed", "n1", "j-1");
+  const WallTime now(std::chrono::hours(24 * 20000));
+  const auto words = [&](wire::Map record) {
+    return unreachable_words(record, "n1", "j-1", now);
+  };
+  const Error removed = words({{"unreachable", "removed"}});
   CHECK(removed.code == Code::kIncomplete);
   CHECK(removed.message == "the output is not reachable: node \"n1\" was removed");
   CHECK(removed.hint.find("joined again in its directory") != std::string::npos);
-  CHECK(unreachable_words("replaced", "n1", "j-1").message.find("has its name now") !=
+  CHECK(words({{"unreachable", "replaced"}}).message.find("has its name now") !=
         std::string::npos);
-  const Error forgotten = unreachable_words("forgotten", "n1", "j-1");
+  const std::uint64_t now_ms = now.time_since_epoch().count();
+  const Error forgotten = words({{"unreachable", "forgotten"}, {"ended_ms", now_ms - 1'000}});
   CHECK(forgotten.message.ends_with("node \"n1\" does not have it any more"));
   CHECK(forgotten.hint.find("joined") == std::string::npos);
+  const std::uint64_t long_ago = now_ms - std::uint64_t{8} * 86'400'000;
+  CHECK(words({{"unreachable", "forgotten"}, {"ended_ms", long_ago}})
+            .message.ends_with("node \"n1\" keeps output for a week, and the job ended at "
+                               "2024-09-26T00:00:00.000Z"));
+}
+
+TEST_CASE("end words: of output that was given up it is said when, why and what would keep it") {
+  const auto words = [](const char* why) {
+    const wire::Map record{{"unreachable", "given_up"},
+                           {"given_up", {{"why", why}, {"ms", 86'400'000ULL}}}};
+    return unreachable_words(record, "n1", "j-1", WallTime{});
+  };
+  const Error read = words("read");
+  CHECK(read.code == Code::kIncomplete);
+  CHECK(read.message ==
+        "the output is not there any more: node \"n1\" gave it up at 1970-01-02T00:00:00.000Z, "
+        "after rexec run had received all of it");
+  CHECK(read.hint.find("keep_read_output") != std::string::npos);
+  const Error room = words("room");
+  CHECK(room.message.find("T00:00:00.000Z, for want of room") != std::string::npos);
+  CHECK(room.hint.find("keep_bytes") != std::string::npos);
 }

@@ -109,6 +109,25 @@ TEST_CASE(
   CHECK_FALSE(read_node_event(as_bytes(std::string("\x81\xa1t\xa1\xff")), kKnown));
 }
 
+TEST_CASE("node_words: that output was given up is a node's to say, in words that there are") {
+  const auto end = [](const wire::Map& given_up) {
+    const wire::Map map{{"t", "end"},
+                        {"unreachable", "removed"},
+                        {"given_up", given_up},
+                        {"record", {{"outcome", "exited"}, {"code", 0U}}}};
+    return *read_node_event(as_bytes(wire::pack(map)), kKnown).value();
+  };
+  const wire::Map read = end({{"why", "read"}, {"ms", 1'800'000'000'000ULL}, {"more", "x"}});
+  CHECK(read.at("unreachable") == "given_up");
+  CHECK(read.at("given_up") == wire::Map{{"why", "read"}, {"ms", 1'800'000'000'000ULL}});
+  CHECK(end({{"why", "room"}, {"ms", -1}}).at("given_up").at("ms") == 0);
+  for (const wire::Map& none :
+       {wire::Map("read"), wire::Map{{"why", "\x1b[2J"}}, wire::Map{{"why", ""}}, wire::Map()}) {
+    CHECK_FALSE(end(none).contains("given_up"));
+    CHECK_FALSE(end(none).contains("unreachable"));
+  }
+}
+
 TEST_CASE("node_words: the numbers of an event for a reader are in the bounds that they can have") {
   constexpr std::uint64_t kHuge = std::numeric_limits<std::uint64_t>::max();
   const WallTime now{Millis{1'800'000'000'000}};
