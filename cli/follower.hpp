@@ -45,6 +45,7 @@ class Follower final : public client::Observer {
   void lost(std::size_t job, const Error& error) override;
   std::size_t backlog() const { return output_.backlog(); }
   std::size_t backlog_of(std::size_t job) const override { return output_.backlog_of(job); }
+  client::PassedOn passed_on(std::size_t job) const override { return output_.passed_on(job); }
   void typed(std::string& bytes) override;
   void input_failed(int error) override;
   void input_waits(const std::vector<std::size_t>& jobs) override {

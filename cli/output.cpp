@@ -191,6 +191,14 @@ std::size_t Output::backlog_of(std::size_t job) const {
   return bytes;
 }
 
+// A sink that is closed takes what comes and throws it away; what is left of a job when all sinks
+// are empty waits for the end of a line.
+client::PassedOn Output::passed_on(std::size_t job) const {
+  if (out_.closed() || err_.closed()) return client::PassedOn::kNever;
+  if (backlog() > 0) return client::PassedOn::kNotYet;
+  return backlog_of(job) == 0 ? client::PassedOn::kAll : client::PassedOn::kNever;
+}
+
 bool Output::is_closed(wire::Channel channel) const {
   return channel == wire::Channel::kErr ? err_.closed() : out_.closed();
 }

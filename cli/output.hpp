@@ -54,6 +54,7 @@ class Output {
   std::size_t backlog() const;
   // Of one job: what waits for another's long line is its own.
   std::size_t backlog_of(std::size_t job) const;
+  client::PassedOn passed_on(std::size_t job) const;
   // Nobody waits for the end of a line any more: the run is over.
   void break_long_lines();
   bool is_closed(wire::Channel channel) const;

@@ -88,6 +88,8 @@ void JobBook::remove(const AttemptKey& key) {
   send(link::Remove{key});
 }
 
+void JobBook::was_read(const AttemptKey& key) { send(link::WasRead{key}); }
+
 void JobBook::release(const AttemptKey& key) {
   const auto at = jobs_.find(key);
   if (at != jobs_.end() && at->second->ended() && at->second->reported &&

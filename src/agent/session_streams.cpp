@@ -266,6 +266,10 @@ void Session::answer_request(wire::RequestId id, const std::string& verb, const 
     book_->remove(*key);
     return driver_->session().respond(id, wire::Map::object());
   }
+  if (verb == "job.read") {
+    book_->was_read(*key);
+    return driver_->session().respond(id, wire::Map::object());
+  }
   if (verb != "job.stop")
     return driver_->session().respond(id, fail(Code::kProtocol, "unknown verb"));
   // A request overtakes data: the spec of a start that was sent before may still be on its way. An

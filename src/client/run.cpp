@@ -167,6 +167,22 @@ net::Task<> Run::Impl::hold_session() {
   }
 }
 
+// Only what was run here, not what somebody comes to read: that may be wanted again. Nobody waits
+// for an answer: a node that does not hear of it keeps the output.
+net::Task<> Run::Impl::tell_what_was_read() {
+  const bool is_own = plan_.jobs.empty() && plan_.mode != "detached";
+  for (const auto& job : jobs_) {
+    if (!is_own || !job->has_much_whole()) continue;
+    const auto is_waiting = [&] {
+      return remote_.alive() && !failure_ && !gone_ && !left_ &&
+             observer_.passed_on(job->index()) == PassedOn::kNotYet;
+    };
+    while (is_waiting()) co_await news_.wait();
+    if (remote_.alive() && observer_.passed_on(job->index()) == PassedOn::kAll)
+      remote_.session().notice("job.read", {{"job", job->info().job}});
+  }
+}
+
 net::Task<RunResult> Run::Impl::run() {
   if (source_ && accepted_) source_->start();
   while (!done()) {
@@ -180,6 +196,7 @@ net::Task<RunResult> Run::Impl::run() {
     if (!accepted_) link_is_down();
     co_await pause();
   }
+  co_await tell_what_was_read();
   // Before the session's own end, which is no news.
   const RunResult out = result();
   if (remote_.alive()) remote_.close({Code::kLinkLost, "done", {}});

@@ -14,6 +14,9 @@
 
 namespace rexec::client {
 
+// What became of a job's output here, at its end.
+enum class PassedOn { kNotYet, kAll, kNever };
+
 class Observer {
  public:
   virtual ~Observer() = default;
@@ -60,6 +63,11 @@ class Observer {
   // Bytes taken but not yet written out that keep this job from more: from 256 KiB on none are
   // asked for. Call Run::drained() when it fell.
   virtual std::size_t backlog_of(std::size_t job) const = 0;
+  // Whether all that came of it is where it was wanted, so that its node need not keep it.
+  virtual PassedOn passed_on(std::size_t job) const {
+    static_cast<void>(job);
+    return PassedOn::kNever;
+  }
   // stdin could not be read on (errno): the job gets no end of it, because that was none.
   virtual void input_failed(int error) { static_cast<void>(error); }
   // Of several jobs these take no more of stdin, and the others get none until they do. Once.

@@ -32,6 +32,7 @@ class Run::Impl {
   BootTime last_heard() const;
   void drained() {
     for (auto& job : jobs_) job->grant();
+    if (done()) news_.notify();
   }
 
  private:
@@ -130,6 +131,7 @@ class Run::Impl {
   net::Task<bool> connect();
   net::Task<> hold_session();
   net::Task<> pause();
+  net::Task<> tell_what_was_read();
   Millis patience_left() const;
   void link_is_back();
   void link_is_down();

@@ -82,6 +82,8 @@ void ClientSession::on_event(wire::Event event) {
     submit_complete(end->stream);
   } else if (auto* request = std::get_if<event::Request>(&event)) {
     answer(request->id, request->verb, request->args);
+  } else if (auto* notice = std::get_if<event::Notice>(&event)) {
+    noticed(notice->verb, notice->args);
   } else if (auto* reset = std::get_if<event::Reset>(&event)) {
     uploads_.erase(reset->stream);
     answers_.erase(reset->stream);
@@ -283,6 +285,19 @@ void ClientSession::attach_now(wire::StreamId stream, const Wanted& wanted,
                       {"attempt", wanted.attempt.value_or(job.key.attempt)},
                       {"window", wanted.window}},
                      {router_, stream, std::move(kept), refused});
+}
+
+// Of a run's own output alone: what was submitted detached, or by a key, may be asked for again.
+// A client says it with its last words, so that the session may be over by now.
+void ClientSession::noticed(const std::string& verb, const wire::Map& args) {
+  if (verb != "job.read" || !hub_.check(identity_)) return;
+  Job* job = hub_.jobs().find(JobId{wire::text_or(args, "job")});
+  if (job == nullptr || job->owner.text != identity_.id || job->is_detached || job->is_keyed)
+    return;
+  const Node* node = hub_.registry().find(job->node);
+  if (node == nullptr || node->link == nullptr || std::exchange(job->is_read, true)) return;
+  node->link->request("job.read", {{"job", job->key.job.text}, {"attempt", job->key.attempt}},
+                      [](const Result<wire::Map>&) {});
 }
 
 void ClientSession::answer(wire::RequestId id, const std::string& verb, const wire::Map& args) {

@@ -119,6 +119,7 @@ class ClientSession final : public net::SessionHandler,
   void wait_is_over(wire::StreamId stream, const Wanted& wanted, const JobId& id);
   void stop_waiting(wire::StreamId stream);
   bool signal_waiting(wire::StreamId stream, ByteSpan payload);
+  void noticed(const std::string& verb, const wire::Map& args);
   void answer(wire::RequestId id, const std::string& verb, const wire::Map& args);
   void ask_next();
   struct Asked {

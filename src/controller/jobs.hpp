@@ -48,6 +48,7 @@ struct Job {
   bool is_keyed = false;  // its request is a key that somebody chose
   // Acknowledged only after its commit, which is under way: no effect of it may leave before.
   bool is_uncommitted = false;
+  bool is_read = false;     // its node knows that its run has all of its output
   bool is_removed = false;  // somebody removes it, and its row goes
   // Its node has named it: it is the node's to say what becomes of it.
   bool is_told = false;
