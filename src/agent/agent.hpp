@@ -24,7 +24,7 @@ struct AgentConfig {
   bool keeps_privileges = false;         // jobs may ask for --privileges keep
   std::uint64_t keep_bytes = 1ULL << 30;  // of what ended jobs wrote
   // Output of a run in the foreground that it has received.
-  Millis keep_read_output = std::chrono::minutes(1);
+  Millis keep_read_output = std::chrono::seconds(30);
 };
 // What to do with a directory that is another node's already.
 enum class OtherNode { kRefuse, kReplace };

@@ -29,7 +29,7 @@ struct RetentionLimits {
   // Beyond `bytes` so much goes that the next look is a while away: a look reads every directory.
   std::uint64_t down_to = bytes - bytes / 32;
   Millis age = std::chrono::hours(7 * 24);
-  Millis read = std::chrono::minutes(1);
+  Millis read = std::chrono::seconds(30);
 };
 
 RetentionLimits limits_of(std::uint64_t bytes, Millis read);
