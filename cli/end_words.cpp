@@ -104,8 +104,10 @@ Error given_up_words(const wire::Map& given_up, const std::string& name) {
   if (wire::text_or(given_up, "why") == "read")
     return {Code::kIncomplete, gone + ", after rexec run had received all of it",
             "to have it kept: rexec submit, or keep_read_output on the node, see rexec-agent(1)"};
-  return {Code::kIncomplete, gone + ", for want of room: what ended jobs wrote had come to more "
-                                    "than it keeps",
+  return {Code::kIncomplete,
+          gone +
+              ", for want of room: what ended jobs wrote had come to more "
+              "than it keeps",
           "how much it keeps: keep_bytes on the node, see rexec-agent(1)"};
 }
 

@@ -19,9 +19,9 @@ struct AgentConfig {
   std::string name;
   std::string cluster;
   std::vector<std::string> addresses;
-  std::string run_as;                    // the user of jobs; empty: whoever runs the agent
-  std::vector<std::string> allow_users;  // other users that jobs may ask for
-  bool keeps_privileges = false;         // jobs may ask for --privileges keep
+  std::string run_as;                     // the user of jobs; empty: whoever runs the agent
+  std::vector<std::string> allow_users;   // other users that jobs may ask for
+  bool keeps_privileges = false;          // jobs may ask for --privileges keep
   std::uint64_t keep_bytes = 1ULL << 30;  // of what ended jobs wrote
   // Output of a run in the foreground that it has received.
   Millis keep_read_output = std::chrono::seconds(30);

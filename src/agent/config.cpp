@@ -101,10 +101,9 @@ Result<AgentConfig> load_config(const std::string& data_dir) {
                   "join this node first: rexec join rx1_… --data " + data_dir);
     return std::unexpected(map.error());
   }
-  auto keys = check_keys(
-      *map, path,
-      {"node_id", "name", "cluster", "addresses", "run_as", "allow_users", "privileges",
-       "keep_bytes", "keep_read_output"});
+  auto keys = check_keys(*map, path,
+                         {"node_id", "name", "cluster", "addresses", "run_as", "allow_users",
+                          "privileges", "keep_bytes", "keep_read_output"});
   if (!keys) return std::unexpected(keys.error());
   AgentConfig config;
   for (const auto& [key, into] :

@@ -333,13 +333,11 @@ void LocalJob::add_reader(std::shared_ptr<Reader> reader) {
 void LocalJob::remove_reader(const Reader& reader, link::Gone how) {
   std::erase_if(readers_, [&](const auto& one) { return one.get() == &reader; });
   client_ended_ |= reader.client_ended();
-  // In an outage an end that was said before still waits for the readers that are to come back, and
-  // who only looked at the job says nothing about its client.
+  // In an outage an end of before waits for the other readers; a visitor knows nothing of the
+  // client.
   const bool is_outage = how == link::Gone::kUnknown && !reader.client_ended();
-  if (client_ended_ && !is_outage)
-    gone_ = link::Gone::kEnded;
-  else if (is_outage || reader.options().owns)
-    gone_ = how;
+  if (is_outage || reader.options().owns) gone_ = how;
+  if (client_ended_ && !is_outage) gone_ = link::Gone::kEnded;
   tell_readers();
   if (readers_.empty()) rest();
 }

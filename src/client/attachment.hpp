@@ -113,10 +113,10 @@ class Attachment final : public StreamHandler {
   std::uint64_t stdin_base_ = 0;    // stdin offset of this stream's first byte
   std::uint64_t stdin_sent_ = 0;    // stdin offset of the next byte to send
   std::uint64_t stdin_acknowledged_ = 0;
-  bool stdin_ready_ = false;         // the base is known
-  bool stdin_ended_ = false;         // END was sent on this stream
-  std::vector<wire::Map> unsent_;    // signals from a time without a stream
-  std::uint32_t announced_ = 0;      // the attempt whose coming was told
+  bool stdin_ready_ = false;       // the base is known
+  bool stdin_ended_ = false;       // END was sent on this stream
+  std::vector<wire::Map> unsent_;  // signals from a time without a stream
+  std::uint32_t announced_ = 0;    // the attempt whose coming was told
   bool has_whole_ = false;
   bool earlier_incomplete_ = false;  // an attempt before this one
   bool started_ = false;

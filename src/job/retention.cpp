@@ -63,9 +63,8 @@ class Choice {
 void make_room(Choice& choice, Rank rank, std::vector<Kept*> of, std::uint64_t down_to) {
   const auto oldest_first = of;
   if (rank == Rank::kRead)
-    std::ranges::sort(of, {}, [](const Kept* one) {
-      return std::tuple(~one->output, one->reported, one->key);
-    });
+    std::ranges::sort(
+        of, {}, [](const Kept* one) { return std::tuple(~one->output, one->reported, one->key); });
   for (Kept* one : of)
     if (choice.total() > down_to && one->output + one->beside > 0)
       choice.give_up_output(*one, GivenUp::kRoom);

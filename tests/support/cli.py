@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 import tempfile
 
+from support import processes
 from support.patience import Limit, patient
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -51,6 +52,13 @@ class Done:
         shown = " ".join(ascii(str(word))[1:-1] for word in self.argv)
         return (f"`rexec {shown[:300]}` exited {self.code}\n  stdout ({len(self.out)} bytes): "
                 f"{self.out[:800]!r}\n  stderr: {self.errors[-2000:]}\n  status: {self.statuses}")
+
+
+def _holders(process):
+    """Of each stream: what this process reads there, and who has the same open."""
+    return {name: (what, processes.with_open(what)) for name, stream in
+            (("stdout", process.stdout), ("stderr", process.stderr)) if stream and not stream.closed
+            for what in [os.readlink(f"/proc/self/fd/{stream.fileno()}")]}
 
 
 class Cli:
@@ -99,7 +107,8 @@ class Cli:
             except subprocess.TimeoutExpired:
                 input = None  # it is being written
                 if limit.is_over():
-                    assert process.poll() is None, f"another process holds the output of {argv}, which ended"
+                    assert process.poll() is None, (
+                        f"{argv} ended, and its output did not: held by {_holders(process)}")
                     why = f"still running after {patient(timeout):g} s: "
                     process.kill()
         done = Done(argv, process.returncode, out or b"", err or b"")

@@ -2,6 +2,7 @@
 
 It never signals by name: a caller has a pid, which it started or found below one it started.
 """
+import contextlib
 import os
 import pathlib
 import signal
@@ -115,6 +116,24 @@ def with_argument(text):
     return [pid for pid in all_pids()
             if pid != os.getpid() and any(wanted in word for word in cmdline(pid))
             and is_alive(pid)]
+
+
+def _descriptors(pid):
+    try:
+        return os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return []
+
+
+def with_open(what):
+    """Live processes with a descriptor that /proc shows as this: {pid: [descriptors]}."""
+    found = {}
+    for pid in all_pids():
+        for fd in _descriptors(pid):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{pid}/fd/{fd}") == what:
+                    found.setdefault(pid, []).append(fd)
+    return found
 
 
 def memory_kib(pid, field):

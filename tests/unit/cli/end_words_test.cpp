@@ -84,15 +84,12 @@ TEST_CASE("end words: what was not started is an error with the next step") {
 
 TEST_CASE("end words: output that nobody has is told apart by who might have it again") {
   const WallTime now(std::chrono::hours(24 * 20000));
-  const auto words = [&](wire::Map record) {
-    return unreachable_words(record, "n1", "j-1", now);
-  };
+  const auto words = [&](wire::Map record) { return unreachable_words(record, "n1", "j-1", now); };
   const Error removed = words({{"unreachable", "removed"}});
   CHECK(removed.code == Code::kIncomplete);
   CHECK(removed.message == "the output is not reachable: node \"n1\" was removed");
   CHECK(removed.hint.find("joined again in its directory") != std::string::npos);
-  CHECK(words({{"unreachable", "replaced"}}).message.find("has its name now") !=
-        std::string::npos);
+  CHECK(words({{"unreachable", "replaced"}}).message.find("has its name now") != std::string::npos);
   const std::uint64_t now_ms = now.time_since_epoch().count();
   const Error forgotten = words({{"unreachable", "forgotten"}, {"ended_ms", now_ms - 1'000}});
   CHECK(forgotten.message.ends_with("node \"n1\" does not have it any more"));
