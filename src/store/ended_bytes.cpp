@@ -76,7 +76,7 @@ MeasuredEnds measure_ends(Database& db, const std::vector<JobId>& ended, Measure
     if (measure != Measure::kEachJob)
       ends.jobs.push_back({id, std::nullopt});
     else if (const auto size = measure_ended_job(db, id))
-      ends.jobs.push_back({id, *size});
+      ends.jobs.push_back({id, size});
   }
   if (measure == Measure::kDatabase && !ended.empty()) ends.used = used_bytes(db);
   return ends;
