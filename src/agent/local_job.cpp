@@ -314,7 +314,7 @@ void LocalJob::give_spool(Reader& reader) {
 
 void LocalJob::add_reader(std::shared_ptr<Reader> reader) {
   readers_.push_back(reader);
-  reader->place_at(shared_from_this());
+  reader->place_at(weak_from_this());
   if (reader->options().owns) {
     client_ended_ = false;
     gone_ = link::Gone::kUnknown;

@@ -75,7 +75,7 @@ class Reader : public std::enable_shared_from_this<Reader> {
   const std::shared_ptr<LocalJob>& job() const { return job_; }
   // The job among whose readers it is, whether that can be read or not.
   std::shared_ptr<LocalJob> place() const { return place_.lock(); }
-  void place_at(const std::shared_ptr<LocalJob>& job) { place_ = job; }
+  void place_at(std::weak_ptr<LocalJob> job) { place_ = std::move(job); }
 
  private:
   // DATA bytes of this stream, and where in the job's output they end.
