@@ -87,22 +87,34 @@ def test_unless_the_job_is_to_be_kept(cluster, tmp_path, flags):
     assert cluster.cli("wait", job).code == 5
 
 
-def on_own_terminal():
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+class OwnTerminal:
+    """What a command has as its controlling terminal: its standard streams, until close()."""
+
+    def __init__(self):
+        self.master, self.slave = os.openpty()
+        self.options = {"stdin": self.slave, "stdout": self.slave, "stderr": self.slave,
+                        "start_new_session": True,
+                        "preexec_fn": lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)}
+
+    def job(self):
+        """Of the line "up JOB"; nobody else holds this end of the terminal then."""
+        os.close(self.slave)
+        shown = b""
+        while not (found := re.search(rb"up (j-\w+)\s", shown)):
+            shown += os.read(self.master, 4096)
+        return found[1].decode()
+
+    def close(self):
+        os.close(self.master)
 
 
 @pytest.mark.parametrize("flags", [(), ("-i",), ("-t",)])
 def test_a_closed_terminal_keeps_the_job(cluster, tmp_path, flags):
     fifo = tmp_path / "go"
-    master, slave = os.openpty()
-    with cluster.cli.popen("run", *flags, "n1", *waiting_for(fifo), stdin=slave, stdout=slave, stderr=slave,
-                           start_new_session=True, preexec_fn=on_own_terminal) as client:
-        os.close(slave)
-        shown = b""
-        while not (found := re.search(rb"up (j-\w+)\s", shown)):
-            shown += os.read(master, 4096)
-        job = found[1].decode()
-        os.close(master)
+    terminal = OwnTerminal()
+    with cluster.cli.popen("run", *flags, "n1", *waiting_for(fifo), **terminal.options) as client:
+        job = terminal.job()
+        terminal.close()
         client.wait(patient(20))
     fifo.write_text("on\n")
     assert cluster.cli("wait", job).code == 5
@@ -204,18 +216,13 @@ def test_an_outage_carries_out_no_end_that_waits_for_another_reader(cluster, tmp
 @pytest.mark.parametrize("flags", [("-i",), ("-t",)])
 def test_the_end_of_a_closed_terminal_is_no_end_of_input(cluster, flags):
     """Below a shell, which hangs its jobs up a moment after its terminal was closed."""
-    master, slave = os.openpty()
+    terminal = OwnTerminal()
     command = ["bash", "-ic", '"$0" "$@"; true', str(cluster.cli.binary), "run", *flags, "n1", "sh", "-c",
                "echo up $REXEC_JOB; cat; exit 7"]
-    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=cluster.cli.env,
-                          start_new_session=True, preexec_fn=on_own_terminal) as shell:
-        os.close(slave)
-        shown = b""
-        while not (found := re.search(rb"up (j-\w+)\s", shown)):
-            shown += os.read(master, 4096)
-        job = found[1].decode()
+    with subprocess.Popen(command, env=cluster.cli.env, **terminal.options) as shell:
+        job = terminal.job()
         clients = processes.descendants(shell.pid)
-        os.close(master)
+        terminal.close()
         shell.wait(patient(20))
     processes.wait_until(lambda: not any(map(processes.is_alive, clients)), "the client has gone")
     assert cluster.cli.job(job)["state"] == "running"
