@@ -170,7 +170,7 @@ net::Task<> Run::Impl::hold_session() {
 // Only what was run here, not what somebody comes to read: that may be wanted again. Nobody waits
 // for an answer: a node that does not hear of it keeps the output.
 net::Task<> Run::Impl::tell_what_was_read() {
-  const bool is_own = plan_.jobs.empty() && plan_.mode != "detached";
+  const bool is_own = plan_.owns && plan_.mode != "detached";
   for (const auto& job : jobs_) {
     if (!is_own || !job->has_much_whole()) continue;
     const auto is_waiting = [&] {

@@ -85,7 +85,7 @@ class EndedLedger {
   EndedLimits limits_;
   Phase phase_ = Phase::kBounded;
   std::uint64_t bound_ = 0;     // kBounded: of the database at the last look
-  std::size_t operations_ = 0;  // since then
+  std::size_t operations_ = 0;  // that ended jobs while it was far from a limit
   store::EndPlace summed_to_;
   std::uint64_t all_ = 0;
   bool is_dropping_for_all_ = false;

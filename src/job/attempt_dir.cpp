@@ -97,6 +97,13 @@ Result<StoredMeta> read_meta(int dir_fd) {
   return decode_meta(*bytes);
 }
 
+Result<EndRecord> read_record(int dir_fd) {
+  constexpr std::size_t kMost = 64 << 10;
+  const auto json = os::read_file_at(dir_fd, "exit", kMost);
+  if (!json) return std::unexpected(json.error());
+  return record_from_json(*json);
+}
+
 bool reserve_record(int dir_fd) {
   constexpr std::size_t kRoom = 4096;  // a block; a record is a few hundred bytes
   const auto file = os::create_file_at(dir_fd, "exit.tmp");

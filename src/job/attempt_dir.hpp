@@ -13,6 +13,7 @@
 #include "src/base/error.hpp"
 #include "src/base/ids.hpp"
 #include "src/job/link.hpp"
+#include "src/job/record.hpp"
 #include "src/os/fd.hpp"
 
 namespace rexec::job {
@@ -45,6 +46,8 @@ struct StoredMeta {
 };
 Result<StoredMeta> decode_meta(std::string_view bytes);
 Result<StoredMeta> read_meta(int dir_fd);
+// The end of an attempt that has ended.
+Result<EndRecord> read_record(int dir_fd);
 
 // The attempt's record will have its place, however full the disk is by then: a job can always be
 // ended. False: there is no room even now.

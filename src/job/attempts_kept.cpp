@@ -15,7 +15,6 @@ namespace {
 constexpr Nanos kRetirePause = std::chrono::minutes(10);
 // Of a node that is full of small jobs a look at all of them takes a tenth of a second or more.
 constexpr Nanos kLookAgain = std::chrono::seconds(5);
-constexpr std::size_t kMaxRecord = 64 << 10;
 
 std::uint64_t bytes_of(const std::vector<Kept>& kept) {
   std::uint64_t total = 0;
@@ -140,8 +139,7 @@ bool Attempts::give_up(const Going& going) {
 // First the note, so that nobody looks for output that is not there and finds no reason; on a full
 // disk its place may only come from the output.
 void Attempts::give_up_output(const Going& going, int dir_fd) {
-  const auto json = os::read_file_at(dir_fd, "exit", kMaxRecord);
-  auto record = json ? record_from_json(*json) : std::unexpected(json.error());
+  auto record = read_record(dir_fd);
   if (!record) return (void)remove_directory(jobs_.get(), attempt_name(going.key));
   bool is_noted = record->given_up != GivenUp::kNot;  // and then the agent was killed
   const auto note = [&] {

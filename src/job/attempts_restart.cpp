@@ -15,7 +15,6 @@
 namespace rexec::job {
 namespace {
 
-constexpr std::size_t kMaxRecord = 64 << 10;
 // A clock that was set back must not make a pause of a day.
 constexpr std::uint64_t kMostPauseMs = kLongestPauseMs + kLongestPauseMs / 10;
 constexpr Nanos kWriteAgain = std::chrono::milliseconds(500);
@@ -27,8 +26,7 @@ std::uint64_t now_ms() { return static_cast<std::uint64_t>(wall_now().time_since
 std::optional<NextAttempt> Attempts::next_of(int dir_fd) const {
   const auto meta = read_meta(dir_fd);
   if (!meta || !meta->meta.restarts) return std::nullopt;  // most jobs: one small file
-  const auto json = os::read_file_at(dir_fd, "exit", kMaxRecord);
-  const auto record = json ? record_from_json(*json) : std::unexpected(json.error());
+  const auto record = read_record(dir_fd);
   const auto bytes = os::read_file_at(dir_fd, "spec", kMaxSpecBytes);
   const auto spec = bytes ? decode_spec(as_bytes(*bytes)) : std::unexpected(bytes.error());
   if (!record || !spec) return std::nullopt;
@@ -120,8 +118,7 @@ std::optional<AttemptKey> Attempts::newest_of(const JobId& job) const {
 // A job that was stopped in a pause was stopped, however its last attempt ended: who comes after it
 // must not take the end of an attempt for success.
 void Attempts::end_by_stop(const AttemptKey& key, int dir_fd) {
-  const auto json = os::read_file_at(dir_fd, "exit", kMaxRecord);
-  auto record = json ? record_from_json(*json) : std::unexpected(json.error());
+  auto record = read_record(dir_fd);
   if (!record) return;
   record->message = "stopped before attempt " + std::to_string(key.attempt + 1) +
                     "; the last one: " + std::string(outcome_name(record->outcome)) + " " +
