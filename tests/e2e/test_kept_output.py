@@ -149,9 +149,9 @@ def test_the_limit_acts_when_it_is_passed_and_takes_large_output_before_small(cl
     large = [cli.submit("n1", "--", "head", "-c", str(30 * MIB), "/dev/zero") for _ in range(2)]
     for job in large:
         cli("wait", job).ok()
+    # The files of one job go one after another.
+    gone = processes.wait_until(lambda: [job for job in large if not spools(node, job)], "one job's output goes")
     processes.wait_until(lambda: used(node) < 40 * MIB, "what is too much goes")
-    gone = [job for job in large if not spools(node, job)]
-    assert gone, "none went"
     for job in gone:
         done = refusal_of(cli, "logs", job)
         assert "for want of room" in done.errors and "keep_bytes" in done.errors, done
