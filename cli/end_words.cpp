@@ -5,6 +5,7 @@
 
 #include "cli/exit_status.hpp"
 #include "src/base/text.hpp"
+#include "src/job/record.hpp"
 
 namespace rexec::cli {
 namespace {
@@ -91,9 +92,6 @@ std::string incomplete(const wire::Map& record) {
          "; the command's own exit code was " + std::to_string(wire::u64_or(record, "code", 0));
 }
 
-// As nodes keep it.
-constexpr Millis kOutputKept = std::chrono::hours(7 * 24);
-
 WallTime time_in(const wire::Map& map, std::string_view key) {
   return WallTime(Millis(static_cast<std::int64_t>(wire::u64_or(map, key, 0))));
 }
@@ -105,10 +103,8 @@ Error given_up_words(const wire::Map& given_up, const std::string& name) {
     return {Code::kIncomplete, gone + ", after rexec run had received all of it",
             "to have it kept: rexec submit, or keep_read_output on the node, see rexec-agent(1)"};
   return {Code::kIncomplete,
-          gone +
-              ", for want of room: what ended jobs wrote had come to more "
-              "than it keeps",
-          "how much it keeps: keep_bytes on the node, see rexec-agent(1)"};
+          gone + ", for want of room: the output of ended jobs was more than the node keeps",
+          "how much a node keeps: keep_bytes there, see rexec-agent(1)"};
 }
 
 }  // namespace
@@ -139,7 +135,7 @@ Error unreachable_words(const wire::Map& record, const std::string& node, const 
   if (why == "given_up") return given_up_words(wire::child_or_empty(record, "given_up"), name);
   const std::string show = "see: rexec job show " + printable(job);
   const WallTime ended = time_in(record, "ended_ms");
-  if (ended != WallTime{} && now - ended > kOutputKept)
+  if (ended != WallTime{} && now - ended > job::kOutputKept)
     return {Code::kIncomplete,
             what + name + " keeps output for a week, and the job ended at " + to_iso8601(ended),
             show};

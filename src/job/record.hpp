@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "src/base/clock.hpp"
 #include "src/base/error.hpp"
 #include "src/base/ids.hpp"
 
@@ -27,6 +28,9 @@ Result<Outcome> outcome_from_name(std::string_view name);
 // Output of at most so much is small: it stays its week though somebody has had it, so that `logs`
 // after a short run has something to show.
 inline constexpr std::uint64_t kSmallOutput = 64 << 10;
+
+// So long a node keeps output that it does not give up before.
+inline constexpr Millis kOutputKept = std::chrono::hours(7 * 24);
 
 // Why the node does not keep the output any more, or that it does.
 enum class GivenUp : std::uint8_t { kNot, kRead, kRoom };

@@ -28,7 +28,7 @@ struct RetentionLimits {
   std::uint64_t bytes = 1ULL << 30;
   // Beyond `bytes` so much goes that the next look is a while away: a look reads every directory.
   std::uint64_t down_to = bytes - bytes / 32;
-  Millis age = std::chrono::hours(7 * 24);
+  Millis age = kOutputKept;
   Millis read = std::chrono::seconds(30);
 };
 
