@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "src/agent/agent.hpp"
-#include "src/base/amount.hpp"
 #include "src/base/file.hpp"
 #include "src/os/fd.hpp"
 #include "src/os/privilege.hpp"
@@ -37,23 +36,12 @@ std::string to_toml(const AgentConfig& config) {
 
 // What the node keeps of jobs that have ended.
 Result<void> read_kept(const ConfigMap& map, const std::string& path, AgentConfig& config) {
-  if (const auto at = map.find("keep_read_output"); at != map.end()) {
-    const auto* text = std::get_if<std::string>(&at->second.value);
-    auto keep = parse_duration(path + ": keep_read_output", text == nullptr ? "" : *text);
-    if (!keep) return std::unexpected(keep.error());
-    config.keep_read_output = *keep;
-  }
-  if (const auto at = map.find("keep_bytes"); at != map.end()) {
-    const auto* text = std::get_if<std::string>(&at->second.value);
-    const auto* number = std::get_if<std::int64_t>(&at->second.value);
-    auto keep = parse_amount(path + ": keep_bytes",
-                             text != nullptr     ? *text
-                             : number != nullptr ? std::to_string(*number)
-                                                 : "",
-                             kSizes);
-    if (!keep) return std::unexpected(keep.error());
-    config.keep_bytes = *keep;
-  }
+  const auto read = duration_under(map, "keep_read_output", path);
+  const auto bytes = size_under(map, "keep_bytes", path);
+  if (!read) return std::unexpected(read.error());
+  if (!bytes) return std::unexpected(bytes.error());
+  config.keep_read_output = read->value_or(config.keep_read_output);
+  config.keep_bytes = bytes->value_or(config.keep_bytes);
   return {};
 }
 

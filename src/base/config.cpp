@@ -24,6 +24,7 @@ struct TomlAssertion {};
 
 #include <algorithm>
 
+#include "src/base/amount.hpp"
 #include "src/base/file.hpp"
 #include "src/base/text.hpp"
 
@@ -185,6 +186,26 @@ Result<void> check_keys(const ConfigMap& map, std::string_view file,
                 did_you_mean(key, candidates(allowed, parts)));
   }
   return {};
+}
+
+Result<std::optional<Millis>> duration_under(const ConfigMap& map, std::string_view key,
+                                             const std::string& file) {
+  const auto at = map.find(std::string(key));
+  if (at == map.end()) return std::nullopt;
+  const auto* text = std::get_if<std::string>(&at->second.value);
+  return parse_duration(file + ": " + std::string(key), text == nullptr ? "" : *text);
+}
+
+Result<std::optional<std::uint64_t>> size_under(const ConfigMap& map, std::string_view key,
+                                                const std::string& file) {
+  const auto at = map.find(std::string(key));
+  if (at == map.end()) return std::nullopt;
+  std::string text;
+  if (const auto* number = std::get_if<std::int64_t>(&at->second.value))
+    text = std::to_string(*number);
+  else if (const auto* written = std::get_if<std::string>(&at->second.value))
+    text = *written;
+  return parse_amount(file + ": " + std::string(key), text, kSizes);
 }
 
 std::string toml_quote(std::string_view text) {

@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "src/base/clock.hpp"
 #include "src/base/error.hpp"
 
 namespace rexec {
@@ -29,6 +31,12 @@ Result<ConfigMap> parse_config(std::string_view text, std::string_view name);
 // ("contexts.*.ca").
 Result<void> check_keys(const ConfigMap& map, std::string_view file,
                         const std::vector<std::string>& allowed);
+// The value under `key`: text as people write it, a size in bytes also as a number. nullopt: the
+// key is not there. An error names the file and the key.
+Result<std::optional<Millis>> duration_under(const ConfigMap& map, std::string_view key,
+                                             const std::string& file);
+Result<std::optional<std::uint64_t>> size_under(const ConfigMap& map, std::string_view key,
+                                                const std::string& file);
 // A TOML basic string, quoted and escaped.
 std::string toml_quote(std::string_view text);
 

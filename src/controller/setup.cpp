@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "src/base/amount.hpp"
 #include "src/base/config.hpp"
 #include "src/base/file.hpp"
 #include "src/base/ids.hpp"
@@ -181,19 +180,12 @@ Result<ServerConfig> load_server_config(const std::string& data_dir) {
   const auto* list =
       at == map->end() ? nullptr : std::get_if<std::vector<std::string>>(&at->second.value);
   if (list != nullptr) config.addresses = *list;
-  if (map->contains("keep_jobs")) {
-    auto keep = parse_duration(path + ": keep_jobs", text("keep_jobs"));
-    if (!keep) return std::unexpected(keep.error());
-    config.keep_jobs = *keep;
-  }
-  if (map->contains("keep_bytes")) {
-    const auto* number = std::get_if<std::int64_t>(&map->at("keep_bytes").value);
-    auto keep =
-        parse_amount(path + ": keep_bytes",
-                     number == nullptr ? text("keep_bytes") : std::to_string(*number), kSizes);
-    if (!keep) return std::unexpected(keep.error());
-    config.keep_bytes = *keep;
-  }
+  const auto jobs = duration_under(*map, "keep_jobs", path);
+  const auto bytes = size_under(*map, "keep_bytes", path);
+  if (!jobs) return std::unexpected(jobs.error());
+  if (!bytes) return std::unexpected(bytes.error());
+  config.keep_jobs = jobs->value_or(config.keep_jobs);
+  config.keep_bytes = *bytes;
   if (config.cluster.empty() || config.listen.empty() || config.addresses.empty())
     return fail(Code::kConfig,
                 path + ": cluster, listen or addresses is missing or of the wrong type");

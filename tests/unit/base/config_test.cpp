@@ -78,3 +78,20 @@ TEST_CASE("config: a quoted string reads back as it was") {
     CHECK(std::get<std::string>(map->at("a").value) == text);
   }
 }
+
+TEST_CASE(
+    "config: a duration and a size are read as people write them, and errors name the place") {
+  const auto map = parse_config("d = \"90s\"\ns = \"2MiB\"\nn = 512\nbad = true\n", "c.toml");
+  REQUIRE(map);
+  CHECK(duration_under(*map, "d", "c.toml").value() == Millis{90'000});
+  CHECK(size_under(*map, "s", "c.toml").value() == std::uint64_t{2} << 20);
+  CHECK(size_under(*map, "n", "c.toml").value() == 512U);
+  CHECK_FALSE(duration_under(*map, "none", "c.toml").value());
+  CHECK_FALSE(size_under(*map, "none", "c.toml").value());
+  const auto duration = duration_under(*map, "bad", "c.toml");
+  const auto size = size_under(*map, "bad", "c.toml");
+  REQUIRE_FALSE(duration);
+  REQUIRE_FALSE(size);
+  CHECK(duration.error().message.starts_with("c.toml: bad"));
+  CHECK(size.error().message.starts_with("c.toml: bad"));
+}
