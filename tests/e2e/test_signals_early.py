@@ -108,9 +108,9 @@ def test_what_ended_before_it_was_accepted_is_no_success(cluster, verb, number):
     proxy = cluster.proxy()
     cli = cluster.client_through(proxy)
     cli("whoami").ok()  # from here on a ticket resumes the handshake
-    before = proxy.down
+    before = proxy.counted_down()
     cli("whoami").ok()
-    greeted = proxy.down - before
+    greeted = proxy.counted_down() - before
     held, go_on = threading.Event(), threading.Event()
 
     def hold():

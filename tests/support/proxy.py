@@ -32,6 +32,7 @@ class Proxy:
         self.accepted = 0
         self.trouble = None     # what an action raised
         self._acting = 0
+        self._pumping = 0       # directions that have not come to their end
         threading.Thread(target=self._accept, daemon=True).start()
 
     # ---- what a test does
@@ -79,6 +80,12 @@ class Proxy:
         with self._lock:
             assert self._lock.wait_for(lambda: not self._acting, patient(seconds)), "an action does not end"
 
+    def counted_down(self, seconds=60):
+        """`down` when all connections have ended: a client may be gone before its last bytes are counted."""
+        with self._lock:
+            assert self._lock.wait_for(lambda: not self._pumping, patient(seconds)), "a connection does not end"
+            return self.down
+
     @property
     def pending(self):
         """Actions that have not run."""
@@ -123,6 +130,7 @@ class Proxy:
             with self._lock:
                 self._pairs.append(pair)
                 self.accepted += 1
+                self._pumping += 2
                 self._lock.notify_all()
             threading.Thread(target=self._pump_up, args=pair, daemon=True).start()
             threading.Thread(target=self._pump_down, args=pair, daemon=True).start()
@@ -150,6 +158,10 @@ class Proxy:
         except (OSError, ValueError):
             for side in (source, sink):
                 _reset(side)
+        finally:
+            with self._lock:
+                self._pumping -= 1
+                self._lock.notify_all()
 
     def _allowance(self, direction):
         """Bytes until the next action, at most CHUNK."""
