@@ -3,6 +3,7 @@
 It never signals by name: a caller has a pid, which it started or found below one it started.
 """
 import contextlib
+import glob
 import os
 import pathlib
 import signal
@@ -118,21 +119,17 @@ def with_argument(text):
             and is_alive(pid)]
 
 
-def _descriptors(pid):
-    try:
-        return os.listdir(f"/proc/{pid}/fd")
-    except OSError:
-        return []
-
-
 def with_open(what):
-    """Live processes with a descriptor that /proc shows as this: {pid: [descriptors]}."""
+    """Tasks with a descriptor that /proc shows as this: {"pid/task name state": [descriptors]}. Each
+    thread is asked, because that of a process whose first thread has ended shows nothing."""
     found = {}
-    for pid in all_pids():
-        for fd in _descriptors(pid):
-            with contextlib.suppress(OSError):
-                if os.readlink(f"/proc/{pid}/fd/{fd}") == what:
-                    found.setdefault(pid, []).append(fd)
+    for directory in glob.glob("/proc/[0-9]*/task/[0-9]*"):
+        with contextlib.suppress(OSError):
+            fds = [fd for fd in os.listdir(f"{directory}/fd")
+                   if os.readlink(f"{directory}/fd/{fd}") == what]
+            if fds:
+                stat = pathlib.Path(directory, "stat").read_text().rpartition(")")
+                found[f"{directory[6:]} {stat[0].partition('(')[2]} {stat[2].split()[0]}"] = fds
     return found
 
 
