@@ -1,5 +1,5 @@
 // Processes by descriptor: clone3, pidfd, wait, and one way to run another program. Never a bare
-// pid where a pidfd can be had. Used by spawner and shim only; net never forks.
+// pid where a pidfd can be had. Used by spawner, shim and client only; net never forks.
 #pragma once
 
 #include <sys/types.h>
@@ -22,7 +22,8 @@ struct Child {
 };
 
 // clone3 without sharing memory. Returns in both processes: pid 0 in the child. With cgroup_fd >= 0
-// the child is born in that cgroup (v2). The caller is single-threaded.
+// the child is born in that cgroup (v2). In the child of a caller that has threads only system
+// calls may follow.
 Result<Child> fork_process(int cgroup_fd = -1);
 
 // How a process ended, from waitid(P_PIDFD).
