@@ -64,12 +64,21 @@ void JobBook::halt(LocalJob& job, const link::Stop& stop) {
   if (!job.ended()) return;
   halting_[job.key().job] = stop;
   const auto newer = jobs_.upper_bound(job.key());
-  if (newer != jobs_.end() && newer->first.job == job.key().job) settle_halt(*newer->second);
+  if (newer != jobs_.end() && newer->first.job == job.key().job) settle(*newer->second);
 }
 
-void JobBook::settle_halt(LocalJob& job) {
+void JobBook::client_ended(const LocalJob& job) {
+  if (job.next_ms() == 0) return;
+  without_client_.insert(job.key().job);
+  const auto newer = jobs_.upper_bound(job.key());
+  if (newer != jobs_.end() && newer->first.job == job.key().job) return settle(*newer->second);
+  send(link::Halt{job.key(), true});
+}
+
+void JobBook::settle(LocalJob& job) {
   const auto node = halting_.extract(job.key().job);
   if (!node.empty() && !job.ended()) job.send(node.mapped());
+  if (without_client_.erase(job.key().job) > 0) job.client_ended();
 }
 
 void JobBook::tell_all(std::function<void()> told) {
@@ -120,6 +129,7 @@ std::shared_ptr<LocalJob> JobBook::obtain(const AttemptKey& key) {
   // a Finished.
   events.on_shim_lost = [this](LocalJob& job) { send(link::Open{job.key()}); };
   events.on_spool_wanted = events.on_shim_lost;
+  events.on_client_end = [this](LocalJob& job) { client_ended(job); };
   events.on_halt = [this](LocalJob& job, const link::Stop& stop) { halt(job, stop); };
   slot = std::make_shared<LocalJob>(executor_, key, std::move(events));
   return slot;
@@ -160,7 +170,7 @@ void JobBook::handle(const link::ShimChannel& channel, std::vector<os::UniqueFd>
   auto job = obtain(channel.key);
   job->use_channel(channel, std::move(fds.front()));
   begun(channel.key);
-  settle_halt(*job);
+  settle(*job);
   answer(channel.key, job, {});
 }
 
@@ -168,7 +178,7 @@ void JobBook::handle(const link::Finished& finished, std::vector<os::UniqueFd> f
   auto job = obtain(finished.key);
   job->use_finished(finished, std::move(fds));
   begun(finished.key);
-  settle_halt(*job);
+  settle(*job);
   answer(finished.key, job, {});
   if (finished.next_ms == 0) give_up_next(*job);
   release(finished.key);
@@ -181,6 +191,8 @@ void JobBook::begun(const AttemptKey& key) {
   const auto job = find(before);
   if (!job) return;
   job->next_is_there();
+  // A reader that only looks on may have kept the end of the client from taking effect.
+  if (job->is_without_client()) without_client_.insert(key.job);
   release(before);
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "src/agent/local_job.hpp"
@@ -55,7 +56,9 @@ class JobBook {
   void handle(const job::link::Finished& finished, std::vector<os::UniqueFd> fds);
   void handle(const job::link::Refused& refused);
   void halt(LocalJob& job, const job::link::Stop& stop);
-  void settle_halt(LocalJob& job);
+  void client_ended(const LocalJob& job);
+  // What was ordered or said between two attempts is the newer one's.
+  void settle(LocalJob& job);
   void begun(const AttemptKey& key);
   void give_up_next(const LocalJob& job);
   std::shared_ptr<LocalJob> obtain(const AttemptKey& key);
@@ -70,6 +73,7 @@ class JobBook {
   std::multimap<AttemptKey, OnJob> awaited_;  // not there yet
   // Jobs that are being ended while no attempt is known to run: one may just be starting.
   std::map<JobId, job::link::Stop> halting_;
+  std::set<JobId> without_client_;  // the same, of jobs whose client has ended
   MessageSocket spawner_;
   bool synced_ = false;
   std::function<void()> told_;

@@ -339,14 +339,18 @@ void LocalJob::remove_reader(const Reader& reader, link::Gone how) {
   if (is_outage || reader.options().owns) gone_ = how;
   if (client_ended_ && !is_outage) gone_ = link::Gone::kEnded;
   tell_readers();
-  if (readers_.empty()) rest();
+  if (!readers_.empty()) return;
+  rest();
+  if (client_ended_ && ended()) events_.on_client_end(*this);
 }
 
 void LocalJob::client_ended() {
   client_ended_ = true;
   gone_ = link::Gone::kEnded;
-  if (!has_readers()) told_readers_ = kUntold;
+  if (has_readers()) return;
+  told_readers_ = kUntold;
   tell_readers();
+  if (ended()) events_.on_client_end(*this);
 }
 
 void LocalJob::rest() {
@@ -390,11 +394,6 @@ void LocalJob::reader_moved() {
   }
   if (paced_) slowest.ahead = limit - (slowest.out + slowest.err);
   if (slowest.out != link::kNoReader) send(slowest);
-}
-
-std::uint64_t grace_of(const wire::Map& order) {
-  if (!order.contains("grace_ms")) return link::kOwnGrace;
-  return std::min(wire::u64_or(order, "grace_ms", job::kDefaultGraceMs), job::kMaxOrderedGraceMs);
 }
 
 }  // namespace rexec::agent

@@ -29,6 +29,8 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
     // A person ends a job that might go on with another attempt.
     std::function<void(LocalJob&, const job::link::Stop&)> on_halt;
     std::function<void(LocalJob&)> on_held;  // held_why() changed
+    // The client of an attempt that had ended before: it is that of the next one.
+    std::function<void(LocalJob&)> on_client_end;
   };
   LocalJob(const net::Executor& executor, AttemptKey key, Events events);
 
@@ -45,6 +47,7 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   void remove_reader(const Reader& reader, job::link::Gone how);
   // The client that ran it, of which no reader is left here.
   void client_ended();
+  bool is_without_client() const { return client_ended_; }
   bool has_readers() const { return !readers_.empty(); }
 
   // While the connection to the shim is being made anew, what was asked for (stop, signal, close,
@@ -142,8 +145,5 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   bool client_ended_ = false;                         // until it attaches again
   net::Timer lonely_;  // a job that was started for a reader who has not come yet
 };
-
-// Of an order to stop: what it names, bounded, else the job's own.
-std::uint64_t grace_of(const wire::Map& order);
 
 }  // namespace rexec::agent

@@ -6,6 +6,7 @@
 #include "src/agent/local_job.hpp"
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
+#include "src/job/spec.hpp"
 #include "src/wire/timed.hpp"
 
 namespace rexec::agent {
@@ -324,6 +325,11 @@ void Reader::on_signal(const wire::Map& map) {
   } else if (type == "leave") {
     job_->send(job::link::Leave{});
   }
+}
+
+std::uint64_t grace_of(const wire::Map& order) {
+  if (!order.contains("grace_ms")) return job::link::kOwnGrace;
+  return std::min(wire::u64_or(order, "grace_ms", job::kDefaultGraceMs), job::kMaxOrderedGraceMs);
 }
 
 }  // namespace rexec::agent

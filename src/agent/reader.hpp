@@ -120,4 +120,7 @@ class Reader : public std::enable_shared_from_this<Reader> {
   bool awaiting_ = false;
 };
 
+// Of an order to stop: what it names, bounded, else the job's own.
+std::uint64_t grace_of(const wire::Map& order);
+
 }  // namespace rexec::agent

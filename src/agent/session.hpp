@@ -75,6 +75,7 @@ class Session final : public net::SessionHandler {
   void spec_data(wire::StreamId stream, ByteSpan bytes);
   void forget_start(const AttemptKey& key);
   void answer_request(wire::RequestId id, const std::string& verb, const wire::Map& args);
+  void client_ended(wire::RequestId id, const AttemptKey& key);
   void drop_reader(wire::StreamId stream, Code why);
   void prune_readers();
   void open_from(const AttemptKey& key, const AttemptKey& asked, std::uint32_t last,

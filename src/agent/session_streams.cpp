@@ -270,6 +270,7 @@ void Session::answer_request(wire::RequestId id, const std::string& verb, const 
     book_->was_read(*key);
     return driver_->session().respond(id, wire::Map::object());
   }
+  if (verb == "job.client_ended") return client_ended(id, *key);
   if (verb != "job.stop")
     return driver_->session().respond(id, fail(Code::kProtocol, "unknown verb"));
   // A request overtakes data: the spec of a start that was sent before may still be on its way. An
@@ -285,6 +286,25 @@ void Session::answer_request(wire::RequestId id, const std::string& verb, const 
     }
     driver->flush_soon();
   });
+}
+
+// Said for a client that cannot say it. A start that is under way may still be without its spec.
+void Session::client_ended(wire::RequestId id, const AttemptKey& key) {
+  for (const auto& [stream, starting] : starting_) {
+    if (starting.start.key != key) continue;
+    early_[key].client_ended = true;
+    return driver_->session().respond(id, wire::Map::object());
+  }
+  book_->open(key,
+              [id, driver = driver_](const std::shared_ptr<LocalJob>& job, const Error& error) {
+                if (job) {
+                  job->client_ended();
+                  driver->session().respond(id, wire::Map::object());
+                } else {
+                  driver->session().respond(id, std::unexpected(error));
+                }
+                driver->flush_soon();
+              });
 }
 
 }  // namespace rexec::agent

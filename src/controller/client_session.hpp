@@ -168,6 +168,7 @@ class ClientSession final : public net::SessionHandler,
   void job_stop(const wire::Map& args, const Respond& respond);
   void job_rm(const wire::Map& args, const Respond& respond);
   void job_rerun(const wire::Map& args, const Respond& respond);
+  void job_client_ended(const wire::Map& args, const Respond& respond);
   // job_verbs.cpp
   Result<JobQuery> read_query(const wire::Map& args) const;
   void remove(const Job& job, const Respond& respond);

@@ -92,16 +92,26 @@ std::unexpected<Error> unknown_node(Hub& hub, const std::string& name) {
 
 ClientSession::Verb ClientSession::find_verb(const std::string& name) {
   static const std::unordered_map<std::string_view, Verb> verbs{
-      {"whoami", &ClientSession::whoami},        {"status", &ClientSession::status},
-      {"renew", &ClientSession::renew_own},      {"node.ls", &ClientSession::node_ls},
-      {"node.show", &ClientSession::node_show},  {"node.rm", &ClientSession::node_rm},
-      {"node.wait", &ClientSession::node_wait},  {"token.new", &ClientSession::token_new},
-      {"token.ls", &ClientSession::token_ls},    {"token.revoke", &ClientSession::token_revoke},
-      {"user.ls", &ClientSession::user_ls},      {"user.revoke", &ClientSession::user_revoke},
-      {"job.ls", &ClientSession::job_ls},        {"job.show", &ClientSession::job_show},
-      {"job.resolve", &ClientSession::job_show}, {"job.wait", &ClientSession::job_wait},
-      {"job.stop", &ClientSession::job_stop},    {"job.rm", &ClientSession::job_rm},
-      {"job.rerun", &ClientSession::job_rerun}};
+      {"whoami", &ClientSession::whoami},
+      {"status", &ClientSession::status},
+      {"renew", &ClientSession::renew_own},
+      {"node.ls", &ClientSession::node_ls},
+      {"node.show", &ClientSession::node_show},
+      {"node.rm", &ClientSession::node_rm},
+      {"node.wait", &ClientSession::node_wait},
+      {"token.new", &ClientSession::token_new},
+      {"token.ls", &ClientSession::token_ls},
+      {"token.revoke", &ClientSession::token_revoke},
+      {"user.ls", &ClientSession::user_ls},
+      {"user.revoke", &ClientSession::user_revoke},
+      {"job.ls", &ClientSession::job_ls},
+      {"job.show", &ClientSession::job_show},
+      {"job.resolve", &ClientSession::job_show},
+      {"job.wait", &ClientSession::job_wait},
+      {"job.stop", &ClientSession::job_stop},
+      {"job.rm", &ClientSession::job_rm},
+      {"job.rerun", &ClientSession::job_rerun},
+      {"job.client_ended", &ClientSession::job_client_ended}};
   const auto at = verbs.find(name);
   return at == verbs.end() ? nullptr : at->second;
 }

@@ -341,13 +341,14 @@ Dispatcher::WatcherId Dispatcher::watch(Job& job, Watcher watcher, bool owns) {
 void Dispatcher::unwatch(const JobId& job, WatcherId watcher, bool client_ended) {
   const auto at = held_.find(job);
   if (at == held_.end() || at->second.watchers.erase(watcher) == 0) return;
-  at->second.has_ended |= client_ended;
-  left(job);
+  left(job, client_ended);
 }
 
-void Dispatcher::left(const JobId& job) {
+void Dispatcher::left(const JobId& job, bool client_ended) {
   const auto at = held_.find(job);
-  if (at == held_.end() || !at->second.watchers.empty() || !at->second.alone) return;
+  if (at == held_.end()) return;
+  at->second.has_ended |= client_ended;
+  if (!at->second.watchers.empty() || !at->second.alone) return;
   at->second.is_left = true;
   const Millis wait = at->second.has_ended ? Millis{0} : *at->second.alone;
   set_alone(job, at->second, BootClock::now() + wait);

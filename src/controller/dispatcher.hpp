@@ -73,8 +73,9 @@ class Dispatcher {
   // `owns`: the client that runs the job, which has not ended then.
   WatcherId watch(Job& job, Watcher watcher, bool owns);
   void unwatch(const JobId& job, WatcherId watcher, bool client_ended);
-  // The client that submitted the job is gone and never watched it.
-  void left(const JobId& job);
+  // The client that submitted the job is gone and never watched it, or has ended: then the job
+  // ends as soon as nobody else watches it.
+  void left(const JobId& job, bool client_ended = false);
   // Its user left on purpose: it waits without him, and runs as a detached job does.
   void leave(Job& job);
   // A person does not want it any more; `signal`: what he pressed. Only for a job that waits.

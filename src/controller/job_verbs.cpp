@@ -207,6 +207,24 @@ void ClientSession::job_stop(const wire::Map& args, const Respond& respond) {
   });
 }
 
+// Said for a client that cannot say it, and told to the node once: where that is away the node
+// counts the client's silence, unless it is asked again.
+void ClientSession::job_client_ended(const wire::Map& args, const Respond& respond) {
+  with_job(args, respond, [this](const std::shared_ptr<Job>& job, const Respond& answer) {
+    if (job->owner.text != identity_.id)
+      return answer(fail(Code::kDenied, "job " + job->key.job.text + " is another user's"));
+    if (job->is_final() || job->is_detached) return answer(wire::Map::object());
+    if (hub_.dispatcher().is_held(job->key.job)) {
+      hub_.dispatcher().left(job->key.job, true);
+      return answer(wire::Map::object());
+    }
+    const Node* node = hub_.registry().find(job->node);
+    if (node == nullptr) return answer(wire::Map::object());
+    hub_.ask_node(*node, "job.client_ended",
+                  {{"job", job->key.job.text}, {"attempt", job->key.attempt}}, answer);
+  });
+}
+
 void ClientSession::job_rm(const wire::Map& args, const Respond& respond) {
   with_job(args, respond, [this](const std::shared_ptr<Job>& job, const Respond& answer) {
     // One that no node has heard of ends here; its row goes after that is written.

@@ -44,7 +44,7 @@ class Attempts {
   // And the attempts before it.
   void remove(const AttemptKey& key);
   // No further attempt of the job.
-  void halt(const JobId& job);
+  void halt(const link::Halt& order);
   // None of any job, while this spawner lives.
   void stand_still();
   // Those net should hear of by itself: alive, being settled, waiting for their next attempt, or
@@ -133,7 +133,7 @@ class Attempts {
   void follow(const AttemptKey& key);
   void start_next(const AttemptKey& key);
   void record_refusal(const AttemptKey& key, const Error& error);
-  void end_by_stop(const AttemptKey& key, int dir_fd);
+  void end_by_stop(const AttemptKey& key, int dir_fd, const char* reason);
   std::optional<AttemptKey> newest_of(const JobId& job) const;
 
   // ---- attempts_lost.cpp: without a record ----

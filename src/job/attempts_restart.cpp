@@ -11,6 +11,7 @@
 #include "src/base/text.hpp"
 #include "src/job/attempts.hpp"
 #include "src/job/digest.hpp"
+#include "src/job/disconnect.hpp"
 
 namespace rexec::job {
 namespace {
@@ -18,6 +19,12 @@ namespace {
 // A clock that was set back must not make a pause of a day.
 constexpr std::uint64_t kMostPauseMs = kLongestPauseMs + kLongestPauseMs / 10;
 constexpr Nanos kWriteAgain = std::chrono::milliseconds(500);
+
+bool ends_with_client(int dir_fd) {
+  const auto bytes = os::read_file_at(dir_fd, "spec", kMaxSpecBytes);
+  const auto spec = bytes ? decode_spec(as_bytes(*bytes)) : std::unexpected(bytes.error());
+  return spec && spec->on_disconnect != OnDisconnect::kKeep;
+}
 
 std::uint64_t now_ms() { return static_cast<std::uint64_t>(wall_now().time_since_epoch().count()); }
 
@@ -117,7 +124,7 @@ std::optional<AttemptKey> Attempts::newest_of(const JobId& job) const {
 
 // A job that was stopped in a pause was stopped, however its last attempt ended: who comes after it
 // must not take the end of an attempt for success.
-void Attempts::end_by_stop(const AttemptKey& key, int dir_fd) {
+void Attempts::end_by_stop(const AttemptKey& key, int dir_fd, const char* reason) {
   auto record = read_record(dir_fd);
   if (!record) return;
   record->message = "stopped before attempt " + std::to_string(key.attempt + 1) +
@@ -126,22 +133,26 @@ void Attempts::end_by_stop(const AttemptKey& key, int dir_fd) {
   record->outcome = Outcome::kStopped;
   record->signal = SIGTERM;
   record->code = 128 + SIGTERM;
-  record->reason = "stop";
+  record->reason = reason;
   if (auto done = os::replace_file_at(dir_fd, "exit", as_bytes(to_json(*record)), os::Sync::kYes);
       !done)
     log_error("the end of a stopped job could not be written",
               {{"job", attempt_name(key)}, {"why", done.error().message}});
 }
 
-void Attempts::halt(const JobId& job) {
+void Attempts::halt(const link::Halt& order) {
+  const JobId& job = order.key.job;
   const auto newest = newest_of(job);
   if (!newest) return;
   const os::UniqueFd dir = open_dir(*newest);
   if (!dir) return;
   const bool has_ended = read_state(dir.get()).state == AttemptState::kFinished;
+  // While an attempt runs its supervisor hears of the client.
+  if (order.is_client_end && !(has_ended && ends_with_client(dir.get()))) return;
   // First of all: what was acknowledged was that another attempt follows.
   if (has_ended) ::unlinkat(dir.get(), "reported", 0);
-  if (has_ended && next_of(dir.get())) end_by_stop(*newest, dir.get());
+  if (has_ended && next_of(dir.get()))
+    end_by_stop(*newest, dir.get(), order.is_client_end ? kClientEnded : "stop");
   lookups_.erase({job, newest->attempt + 1});
   const os::UniqueFd mark(::openat(dir.get(), "halt", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
   if (!mark || ::fsync(mark.get()) != 0 || ::fsync(dir.get()) != 0)

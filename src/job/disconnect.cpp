@@ -6,7 +6,7 @@ namespace rexec::job {
 
 Fate fate_of(const Absence& absence, const OnDisconnectRule& rule) {
   const bool goes_on = rule.how == OnDisconnect::kKeep;
-  if (absence.how == link::Gone::kEnded) return {absence.now, goes_on ? "" : "client_ended"};
+  if (absence.how == link::Gone::kEnded) return {absence.now, goes_on ? "" : kClientEnded};
   const bool is_known = absence.how == link::Gone::kSilent;
   if (goes_on) return {absence.since + (is_known ? Nanos(0) : kHeldWithoutEnd), ""};
   Nanos wait = rule.how == OnDisconnect::kStopAfter ? Nanos(rule.after) : Nanos(0);

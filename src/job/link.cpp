@@ -34,7 +34,7 @@ constexpr std::uint8_t version_of<Finished> = 2;
 template <>
 constexpr std::uint8_t version_of<Reported> = 2;
 template <>
-constexpr std::uint8_t version_of<Halt> = 2;
+constexpr std::uint8_t version_of<Halt> = 5;
 template <>
 constexpr std::uint8_t version_of<TellAll> = 2;
 template <>
@@ -89,6 +89,7 @@ void fields(F&, M&) {}
 template <class F, is<Halt> M>
 void fields(F& f, M& m) {
   key(f, m.key);
+  if (since(f, 5)) f.flag(m.is_client_end);
 }
 template <class F, is<TellAll> M>
 void fields(F&, M&) {}

@@ -23,7 +23,7 @@ namespace link {
 // adds a kind puts it before Newer. So an older message is one whose last fields keep their
 // defaults, a newer one has bytes at its end that are not looked at, and a kind from a later
 // version is Newer: to be ignored. Version 1 read none of that: it is sent only what it knows.
-inline constexpr std::uint8_t kVersion = 4;
+inline constexpr std::uint8_t kVersion = 5;
 
 inline constexpr std::size_t kMaxStdinBytes = 65536;
 inline constexpr std::uint64_t kNoReader = ~std::uint64_t{0};
@@ -52,6 +52,7 @@ struct Remove {
 struct Resync {};
 struct Halt {  // no further attempt of this job; answered by Finished if one was to come
   AttemptKey key;
+  bool is_client_end = false;  // its client has ended: only a pause ends, and not of a job to keep
 };
 struct WasRead {  // the run in the foreground that began it has received all of its output
   AttemptKey key;

@@ -125,7 +125,7 @@ class Spawner {
     if (const auto* gone = std::get_if<link::Remove>(&message)) return attempts_.remove(gone->key);
     if (const auto* read = std::get_if<link::WasRead>(&message))
       return attempts_.was_read(read->key);
-    if (const auto* halt = std::get_if<link::Halt>(&message)) return attempts_.halt(halt->key.job);
+    if (const auto* halt = std::get_if<link::Halt>(&message)) return attempts_.halt(*halt);
     if (std::holds_alternative<link::TellAll>(message)) attempts_.forget_reports();
     if (!std::holds_alternative<link::Newer>(message)) resync();
   }
