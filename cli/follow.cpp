@@ -5,6 +5,7 @@
 #include <csignal>
 #include <set>
 
+#include "cli/death_notice.hpp"
 #include "cli/errors.hpp"
 #include "cli/follower.hpp"
 #include "cli/signals.hpp"
@@ -198,6 +199,7 @@ struct Ended {
 net::Task<> drive(client::Run& run, Follower& follower, SignalDesk& desk, Ended& ended,
                   asio::io_context& context) {
   const client::RunResult result = co_await run.run();
+  follower.death_notice().withdraw();
   follower.set_run(nullptr);
   const auto drained = [&] { return follower.backlog() == 0 || desk.has_gone(); };
   // Only outputs that have taken everything can say whether it was written.
@@ -228,7 +230,7 @@ Ended run_to_end(const FollowOptions& options, client::Connector& connector) {
   asio::io_context context(1);
   std::optional<RawTerminal> terminal;
   Ended ended;
-  Follower follower(context, options);
+  Follower follower(context, options, connector.context().name);
   client::RunPlan plan = options.plan;
   if (options.stamps == Stamps::kTime || options.globals.json_errors)
     plan.times = client::Times::kYes;

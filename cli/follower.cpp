@@ -39,10 +39,13 @@ Error Follower::of_node(Error error) const {
   return error;
 }
 
-Follower::Follower(asio::io_context& context, const FollowOptions& options)
+Follower::Follower(asio::io_context& context, const FollowOptions& options,
+                   std::string context_name)
     : options_(options),
       changed_(context.get_executor()),
       link_news_(context.get_executor()),
+      notice_due_(context.get_executor()),
+      death_notice_(options, std::move(context_name)),
       node_news_(context.get_executor()),
       output_(context.get_executor(), {options.globals, options.prefix, options.stamps},
               [this] { on_sink_change(); }),
@@ -76,6 +79,7 @@ void Follower::accepted(const std::string& run, const std::vector<client::JobInf
   for (const auto& job : jobs) jobs_.push_back({job, job.out, job.err, {}, {}});
   if (options_.plan.mode == "detached") return print_detached(run);
   output_.begin(jobs);
+  notice_due_.arm(DeathNotice::kAfter, [this] { prepare_death_notice(); });
   if (!options_.globals.verbose) return;
   for (const auto& job : jobs)
     output_.say("job " + printable(job.job) + " on " + printable(job.node));
@@ -165,10 +169,6 @@ void Follower::lost(std::size_t job, const Error& error) {
   if (options_.visit != Visit::kReader) tell_how_to_come_back(gone);
 }
 
-std::string Follower::about(const Job& job) const {
-  return jobs_.size() > 1 ? printable(job.info.node) + ": " : "";
-}
-
 void Follower::tell_end(const Job& job) {
   const EndWords words = end_words({job.info.node, about(job), options_.workdir, options_.not_found,
                                     !out_closed_ && !err_closed_},
@@ -254,6 +254,7 @@ void Follower::input_failed(int error) {
 
 void Follower::leave() {
   if (departure_.how == Leaving::kNot) departure_.how = Leaving::kChosen;
+  death_notice_.withdraw();
   if (!link_down_) last_word_ = LastWord::kLeave;
   if (run_ != nullptr) run_->leave();
 }
@@ -262,6 +263,7 @@ void Follower::end(Departure departure) {
   if (departure_.how == Leaving::kNot) departure_ = departure;
   const bool ends = options_.visit == Visit::kOwner && ends_job(departure_, in_terminal_);
   if (ends && !link_down_) last_word_ = LastWord::kEnded;
+  if (!ends) death_notice_.withdraw();
   if (run_ != nullptr) ends ? run_->end() : run_->abandon();
   changed_.notify();
 }
@@ -298,11 +300,6 @@ int Follower::code_of_jobs() const {
   if (jobs_.empty() || (has_left && missing > 0)) return code_of_missing;
   codes.insert(codes.end(), missing, code_of_missing);
   return exit_of_several(codes, options_.rule);
-}
-
-int Follower::output_failure() const {
-  const int out = output_.failure(wire::Channel::kOut);
-  return out != 0 ? out : output_.failure(wire::Channel::kErr);
 }
 
 void Follower::judge_outputs() {

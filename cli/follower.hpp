@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/death_notice.hpp"
 #include "cli/escape.hpp"
 #include "cli/follow.hpp"
 #include "cli/leaving.hpp"
@@ -13,13 +14,15 @@
 #include "cli/notice_limit.hpp"
 #include "cli/output.hpp"
 #include "cli/restart_words.hpp"
+#include "src/base/text.hpp"
 #include "src/client/run.hpp"
 
 namespace rexec::cli {
 
 class Follower final : public client::Observer {
  public:
-  Follower(asio::io_context& context, const FollowOptions& options);
+  // `context_name`: where the run is.
+  Follower(asio::io_context& context, const FollowOptions& options, std::string context_name);
 
   // client::Observer
   void accepted(const std::string& run, const std::vector<client::JobInfo>& jobs) override;
@@ -60,6 +63,7 @@ class Follower final : public client::Observer {
   bool is_link_down() const { return link_down_; }
   Output& words() { return output_; }
   net::Notifier& changed() { return changed_; }
+  DeathNotice& death_notice() { return death_notice_; }
   // The user leaves the jobs running.
   void leave();
   // The client ends before them.
@@ -94,6 +98,12 @@ class Follower final : public client::Observer {
       output_.say(about(job) + std::to_string(more) + " more notices like these were left out");
   }
   void on_sink_change();
+  void prepare_death_notice() {
+    std::vector<std::string> jobs;
+    for (const Job& job : jobs_)
+      if (!job.record) jobs.push_back(job.info.job);
+    death_notice_.prepare(jobs);
+  }
   // It ran, but nothing of what was asked for is there.
   void refuse(std::size_t job, const Error& error) {
     end_without_record(job, {jobs_[job].info.node, jobs_[job].info.job, 0, 0}, error);
@@ -108,17 +118,25 @@ class Follower final : public client::Observer {
   bool is_unread() const;
   void print_detached(const std::string& run);
   void tell_unprinted(const std::vector<std::string>& ids, int error);
-  std::string about(const Job& job) const;  // "node: " among several
+  // "node: " among several.
+  std::string about(const Job& job) const {
+    return jobs_.size() > 1 ? printable(job.info.node) + ": " : "";
+  }
   int exit_code(const client::RunResult& result);
   int code_of_jobs() const;
   // After the last byte: jobs whose output was not written whole, and what is said about it.
   void judge_outputs();
-  int output_failure() const;
+  int output_failure() const {
+    const int out = output_.failure(wire::Channel::kOut);
+    return out != 0 ? out : output_.failure(wire::Channel::kErr);
+  }
 
   const FollowOptions& options_;
   client::Run* run_ = nullptr;
   net::Notifier changed_;
   net::Timer link_news_;
+  net::Timer notice_due_;
+  DeathNotice death_notice_;
   NodeNews node_news_;
   Output output_;
   Escape escape_;

@@ -17,15 +17,15 @@ constexpr Verb kLater[] = {later("cp"),     later("group"),  later("role"),    l
                            later("device"), later("metric"), later("top"),     later("mesh")};
 
 constexpr const Verb* kVerbs[] = {
-    &run_verb,        &submit_verb,  &shell_verb,     &ps_verb,         &job_verb,
-    &attach_verb,     &logs_verb,    &wait_verb,      &stop_verb,       &rerun_verb,
-    &node_verb,       &token_verb,   &join_verb,      &login_verb,      &whoami_verb,
-    &context_verb,    &user_verb,    &schedule_verb,  &controller_verb, &agent_verb,
-    &status_verb,     &doctor_verb,  &demo_verb,      &explain_verb,    &help_verb,
-    &completion_verb, &version_verb, &agent_net_verb, &complete_verb,   &persist_verb,
-    &kLater[0],       &kLater[1],    &kLater[2],      &kLater[3],       &kLater[4],
-    &kLater[5],       &kLater[6],    &kLater[7],      &kLater[8],       &kLater[9],
-    &kLater[10],      &kLater[11]};
+    &run_verb,          &submit_verb,  &shell_verb,     &ps_verb,         &job_verb,
+    &attach_verb,       &logs_verb,    &wait_verb,      &stop_verb,       &rerun_verb,
+    &node_verb,         &token_verb,   &join_verb,      &login_verb,      &whoami_verb,
+    &context_verb,      &user_verb,    &schedule_verb,  &controller_verb, &agent_verb,
+    &status_verb,       &doctor_verb,  &demo_verb,      &explain_verb,    &help_verb,
+    &completion_verb,   &version_verb, &agent_net_verb, &complete_verb,   &persist_verb,
+    &client_ended_verb, &kLater[0],    &kLater[1],      &kLater[2],       &kLater[3],
+    &kLater[4],         &kLater[5],    &kLater[6],      &kLater[7],       &kLater[8],
+    &kLater[9],         &kLater[10],   &kLater[11]};
 
 constexpr Flag kGlobals[] = {
     {.name = "context",

@@ -88,7 +88,7 @@ extern const Verb join_verb, login_verb, whoami_verb;                        // 
 extern const Verb controller_verb, agent_verb, agent_net_verb;               // daemons
 extern const Verb status_verb, doctor_verb, demo_verb;                       // looking around
 extern const Verb explain_verb, completion_verb, version_verb, help_verb;    // about rexec
-extern const Verb complete_verb, persist_verb;                               // hidden ones
+extern const Verb complete_verb, persist_verb, client_ended_verb;            // hidden ones
 
 // Tells the process that keeps a context's connection open to go (persist.cpp).
 void end_kept_connection(const std::string& context_directory);
