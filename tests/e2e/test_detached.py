@@ -110,6 +110,7 @@ def test_logs_prints_what_is_there_and_f_follows(cli, gate):
     job = cli.submit("n1", "sh", "-c", f"echo one; echo two >&2; cat {gate}; exit 3")
     with Running(cli, "-f", job, verb="logs") as follow:
         assert follow.line() == "one"
+        follow.err.wait_for("two\n")
         now = cli("logs", job)
         assert (now.code, now.out, now.err) == (0, b"one\n", b"two\n"), now
         gate.write_text("three\n")
