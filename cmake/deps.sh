@@ -6,7 +6,7 @@ build="clang-19 lld-19 llvm-19 ccache cmake ninja-build gcc libc6-dev git
   libasio-dev libssl-dev nlohmann-json3-dev libcli11-dev doctest-dev librapidcheck-dev libsqlitecpp-dev libsqlite3-dev
   libxxhash-dev libfmt-dev libspdlog-dev libtomlplusplus-dev libbenchmark-dev python3"
 tests="clang-tidy-19 clang-format-19 libclang-rt-19-dev
-  python3-pytest python3-pytest-xdist python3-pexpect python3-msgpack mandoc openssh-server openssh-client
+  python3-pytest python3-pytest-xdist python3-pexpect python3-msgpack mandoc openssh-server openssh-client rsync
   tzdata bash-completion fish zsh vim-tiny procps iproute2 openssl shellcheck"
 packages=$build
 [ "${1:-all}" = build ] || packages="$build $tests"
