@@ -158,7 +158,7 @@ def test_an_ended_session_leaves_no_job_and_no_process(cluster, tmp_path, kind, 
         for session in sessions:
             session.kill()
             session.communicate()
-    jobs = [row["job"] for row in cluster.cli("ps", "-a", "--json").ok().json()]
+    jobs = [row["job"] for row in cluster.cli("ps", "-a", "-n", "1000", "--json").ok().json()]
     assert len(jobs) >= SESSIONS
     for job in jobs:
         processes.wait_until(lambda: cluster.cli.job(job)["final"], "the job has ended")
