@@ -1,6 +1,7 @@
 // `rexec ps` and `rexec job ls|show|rm`: jobs, newest first.
 #include "cli/cache.hpp"
 #include "cli/call.hpp"
+#include "cli/end_words.hpp"
 #include "cli/errors.hpp"
 #include "cli/listing.hpp"
 
@@ -74,6 +75,19 @@ int run_ls(const Invocation& invocation) {
   return print_listing(invocation.globals, listing);
 }
 
+// For people the fields of output that is gone are one sentence.
+void tell_lost_output(wire::Map& shown) {
+  if (wire::text_or(shown, "unreachable").empty()) return;
+  wire::Map record = wire::child_or_empty(shown, "record");
+  for (const char* field : {"unreachable", "given_up"}) {
+    if (const auto at = shown.find(field); at != shown.end()) record[field] = *at;
+    shown.erase(field);
+  }
+  shown["output"] = unreachable_words(record, wire::text_or(shown, "node"),
+                                      wire::text_or(shown, "job"), wall_now())
+                        .message;
+}
+
 int run_show(const Invocation& invocation) {
   const Result<wire::Map> job =
       call(invocation.globals, "job.show", {{"job", invocation.args.word(0)}});
@@ -82,6 +96,7 @@ int run_show(const Invocation& invocation) {
   shown.erase("ticket");  // lets its holder attach
   if (invocation.globals.format == Format::kName)
     return print_out(wire::text_or(shown, "job") + "\n");
+  if (!is_json(invocation.globals.format)) tell_lost_output(shown);
   return print_object(invocation.globals, shown);
 }
 

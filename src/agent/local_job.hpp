@@ -13,6 +13,7 @@
 #include "src/agent/message_socket.hpp"
 #include "src/agent/reader.hpp"
 #include "src/job/link.hpp"
+#include "src/job/record_map.hpp"
 #include "src/job/spool.hpp"
 
 namespace rexec::agent {
@@ -76,9 +77,9 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   const job::link::Meta& meta() const { return meta_; }
   bool ended() const { return !record_.empty(); }
   const std::string& record() const { return record_; }
-  // Why its output is not there any more, and since when.
-  job::GivenUp given_up() const { return given_up_; }
-  std::uint64_t given_up_ms() const { return given_up_ms_; }
+  bool is_given_up() const { return given_up_ != job::GivenUp::kNot; }
+  // Why its output is not there any more, and since when; null when it is there.
+  wire::Map given_up_map() const { return job::given_up_map(given_up_, given_up_ms_); }
   std::uint32_t pid() const { return pid_; }
   std::uint64_t started_ms() const { return started_ms_; }
   std::uint64_t stdin_offset() const { return stdin_offset_; }

@@ -133,7 +133,7 @@ bool Reader::step() {
   wire::Session& session = driver_->session();
   if (session.queued(stream_) > kMostQueued) return false;
   // What was given up leaves no gap: the end says why there is nothing.
-  const bool is_given_up = job_->given_up() != job::GivenUp::kNot;
+  const bool is_given_up = job_->is_given_up();
   if (job_->ended() && (spool_.drained() || is_given_up)) {
     finish();
     return false;
@@ -221,9 +221,7 @@ void Reader::end() {
   if (job_->ended()) {
     auto record = nlohmann::json::parse(job_->record(), nullptr, false);
     wire::Map map{{"t", "end"}, {"record", std::move(record)}};
-    if (job_->given_up() != job::GivenUp::kNot)
-      map["given_up"] = {{"why", job::given_up_name(job_->given_up())},
-                         {"ms", job_->given_up_ms()}};
+    if (wire::Map why = job_->given_up_map(); !why.is_null()) map["given_up"] = std::move(why);
     if (map["record"].is_object()) session.send_event(stream_, map);
   }
   session.end(stream_);

@@ -74,6 +74,7 @@ class Session final : public net::SessionHandler {
   void start_complete(wire::StreamId stream);
   void spec_data(wire::StreamId stream, ByteSpan bytes);
   void forget_start(const AttemptKey& key);
+  void tell_output(wire::RequestId id, const AttemptKey& key);
   void answer_request(wire::RequestId id, const std::string& verb, const wire::Map& args);
   void client_ended(wire::RequestId id, const AttemptKey& key);
   void drop_reader(wire::StreamId stream, Code why);

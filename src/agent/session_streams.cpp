@@ -257,6 +257,20 @@ void Session::forget_start(const AttemptKey& key) {
   }
 }
 
+// Whether it is there still, for those who look at the job.
+void Session::tell_output(wire::RequestId id, const AttemptKey& key) {
+  book_->open(key,
+              [id, driver = driver_](const std::shared_ptr<LocalJob>& job, const Error& error) {
+                if (!job)
+                  driver->session().respond(id, std::unexpected(error));
+                else if (wire::Map why = job->given_up_map(); why.is_null())
+                  driver->session().respond(id, wire::Map::object());
+                else
+                  driver->session().respond(id, wire::Map{{"given_up", std::move(why)}});
+                driver->flush_soon();
+              });
+}
+
 void Session::answer_request(wire::RequestId id, const std::string& verb, const wire::Map& args) {
   if (verb.starts_with("schedule."))
     return driver_->session().respond(id, schedules_->answer(verb, args));
@@ -271,6 +285,7 @@ void Session::answer_request(wire::RequestId id, const std::string& verb, const 
     return driver_->session().respond(id, wire::Map::object());
   }
   if (verb == "job.client_ended") return client_ended(id, *key);
+  if (verb == "job.output") return tell_output(id, *key);
   if (verb != "job.stop")
     return driver_->session().respond(id, fail(Code::kProtocol, "unknown verb"));
   // A request overtakes data: the spec of a start that was sent before may still be on its way. An

@@ -277,11 +277,8 @@ void Attachment::handle_end(wire::Map record, const wire::Map& end) {
       !why.empty() && misses_some(record, end)) {
     record["complete"] = false;
     record["unreachable"] = why;
-    const wire::Map& given_up = wire::child_or_empty(end, "given_up");
     if (why == "given_up")
-      record["given_up"] = {
-          {"why", job::given_up_name(job::given_up_from_name(wire::text_or(given_up, "why")))},
-          {"ms", wire::u64_or(given_up, "ms", 0)}};
+      record["given_up"] = job::bounded_given_up(wire::child_or_empty(end, "given_up"));
   }
   // The node counts what it dropped before it heard that this reader had it.
   has_whole_ = !earlier_incomplete_ && has_all(record);

@@ -140,25 +140,16 @@ void ClientSession::opened(wire::StreamId stream, const std::string& kind, const
 // A job that has ended and whose output nobody has: its node was removed, or none ever ran it.
 // There is nobody to wait for.
 bool ClientSession::attach_lost(wire::StreamId stream, const Job& job) {
-  if (!job.is_final()) return false;
-  const Node* holder = hub_.holder_of(job);
-  const bool is_gone = holder == nullptr || holder->id != job.node;
-  // Nobody waits for the node of a lost job to come back, but what it has now may be had.
-  const bool may_ask = holder != nullptr && job.may_have_run() &&
-                       (job.ended_here() ? is_gone && holder->link != nullptr : true);
-  if (may_ask) return false;
+  if (!job.is_final() || hub_.output_holder(job) != nullptr) return false;
   end_without_output(stream, job);
   return true;
 }
 
 // Who reads it hears why nothing comes, unless nothing was written.
 void ClientSession::end_without_output(wire::StreamId stream, const Job& job) {
-  const bool is_gone = hub_.registry().find(job.node) == nullptr;
   wire::Map end{{"t", "end"}, {"record", *job.record}, {"attempt", job.key.attempt}};
-  if (job.may_have_run())
-    end["unreachable"] = !is_gone                         ? "forgotten"
-                         : hub_.holder_of(job) == nullptr ? "removed"
-                                                          : "replaced";
+  if (std::string why = hub_.why_unreachable(job); !why.empty())
+    end["unreachable"] = std::move(why);
   wire::Session& session = driver_->session();
   session.send_event(stream, end);
   session.end(stream);

@@ -32,4 +32,19 @@ Node* Hub::holder_of(const Job& job) {
   return node != nullptr ? node : registry_.find_by_name(job.node_name);
 }
 
+Node* Hub::output_holder(const Job& job) {
+  Node* holder = holder_of(job);
+  if (holder == nullptr || !job.may_have_run()) return nullptr;
+  // Nobody waits for the node of a lost job to come back, but what it has now may be had.
+  const bool is_gone = holder->id != job.node;
+  if (job.ended_here() && (!is_gone || holder->link == nullptr)) return nullptr;
+  return holder;
+}
+
+std::string Hub::why_unreachable(const Job& job) {
+  if (!job.may_have_run()) return {};
+  if (registry_.find(job.node) != nullptr) return "forgotten";
+  return holder_of(job) == nullptr ? "removed" : "replaced";
+}
+
 }  // namespace rexec::controller

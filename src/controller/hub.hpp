@@ -79,6 +79,11 @@ class Hub {
   // Who may have what the job wrote: its node; once that is gone the one of its name, which it is
   // itself if it has joined again in its directory. nullptr: nobody.
   Node* holder_of(const Job& job);
+  // Of a job that has ended: whom to ask for what it wrote, connected or not. nullptr: nobody has
+  // it; then, or when the node says so, why_unreachable() is "forgotten", "removed" or "replaced",
+  // or empty when there was nothing.
+  Node* output_holder(const Job& job);
+  std::string why_unreachable(const Job& job);
   // Ends his sessions and what of his no node has begun; what runs goes on, its last attempt.
   void forget_user(const std::string& id);
   // It may stay when its identity is good (check) and has not too many sessions already: kLimit.

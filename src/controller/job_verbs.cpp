@@ -8,6 +8,7 @@
 #include "src/controller/agent_session.hpp"
 #include "src/controller/client_session.hpp"
 #include "src/controller/job_listing.hpp"
+#include "src/controller/node_words.hpp"
 #include "src/job/spec.hpp"
 #include "src/store/attempts.hpp"
 
@@ -59,6 +60,40 @@ std::array<std::uint8_t, 16> random_request() {
   std::array<std::uint8_t, 16> bytes;
   random_bytes(bytes);
   return bytes;
+}
+
+// So long a node's word on a job's output is waited for.
+constexpr Millis kOutputWord{3'000};
+
+bool wrote_nothing(const Job& job) {
+  const wire::Map& bytes = wire::child_or_empty(*job.record, "bytes");
+  return !job.ended_here() && wire::u64_or(bytes, "out", 0) + wire::u64_or(bytes, "err", 0) == 0;
+}
+
+// {unreachable, given_up?} of a job whose output is gone, as EVENT end has them; {} when it is not,
+// or its node is away, silent or too old to say.
+void find_lost_output(Hub& hub, const std::shared_ptr<Job>& job,
+                      std::function<void(const wire::Map&)> found) {
+  const wire::Map nothing = wire::Map::object();
+  if (!job->is_final() || wrote_nothing(*job)) return found(nothing);
+  const auto unreachable = [&hub, job, nothing] {
+    std::string why = hub.why_unreachable(*job);
+    return why.empty() ? nothing : wire::Map{{"unreachable", std::move(why)}};
+  };
+  const Node* holder = hub.output_holder(*job);
+  if (holder == nullptr) return found(unreachable());
+  if (holder->link == nullptr) return found(nothing);
+  // Whoever comes second holds nothing of the request any more.
+  const auto tell =
+      [open = std::make_shared<decltype(found)>(std::move(found))](const wire::Map& lost) {
+        if (const auto once = std::exchange(*open, {})) once(lost);
+      };
+  hub.after(kOutputWord, [tell, nothing] { tell(nothing); });
+  hub.ask_node(*holder, "job.output", {{"job", job->key.job.text}, {"attempt", job->key.attempt}},
+               [tell, nothing, unreachable](const Result<wire::Map>& answer) {
+                 if (answer) return tell(read_lost_output(*answer));
+                 tell(answer.error().code == Code::kUnknownJob ? unreachable() : nothing);
+               });
 }
 
 // The same command as a detached job that waits for nothing but its locks.
@@ -135,11 +170,15 @@ void ClientSession::with_job(const wire::Map& args, const Respond& respond, JobV
 
 void ClientSession::job_show(const wire::Map& args, const Respond& respond) {
   with_job(args, respond, [this](const std::shared_ptr<Job>& job, const Respond& answer) {
-    hub_.dispatcher().refresh(*job);
-    wire::Map map = job_to_map(*job);
-    map["ticket"] = job->ticket;
-    if (job->key.attempt == 1 && !job->next_attempt) return answer(map);
-    add_attempts(job->key.job, std::move(map), answer);
+    find_lost_output(hub_, job, [self = shared_from_this(), job, answer](const wire::Map& lost) {
+      if (!self->serves()) return;
+      self->hub_.dispatcher().refresh(*job);
+      wire::Map map = job_to_map(*job);
+      map["ticket"] = job->ticket;
+      map.update(lost);
+      if (job->key.attempt == 1 && !job->next_attempt) return answer(map);
+      self->add_attempts(job->key.job, std::move(map), answer);
+    });
   });
 }
 

@@ -68,17 +68,6 @@ bool bound_numbers(wire::Map& map, const std::string& type) {
   return channel == 1 || channel == 2;
 }
 
-// Why the node has the output no more; older clients know that it is unreachable.
-void read_given_up(wire::Map& end) {
-  const wire::Map said = wire::take_child(end, "given_up");
-  end.erase("given_up");
-  const job::GivenUp why = job::given_up_from_name(wire::text_or(said, "why"));
-  if (why == job::GivenUp::kNot) return;
-  end["given_up"] = {{"why", job::given_up_name(why)},
-                     {"ms", time_in(said, "ms").time_since_epoch().count()}};
-  end["unreachable"] = "given_up";
-}
-
 std::unexpected<Error> wrong(std::string_view field) {
   return fail(Code::kProtocol, "a report's field \"" + std::string(field) + "\" is not one");
 }
@@ -139,6 +128,12 @@ std::optional<ScheduleState> read_schedule_state(const wire::Map& map) {
   return out;
 }
 
+wire::Map read_lost_output(const wire::Map& said) {
+  wire::Map given_up = job::bounded_given_up(wire::child_or_empty(said, "given_up"));
+  if (given_up.is_null()) return wire::Map::object();
+  return {{"unreachable", "given_up"}, {"given_up", std::move(given_up)}};
+}
+
 Error error_of_node(Error error) {
   switch (error.code) {
     case Code::kControllerDown:
@@ -180,7 +175,10 @@ Result<std::optional<wire::Map>> read_node_event(ByteSpan payload, const job::Kn
     (*map)["attempt"] = attempt_in(*map, of.key.attempt + 1ULL);
     (*map)["at_ms"] = start_in(*map, "at_ms", now).time_since_epoch().count();
   }
-  if (type == "end") read_given_up(*map);
+  if (type != "end") return std::move(*map);
+  const wire::Map lost = read_lost_output(*map);
+  map->erase("given_up");
+  map->update(lost);
   return std::move(*map);
 }
 

@@ -50,6 +50,10 @@ struct ScheduleState {
 };
 std::optional<ScheduleState> read_schedule_state(const wire::Map& map);
 
+// Of what a node says of a job's output: {unreachable: "given_up", given_up}, or {} when it has it.
+// Older clients know "unreachable" alone.
+wire::Map read_lost_output(const wire::Map& said);
+
 // An error that a node answers with. What to do next is never a node's to say, and whether the
 // reader is signed in neither.
 Error error_of_node(Error error);

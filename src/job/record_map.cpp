@@ -6,7 +6,6 @@
 
 #include "src/base/cut_text.hpp"
 #include "src/base/text.hpp"
-#include "src/job/record.hpp"
 
 namespace rexec::job {
 namespace {
@@ -146,6 +145,18 @@ wire::Map bounded_record(const wire::Map& said, const KnownAttempt& known) {
   record["complete"] = false;
   record["reason"] = "unreadable";
   return record;
+}
+
+wire::Map given_up_map(GivenUp why, std::uint64_t ms) {
+  if (why == GivenUp::kNot) return nullptr;
+  return {{"why", given_up_name(why)}, {"ms", ms}};
+}
+
+wire::Map bounded_given_up(const wire::Map& said) {
+  if (!said.is_object()) return nullptr;
+  const auto ms = said.find("ms");
+  return given_up_map(given_up_from_name(wire::text_or(said, "why")),
+                      ms == said.end() ? 0 : number(*ms, kLastMs));
 }
 
 }  // namespace rexec::job

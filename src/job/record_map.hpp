@@ -4,6 +4,7 @@
 #pragma once
 
 #include "src/base/ids.hpp"
+#include "src/job/record.hpp"
 #include "src/wire/maps.hpp"
 
 namespace rexec::job {
@@ -18,5 +19,11 @@ struct KnownAttempt {
 // there stays away, and so does what no record has. Without a usable outcome and code it is the
 // record of a job that is lost, reason "unreadable".
 wire::Map bounded_record(const wire::Map& said, const KnownAttempt& known);
+
+// Why and when a node gave up what a job wrote, the field "given_up" wherever that is said: {why:
+// "read"|"room", ms}. null: it did not.
+wire::Map given_up_map(GivenUp why, std::uint64_t ms);
+// A peer's, read into one; null when it is none.
+wire::Map bounded_given_up(const wire::Map& said);
 
 }  // namespace rexec::job

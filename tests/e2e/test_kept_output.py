@@ -1,64 +1,9 @@
 """What a node keeps of ended jobs' output, for how long, and what is said of what is gone."""
-import subprocess
-
 import pytest
 
 from support import processes
+from support.kept import LOG, MIB, ended_log, job_of, keep, pull, refusal_of, spools, used
 from support.running import Running
-
-MIB = 1 << 20
-LOG = "the nightly log\n"
-
-
-def keep(cluster, **settings):
-    """The node n1 with these lines in its agent.toml."""
-    node = cluster.nodes["n1"]
-    lines = [f'{key} = "{value}"\n' for key, value in settings.items()]
-    node.config_file.write_text(node.config_file.read_text() + "".join(lines))
-    node.restart()
-    cluster.wait_online("n1")
-    return node
-
-
-def used(node):
-    """Bytes on disk below jobs/; what goes while it is looked at counts for nothing."""
-    total = 0
-    for file in (node.data / "jobs").rglob("*"):
-        try:
-            total += file.stat().st_blocks * 512
-        except FileNotFoundError:
-            pass
-    return total
-
-
-def spools(node, job):
-    return list((node.data / "jobs").glob(f"{job}.*/out.*"))
-
-
-def ended_log(cli):
-    job = cli.submit("n1", "echo", LOG.strip())
-    cli("wait", job).ok()
-    return job
-
-
-def job_of(cli, command):
-    """None: it is not listed yet."""
-    return next((row["job"] for row in cli("ps", "-a", "--json").ok().json()
-                 if row["command"].startswith(command)), None)
-
-
-def pull(cli, mib):
-    """Takes so much from the node, and keeps nothing of it here."""
-    done = cli("run", "n1", "--", "head", "-c", str(mib * MIB), "/dev/zero",
-               stdout=subprocess.DEVNULL)
-    assert done.code == 0, done
-
-
-def refusal_of(cli, verb, job, *flags):
-    done = cli.run(*flags, job, verb=verb) if verb != "logs" else cli(verb, *flags, job)
-    assert done.code == 122 and done.out == b"", done
-    assert "no such job" not in done.errors
-    return done
 
 
 def test_pulls_leave_no_output_on_the_node_and_a_small_log_stays(cluster, quick):

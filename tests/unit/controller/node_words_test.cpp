@@ -128,6 +128,15 @@ TEST_CASE("node_words: that output was given up is a node's to say, in words tha
   }
 }
 
+TEST_CASE("node_words: what a node says of its output is that it gave it up, or nothing") {
+  const wire::Map why{{"why", "room"}, {"ms", 7U}};
+  const wire::Map gone{{"unreachable", "given_up"}, {"given_up", why}};
+  CHECK(read_lost_output({{"given_up", why}, {"unreachable", "removed"}, {"more", 1}}) == gone);
+  for (const wire::Map& none : {wire::Map::object(), wire::Map{{"unreachable", "removed"}},
+                                wire::Map{{"given_up", "read"}}})
+    CHECK(read_lost_output(none) == wire::Map::object());
+}
+
 TEST_CASE("node_words: the numbers of an event for a reader are in the bounds that they can have") {
   constexpr std::uint64_t kHuge = std::numeric_limits<std::uint64_t>::max();
   const WallTime now{Millis{1'800'000'000'000}};

@@ -32,6 +32,18 @@ TEST_CASE("record_map: a node's own record is taken as it is") {
   CHECK(bounded_record(good(), kKnown) == good());
 }
 
+TEST_CASE("record_map: why output was given up is one of two words, and when is a time") {
+  CHECK(given_up_map(GivenUp::kNot, 5).is_null());
+  const wire::Map read = given_up_map(GivenUp::kRead, 5);
+  CHECK(read == wire::Map{{"why", "read"}, {"ms", 5U}});
+  CHECK(bounded_given_up(read) == read);
+  for (const wire::Map& when : {wire::Map(-1), wire::Map("x"), wire::Map(1ULL << 60), wire::Map()})
+    CHECK(bounded_given_up({{"why", "read"}, {"ms", when}}) == given_up_map(GivenUp::kRead, 0));
+  for (const wire::Map& none : {wire::Map(), wire::Map("read"), wire::Map::array(),
+                                wire::Map{{"why", "x"}}, wire::Map{{"ms", 5U}}})
+    CHECK(bounded_given_up(none).is_null());
+}
+
 TEST_CASE("record_map: whose record it is, the reader knows") {
   wire::Map said = good();
   said["node"] = "n2";
