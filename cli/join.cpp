@@ -33,6 +33,7 @@ std::string default_run_as() {
 // What an earlier join left in the directory.
 struct Existing {
   bool is_there = false;
+  std::optional<agent::AgentConfig> settings;
   std::string certificate;  // empty when it cannot be used, whatever the controller thinks of it
 };
 
@@ -47,8 +48,11 @@ std::string usable_certificate(const agent::AgentConfig& config,
 
 // kConflict for a node of another cluster than the token's.
 Result<Existing> read_existing(const std::string& data, const pki::JoinToken& token) {
-  const auto config = agent::load_config(data);
+  const auto config = agent::load_settings(data);
+  // What somebody wrote there is to be mended, not to be lost.
+  if (!config && config.error().code != Code::kNotSignedIn) return std::unexpected(config.error());
   if (!config) return Existing{};
+  if (!config->names_node()) return Existing{false, *config, {}};
   const auto credentials = agent::load_net_credentials(data);
   if (!credentials && credentials.error().code == Code::kKeyExposed)
     return std::unexpected(credentials.error());
@@ -60,11 +64,12 @@ Result<Existing> read_existing(const std::string& data, const pki::JoinToken& to
                     printable(config->cluster),
                 "choose another --data, or remove the directory first");
   }
-  return Existing{true, credentials ? usable_certificate(*config, *credentials) : std::string()};
+  return Existing{true, *config,
+                  credentials ? usable_certificate(*config, *credentials) : std::string()};
 }
 
 Result<client::EnrolOptions> read_options(const Args& args, const TokenInput& input,
-                                          const std::string& data) {
+                                          const std::string& data, const Existing& existing) {
   const Result<std::map<std::string, std::string>> labels = parse_labels(args.values("label"));
   if (!labels) return std::unexpected(labels.error());
   client::EnrolOptions options;
@@ -73,7 +78,8 @@ Result<client::EnrolOptions> read_options(const Args& args, const TokenInput& in
   options.name = args.value("name");
   if (args.has("name") && options.name.empty()) return fail(Code::kUsage, "--name: an empty name");
   options.host = host_as_name();
-  options.run_as = args.value("run-as", default_run_as());
+  options.run_as =
+      args.value("run-as", existing.settings ? existing.settings->run_as : default_run_as());
   options.key_file = data + "/join.der";
   const Result<void> made = make_directories(data, 0700);
   if (!made) return std::unexpected(made.error());
@@ -101,14 +107,15 @@ Result<client::Enrolment> enrol_and_save(const client::EnrolOptions& options, co
     ::unlink(options.key_file.c_str());
     return enrolled;
   }
-  agent::AgentConfig config;
+  agent::AgentConfig config = existing.settings.value_or(agent::AgentConfig{});
   config.node_id = enrolled->id;
   config.name = enrolled->name;
   config.cluster = enrolled->cluster;
   config.addresses = enrolled->addresses;
   config.run_as = options.run_as;
-  config.allow_users = args.values("allow-user");
-  const Result<std::string> privileges = args.choice("privileges", "drop|keep", "drop");
+  if (args.has("allow-user")) config.allow_users = args.values("allow-user");
+  const Result<std::string> privileges =
+      args.choice("privileges", "drop|keep", config.keeps_privileges ? "keep" : "drop");
   if (!privileges) return std::unexpected(privileges.error());
   config.keeps_privileges = *privileges == "keep";
   // The controller does not know the node that this directory was: it becomes the new one.
@@ -162,7 +169,7 @@ int run(const Invocation& invocation) {
   if (!data) return fail_with(globals, data.error());
   const Result<Existing> existing = read_existing(*data, input->token);
   if (!existing) return fail_with(globals, existing.error());
-  Result<client::EnrolOptions> options = read_options(invocation.args, *input, *data);
+  Result<client::EnrolOptions> options = read_options(invocation.args, *input, *data, *existing);
   if (!options) return fail_with(globals, options.error());
   options->certificate = existing->certificate;
   const Result<client::Enrolment> enrolled =

@@ -25,19 +25,28 @@ struct AgentConfig {
   std::uint64_t keep_bytes = 1ULL << 30;  // of what ended jobs wrote
   // Output of a run in the foreground that it has received.
   Millis keep_read_output = std::chrono::seconds(30);
+
+  bool names_node() const { return !node_id.empty() && !name.empty() && !addresses.empty(); }
 };
 // What to do with a directory that is another node's already.
 enum class OtherNode { kRefuse, kReplace };
 // With kRefuse, a directory that belongs to another node is a kConflict. Replacing keeps its jobs.
 // As root the files of net are given to its account (os::daemon_account). agent.toml is written
-// last.
+// last; what it has besides an identity and the rules for users (keep_bytes and the like) stays.
 Result<void> save_identity(const std::string& data_dir, const AgentConfig& config,
                            const net::Credentials& credentials,
                            OtherNode other = OtherNode::kRefuse);
+// The files of net alone: who renews a certificate has no need to touch what is configured.
+Result<void> save_credentials(const std::string& data_dir, const std::string& node_id,
+                              const net::Credentials& credentials,
+                              OtherNode other = OtherNode::kRefuse);
 // `seen`, what net knows of the controller's history: in a directory that is not net's it can only
 // be written where it is already, so it is made, and given to that account.
 Result<void> give_note(const std::string& data_dir, const os::User& user);
+// kNotSignedIn: there is no agent.toml.
 Result<AgentConfig> load_config(const std::string& data_dir);
+// The same, also where no node is named.
+Result<AgentConfig> load_settings(const std::string& data_dir);
 Result<net::Credentials> load_net_credentials(const std::string& data_dir);
 
 struct RunOptions {

@@ -7,6 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+
 #include "src/agent/agent.hpp"
 #include "src/base/file.hpp"
 #include "src/os/fd.hpp"
@@ -15,23 +18,38 @@
 namespace rexec::agent {
 namespace {
 
-std::string toml_list(const std::vector<std::string>& values) {
-  std::string out = "[";
-  for (std::size_t i = 0; i < values.size(); ++i)
-    out += (i == 0 ? "" : ", ") + toml_quote(values[i]);
-  return out + "]";
+// What joining decides, and what a person writes besides.
+constexpr std::array<std::string_view, 7> kJoined{
+    "node_id", "name", "cluster", "addresses", "run_as", "allow_users", "privileges"};
+constexpr std::array<std::string_view, 2> kBesides{"keep_bytes", "keep_read_output"};
+
+std::vector<std::string> all_keys() {
+  std::vector<std::string> keys(kJoined.begin(), kJoined.end());
+  keys.insert(keys.end(), kBesides.begin(), kBesides.end());
+  return keys;
 }
 
-std::string to_toml(const AgentConfig& config) {
+std::string joined_toml(const AgentConfig& config) {
   return "# written by rexec join; see rexec-agent(1)\nnode_id = " + toml_quote(config.node_id) +
          "\nname = " + toml_quote(config.name) + "\ncluster = " + toml_quote(config.cluster) +
-         "\naddresses = " + toml_list(config.addresses) +
+         "\naddresses = " + toml_value(config.addresses) +
          "\n# jobs run as this user; others only if they are listed (\"*\" is any person: "
          "root,\n# system accounts and rexec must be named)\nrun_as = " +
-         toml_quote(config.run_as) + "\nallow_users = " + toml_list(config.allow_users) +
+         toml_quote(config.run_as) + "\nallow_users = " + toml_value(config.allow_users) +
          "\n# with \"keep\" a job of the agent's own user may ask for --privileges keep: sudo and "
          "other\n# setuid programs then work in it\n" +
          (config.keeps_privileges ? "" : "# ") + "privileges = \"keep\"\n";
+}
+
+// Of the file that is there, the lines of everything that joining does not decide.
+std::string besides_toml(const std::string& path) {
+  const auto map = read_config(path);
+  std::string out;
+  if (!map) return out;
+  for (const auto& [key, entry] : *map)
+    if (std::ranges::find(kBesides, key) != kBesides.end())
+      out += key + " = " + toml_value(entry.value) + "\n";
+  return out;
 }
 
 // What the node keeps of jobs that have ended.
@@ -47,10 +65,10 @@ Result<void> read_kept(const ConfigMap& map, const std::string& path, AgentConfi
 
 }  // namespace
 
-Result<void> save_identity(const std::string& data_dir, const AgentConfig& config,
-                           const net::Credentials& credentials, OtherNode other) {
-  auto existing = load_config(data_dir);
-  if (existing && other == OtherNode::kRefuse && existing->node_id != config.node_id)
+Result<void> save_credentials(const std::string& data_dir, const std::string& node_id,
+                              const net::Credentials& credentials, OtherNode other) {
+  const auto existing = load_config(data_dir);
+  if (existing && other == OtherNode::kRefuse && existing->node_id != node_id)
     return fail(Code::kConflict, data_dir + " already belongs to node \"" + existing->name + "\"",
                 "choose another --data, or remove the directory first");
   const std::string net_dir = data_dir + "/net";
@@ -65,10 +83,15 @@ Result<void> save_identity(const std::string& data_dir, const AgentConfig& confi
     step = os::give_directory(net_dir, *user);
     if (user->name == os::kDaemonUser) ::chmod(data_dir.c_str(), 0711);
   }
-  if (!step) return step;
-  // Net renews certificates without the right, or the need, to touch the configuration.
-  if (existing && to_toml(*existing) == to_toml(config)) return {};
-  return write_file(data_dir + "/agent.toml", to_toml(config), 0644);
+  return step;
+}
+
+Result<void> save_identity(const std::string& data_dir, const AgentConfig& config,
+                           const net::Credentials& credentials, OtherNode other) {
+  if (auto saved = save_credentials(data_dir, config.node_id, credentials, other); !saved)
+    return saved;
+  const std::string path = data_dir + "/agent.toml";
+  return write_file(path, joined_toml(config) + besides_toml(path), 0644);
 }
 
 Result<void> give_note(const std::string& data_dir, const os::User& user) {
@@ -80,7 +103,7 @@ Result<void> give_note(const std::string& data_dir, const os::User& user) {
   return {};
 }
 
-Result<AgentConfig> load_config(const std::string& data_dir) {
+Result<AgentConfig> load_settings(const std::string& data_dir) {
   const std::string path = data_dir + "/agent.toml";
   auto map = read_config(path);
   if (!map) {
@@ -89,9 +112,7 @@ Result<AgentConfig> load_config(const std::string& data_dir) {
                   "join this node first: rexec join rx1_… --data " + data_dir);
     return std::unexpected(map.error());
   }
-  auto keys = check_keys(*map, path,
-                         {"node_id", "name", "cluster", "addresses", "run_as", "allow_users",
-                          "privileges", "keep_bytes", "keep_read_output"});
+  auto keys = check_keys(*map, path, all_keys());
   if (!keys) return std::unexpected(keys.error());
   AgentConfig config;
   for (const auto& [key, into] :
@@ -123,8 +144,13 @@ Result<AgentConfig> load_config(const std::string& data_dir) {
     config.keeps_privileges = *text == "keep";
   }
   if (auto kept = read_kept(*map, path, config); !kept) return std::unexpected(kept.error());
-  if (config.node_id.empty() || config.name.empty() || config.addresses.empty())
-    return fail(Code::kConfig, path + ": node_id, name or addresses is missing",
+  return config;
+}
+
+Result<AgentConfig> load_config(const std::string& data_dir) {
+  auto config = load_settings(data_dir);
+  if (config && !config->names_node())
+    return fail(Code::kConfig, data_dir + "/agent.toml: node_id, name or addresses is missing",
                 "join this node again: rexec join rx1_…");
   return config;
 }

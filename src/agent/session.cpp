@@ -384,7 +384,7 @@ void Session::renew() {
     net::Credentials renewed = credentials_;
     if (answer) renewed.certificate = wire::bin_or(*answer, "certificate");
     if (!answer || !pki::parse_certificate(renewed.certificate) ||
-        !save_identity(data_dir_, config_, renewed)) {
+        !save_credentials(data_dir_, config_.node_id, renewed)) {
       log_warn("the certificate could not be renewed, trying again",
                {{"why", answer ? "unreadable or not writable" : answer.error().message}});
       return renewal_.arm(Millis{60'000}, [this] { renew(); });

@@ -23,6 +23,7 @@ struct TomlAssertion {};
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "src/base/amount.hpp"
 #include "src/base/file.hpp"
@@ -221,6 +222,21 @@ std::string toml_quote(std::string_view text) {
     }
   }
   return quoted + '"';
+}
+
+std::string toml_value(const ConfigValue& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) return toml_quote(*text);
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+  if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
+  if (const auto* real = std::get_if<double>(&value)) {
+    char text[32];
+    std::snprintf(text, sizeof(text), "%.16e", *real);
+    return text;
+  }
+  std::string list = "[";
+  for (const std::string& text : std::get<std::vector<std::string>>(value))
+    list += (list.size() == 1 ? "" : ", ") + toml_quote(text);
+  return list + "]";
 }
 
 }  // namespace rexec

@@ -37,7 +37,8 @@ Result<std::optional<Millis>> duration_under(const ConfigMap& map, std::string_v
                                              const std::string& file);
 Result<std::optional<std::uint64_t>> size_under(const ConfigMap& map, std::string_view key,
                                                 const std::string& file);
-// A TOML basic string, quoted and escaped.
+// A TOML basic string, quoted and escaped; a value as it is written behind its key.
 std::string toml_quote(std::string_view text);
+std::string toml_value(const ConfigValue& value);
 
 }  // namespace rexec

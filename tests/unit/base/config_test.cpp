@@ -25,6 +25,16 @@ TEST_CASE("config: tables become dotted keys with their lines") {
   CHECK(parse_config("", "c.toml").value().empty());
 }
 
+TEST_CASE("config: a value that is written is read as the same") {
+  for (const ConfigValue& value : {ConfigValue("a \"b\"\n"), ConfigValue(std::int64_t{-5}),
+                                   ConfigValue(true), ConfigValue(false), ConfigValue(1.0),
+                                   ConfigValue(-2.5e30), ConfigValue(std::vector<std::string>{}),
+                                   ConfigValue(std::vector<std::string>{"a,]", "\\"})}) {
+    CAPTURE(toml_value(value));
+    CHECK(parse_config("k = " + toml_value(value), "c.toml").value().at("k").value == value);
+  }
+}
+
 TEST_CASE("config: an error says file, line, column and why") {
   const Result<ConfigMap> map = parse_config("a = 1\nb = = 2\n", "c.toml");
   REQUIRE_FALSE(map);
