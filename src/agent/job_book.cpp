@@ -97,7 +97,12 @@ void JobBook::remove(const AttemptKey& key) {
   send(link::Remove{key});
 }
 
-void JobBook::was_read(const AttemptKey& key) { send(link::WasRead{key}); }
+// The spawner takes one message after the other: when it answers the second, the first is on disk.
+void JobBook::was_read(const AttemptKey& key, OnJob noted) {
+  waiting_.emplace(key, std::move(noted));
+  send(link::WasRead{key});
+  send(link::Open{key});
+}
 
 void JobBook::release(const AttemptKey& key) {
   const auto at = jobs_.find(key);

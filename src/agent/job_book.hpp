@@ -38,8 +38,8 @@ class JobBook {
   enum class Known { kEnd, kRestart };
   void acknowledged(const AttemptKey& key, Known known);
   void remove(const AttemptKey& key);
-  // All of its output is where it was wanted.
-  void was_read(const AttemptKey& key);
+  // All of its output is where it was wanted; `noted` comes when that is on the disk.
+  void was_read(const AttemptKey& key, OnJob noted);
   // The controller may have forgotten what it acknowledged: all there is becomes unreported, then
   // `told` is called.
   void tell_all(std::function<void()> told);

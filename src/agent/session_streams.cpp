@@ -281,8 +281,10 @@ void Session::answer_request(wire::RequestId id, const std::string& verb, const 
     return driver_->session().respond(id, wire::Map::object());
   }
   if (verb == "job.read") {
-    book_->was_read(*key);
-    return driver_->session().respond(id, wire::Map::object());
+    return book_->was_read(*key, [id, driver = driver_](const auto&, const Error&) {
+      driver->session().respond(id, wire::Map::object());
+      driver->flush_soon();
+    });
   }
   if (verb == "job.client_ended") return client_ended(id, *key);
   if (verb == "job.output") return tell_output(id, *key);

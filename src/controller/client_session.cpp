@@ -285,10 +285,7 @@ void ClientSession::noticed(const std::string& verb, const wire::Map& args) {
   Job* job = hub_.jobs().find(JobId{wire::text_or(args, "job")});
   if (job == nullptr || job->owner.text != identity_.id || job->is_detached || job->is_keyed)
     return;
-  const Node* node = hub_.registry().find(job->node);
-  if (node == nullptr || node->link == nullptr || std::exchange(job->is_read, true)) return;
-  node->link->request("job.read", {{"job", job->key.job.text}, {"attempt", job->key.attempt}},
-                      [](const Result<wire::Map>&) {});
+  if (!std::exchange(job->is_read, true)) hub_.tell_read(job->key);
 }
 
 void ClientSession::answer(wire::RequestId id, const std::string& verb, const wire::Map& args) {

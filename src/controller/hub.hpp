@@ -215,6 +215,9 @@ class Hub {
   void after(Millis time, std::function<void()> action);
   // Runs when the node is connected and reconciled, at once if it is; or when it is removed.
   [[nodiscard]] Wish when_online(const NodeId& node, std::function<void()> action);
+  // The run of this job has all of its output. Its node is told, as often as its link goes before
+  // it has written that down, while the job is in memory.
+  void tell_read(const AttemptKey& key);
   // Runs when none of them is expected back any more. A node that was connected moments ago is, and
   // all are when the controller has just started: each has kBackSoon to dial again before a new job
   // is told that it is offline. At once if there is nothing to wait for.

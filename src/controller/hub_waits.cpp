@@ -10,6 +10,9 @@ namespace {
 // its agents about as long.
 constexpr Nanos kBackSoon = std::chrono::seconds(3);
 
+// After a link that went: a node's session may end a moment before its node counts as away.
+constexpr Millis kTellAgain{1'000};
+
 // Of those who wait for one event, in one turn of the reactor.
 constexpr std::size_t kToldInTurn = 64;
 
@@ -48,6 +51,20 @@ Wish Hub::when_online(const NodeId& id, std::function<void()> action) {
   if (node == nullptr || node->link == nullptr) return when_online_.add(id, std::move(action));
   action();
   return {};
+}
+
+void Hub::tell_read(const AttemptKey& key) {
+  Job* job = jobs_.find(key.job);
+  if (job == nullptr) return;
+  job->tells_read = when_online(job->node, [this, key, id = job->node] {
+    const Node* node = registry_.find(id);
+    if (node == nullptr) return;
+    ask_node(*node, "job.read", {{"job", key.job.text}, {"attempt", key.attempt}},
+             [this, key](const Result<wire::Map>& answer) {
+               if (answer || answer.error().code != Code::kLinkLost) return;
+               after(kTellAgain, [this, key] { tell_read(key); });
+             });
+  });
 }
 
 Nanos Hub::away_for(const NodeId& id) {

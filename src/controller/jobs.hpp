@@ -48,7 +48,7 @@ struct Job {
   bool is_keyed = false;  // its request is a key that somebody chose
   // Acknowledged only after its commit, which is under way: no effect of it may leave before.
   bool is_uncommitted = false;
-  bool is_read = false;     // its node knows that its run has all of its output
+  bool is_read = false;     // its run has all of its output
   bool is_removed = false;  // somebody removes it, and its row goes
   // Its node has named it: it is the node's to say what becomes of it.
   bool is_told = false;
@@ -61,6 +61,7 @@ struct Job {
   std::shared_ptr<const KeptSpec> spec;     // kept until the node says it started
   std::shared_ptr<const void> place;        // among its owner's jobs, until it is final
   std::shared_ptr<const void> kept_spec;    // what its command takes of the disk until then
+  std::shared_ptr<const void> tells_read;   // what waits to tell its node so
   std::shared_ptr<const Terms> terms;       // null: it starts at once
   std::string waiting;                      // what for, in words; empty: it does not
   std::string held;                         // the running job is held back: why, in words

@@ -149,8 +149,7 @@ void Attempts::give_up_output(const Going& going, int dir_fd) {
         .has_value();
   };
   if (!is_noted) is_noted = note();
-  for (const std::string& name : list_directory(dir_fd))
-    if (!tells_of_it(name)) ::unlinkat(dir_fd, name.c_str(), 0);
+  for (const std::string& name : files_of_output(dir_fd)) ::unlinkat(dir_fd, name.c_str(), 0);
   if (!is_noted) note();
 }
 

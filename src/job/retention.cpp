@@ -135,15 +135,34 @@ bool tells_of_it(std::string_view name) {
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
+std::vector<std::string> files_of_output(int dir_fd) {
+  std::vector<std::pair<blkcnt_t, std::string>> files;
+  for (std::string& name : list_directory(dir_fd)) {
+    struct stat status{};
+    if (tells_of_it(name)) continue;
+    ::fstatat(dir_fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW);
+    files.emplace_back(status.st_blocks, std::move(name));
+  }
+  std::ranges::sort(files);
+  std::vector<std::string> names;
+  for (auto& [blocks, name] : files) names.push_back(std::move(name));
+  return names;
+}
+
 Kept measure_attempt(const AttemptKey& key, int dir_fd) {
   Kept kept{.key = key};
   struct stat status{};
+  // To the millisecond, so that nothing goes before its time.
+  const auto written = [&status] {
+    return WallTime(std::chrono::ceil<Millis>(std::chrono::seconds(status.st_mtim.tv_sec) +
+                                              Nanos(status.st_mtim.tv_nsec)));
+  };
   const auto look = [&](const char* name) {
     return ::fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
   };
   if (!look("reported")) return kept;
-  kept.reported = WallTime(std::chrono::seconds(status.st_mtim.tv_sec));
-  if (look("read")) kept.read = WallTime(std::chrono::seconds(status.st_mtim.tv_sec));
+  kept.reported = written();
+  if (look("read")) kept.read = written();
   std::vector<std::string> names = list_directory(dir_fd);
   names.emplace_back(".");
   for (const std::string& name : names) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -59,6 +60,9 @@ std::vector<Going> with_predecessors(const std::vector<Going>& going,
 
 // Of a file in an attempt's directory: it stays when the output goes.
 bool tells_of_it(std::string_view name);
+// The files that go with the output, the largest last: of what a crash left half way the next look
+// still sees that it is large, and gives up the rest.
+std::vector<std::string> files_of_output(int dir_fd);
 // The finished and reported attempt in this directory; nothing of it and reported at the epoch when
 // it is not one.
 Kept measure_attempt(const AttemptKey& key, int dir_fd);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <fstream>
 
 #include "src/os/fd.hpp"
@@ -162,6 +163,29 @@ TEST_CASE("retention: a directory counts for what is in it, not for the one arou
   CHECK(kept.rest < 20'000);
   write("read", 0);
   CHECK(measure_attempt(key, fd.get()).read);
+}
+
+TEST_CASE("retention: when it was read counts to the millisecond, and never as earlier") {
+  TempDir dir;
+  const std::string read = dir.path() + "/read";
+  std::ofstream(dir.path() + "/reported") << "";
+  std::ofstream(dir.path() + "/out.000000") << std::string(kLarge, 'x');
+  std::ofstream(read) << "";
+  const std::array<timespec, 2> times{{{0, UTIME_OMIT}, {1'700'000'000, 700'000'001}}};
+  ::utimensat(AT_FDCWD, read.c_str(), times.data(), 0);
+  const Kept kept = measure_attempt({JobId{"j-000000000001"}, 1}, dir.fd());
+  CHECK(kept.read == WallTime(Millis(1'700'000'000'701)));
+  CHECK(due_when_read(kept, kLimits) == WallTime(Millis(1'700'000'060'701)));
+}
+
+TEST_CASE("retention: of the files that go with the output the largest is the last") {
+  TempDir dir;
+  for (const auto& [name, bytes] :
+       {std::pair{"out.000000", 300'000}, std::pair{"out.000001", 10'000},
+        std::pair{"spec", 90'000}, std::pair{"exit", 400'000}, std::pair{"read", 0},
+        std::pair{"reported", 0}})
+    std::ofstream(dir.path() + "/" + name) << std::string(static_cast<std::size_t>(bytes), 'x');
+  CHECK(files_of_output(dir.fd()) == std::vector<std::string>{"out.000001", "spec", "out.000000"});
 }
 
 }  // namespace
