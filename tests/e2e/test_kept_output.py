@@ -10,8 +10,8 @@ def test_pulls_leave_no_output_on_the_node_and_a_small_log_stays(cluster, quick)
     node, cli = keep(cluster, keep_read_output="0s"), cluster.cli
     log = ended_log(cli)
     before = used(node)
-    for _ in range(2 if quick else 5):
-        pull(cli, 100)
+    for _ in range(5 if quick else 30):
+        pull(cli, 16)
     # Records and notes of the pulls alone, and the directory's own growth.
     processes.wait_until(lambda: used(node) < before + MIB, "the pulls' output is given up")
     assert cli("logs", log).ok().text == LOG
