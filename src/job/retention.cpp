@@ -24,8 +24,8 @@ constexpr std::array kRanks{Rank::kRead, Rank::kLarge, Rank::kSmallForeground,
 
 Rank rank_of(const Kept& kept) {
   if (kept.read) return Rank::kRead;
-  // What tells of output that is gone is worth less than any output.
-  if (kept.output > kSmallOutput || kept.output + kept.beside == 0) return Rank::kLarge;
+  // What tells of output that is gone, or that never was, is worth less than any output.
+  if (kept.output > kSmallOutput || kept.output == 0) return Rank::kLarge;
   return kept.is_foreground ? Rank::kSmallForeground : Rank::kSmallDetached;
 }
 

@@ -77,6 +77,12 @@ TEST_CASE("retention: large unread output goes before small, a foreground run's 
   CHECK(chosen(all(kLarge), tight) == "2o3");
 }
 
+TEST_CASE("retention: a job that wrote nothing goes before any small output, however old that is") {
+  Kept nothing = kept(2, 0, 1);
+  nothing.beside = 3 * kLarge;
+  CHECK(chosen({kept(1, kSmall, 100), nothing}) == "2o");
+}
+
 TEST_CASE("retention: small output costs no more than the notes of what was read do") {
   // Notes alone are more than there may be, and the small output is older than all of them.
   Kept note = read(kept(2, 0, 1));
