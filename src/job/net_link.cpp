@@ -5,12 +5,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "src/job/stdin_pump.hpp"
 #include "src/os/seqpacket.hpp"
 
 namespace rexec::job {
 namespace {
 
 constexpr std::size_t kLargestToShim = link::kMaxStdinBytes + 64;
+// What the job took of its stdin is told at once when that was much, or when nothing was told for a
+// while, else after that while: on its way to the reader each word of it wakes net, the controller
+// and the client, for a stdin of short lines as often as the lines do.
+constexpr std::uint64_t kMuchStdin = kStdinWindow / 4;
+constexpr Nanos kAckEvery = std::chrono::milliseconds(20);
+
 // Static so that its pages are not touched before a large message comes (see output_pump.cpp).
 std::uint8_t receive_buffer[kLargestToShim];
 
@@ -26,6 +33,7 @@ NetLink::NetLink(os::EventLoop& loop, const SpoolWriter& spool, int directory_fd
 NetLink::~NetLink() {
   stop_listening();
   loop_.forget(token_);
+  loop_.cancel(ack_timer_);
 }
 
 void NetLink::listen(os::UniqueFd listener) {
@@ -85,6 +93,8 @@ void NetLink::receive_some() {
     if (got.status != os::IoStatus::kDone) return drop();
     const auto message = link::decode_to_shim({receive_buffer, got.size});
     if (!message || !events_.message(*message)) return drop();
+    // Behind a small one there is seldom another, and the loop tells.
+    if (got.size < kLargestToShim / 2) return;
   }
 }
 
@@ -135,11 +145,27 @@ bool NetLink::tell_output() {
   return true;
 }
 
+// A timer brings what is not.
+bool NetLink::ack_is_due() {
+  const bool is_much = picture.ack.offset - told_.ack.offset >= kMuchStdin ||
+                       picture.ack.limit - told_.ack.limit >= kMuchStdin;
+  const Nanos left = told_.ack_at + kAckEvery - BootClock::now();
+  if (is_much || left <= Nanos(0)) return true;
+  if (ack_timer_ == 0) ack_timer_ = loop_.after(left, [this] { ack_timer_ = 0, flush(); });
+  return false;
+}
+
+bool NetLink::tell_ack() {
+  if (picture.ack.offset == told_.ack.offset && picture.ack.limit == told_.ack.limit) return true;
+  if (!ack_is_due()) return true;
+  if (!send(picture.ack)) return false;
+  told_.ack = picture.ack;
+  told_.ack_at = BootClock::now();
+  return true;
+}
+
 bool NetLink::tell_input() {
-  if (picture.ack.offset != told_.ack.offset || picture.ack.limit != told_.ack.limit) {
-    if (!send(picture.ack)) return false;
-    told_.ack = picture.ack;
-  }
+  if (!tell_ack()) return false;
   if (picture.held.error != told_.held.error || picture.held.readers != told_.held.readers) {
     if (!send(picture.held)) return false;
     told_.held = picture.held;

@@ -51,6 +51,7 @@ class NetLink {
     std::uint32_t next_segment = 0;
     link::Output output;
     link::StdinAck ack;
+    BootTime ack_at{};
     link::Held held;
     bool exited = false;
     bool end = false;
@@ -59,9 +60,11 @@ class NetLink {
   bool tell_state();
   bool tell_segments();
   bool tell_output();
+  bool tell_ack();
   bool tell_input();
   bool tell_end();
   bool send(const link::FromShim& message, int fd = -1);
+  bool ack_is_due();
   void accept_one();
   void receive_some();
   void take_last_words();
@@ -75,6 +78,7 @@ class NetLink {
   os::EventLoop::Token listen_token_ = 0;
   os::UniqueFd socket_;
   os::EventLoop::Token token_ = 0;
+  os::EventLoop::Token ack_timer_ = 0;
   Told told_;
 };
 

@@ -58,6 +58,30 @@ TEST_CASE("stdin: megabytes arrive once and in order, and end") {
   CHECK(job.out == text);
 }
 
+TEST_CASE("stdin: of many short lines is acknowledged now and then, and to its end") {
+  Rig rig;
+  rig.boot();
+  JobView job = start_cat(rig);
+  constexpr std::uint64_t kLines = 500;
+  const BootTime begin = BootClock::now();
+  std::uint64_t acks = 0, known = 0;
+  const auto step = [&] {
+    REQUIRE(job.step());
+    if (job.ack.offset != std::exchange(known, job.ack.offset)) ++acks;
+  };
+  for (std::uint64_t i = 0; i < kLines; ++i) {
+    job.send(link::Stdin{2 * i, as_bytes("x\n")});
+    while (job.out.size() < 2 * (i + 1)) step();
+  }
+  while (known < 2 * kLines) step();
+  const auto took = std::chrono::duration_cast<Millis>(BootClock::now() - begin);
+  MESSAGE(acks << " acknowledgements in " << took.count() << " ms");
+  // One in 20 ms, and the first; what the scheduler does to either side is in the time.
+  CHECK(acks <= 2 + static_cast<std::uint64_t>(took.count()) / 20);
+  job.send(link::StdinEof{2 * kLines});
+  CHECK(job.wait_end().code == 0);
+}
+
 TEST_CASE(
     "stdin: bytes sent again over a new connection are not doubled, a hole ends the connection") {
   Rig rig;
