@@ -91,7 +91,7 @@ void SessionDriver::wait_read() {
 }
 
 // Reads once into the frame under way or into the staging memory. False when there is nothing more
-// to read now.
+// to read now, or nothing is known to be: wait_read() tells at once of what is there all the same.
 bool SessionDriver::read_some() {
   const MutableBytes direct = session_.direct_target();
   const MutableBytes to = direct.empty() ? staging() : direct;
@@ -104,7 +104,7 @@ bool SessionDriver::read_some() {
       } else {
         session_.direct_received(BootClock::now(), got.bytes);
       }
-      return true;
+      return !got.drained;
     case Io::kWantRead:
     case Io::kWantWrite:
       return false;

@@ -17,6 +17,13 @@
 #include "src/net/tls_ticket.hpp"
 
 namespace rexec::net {
+namespace {
+
+// A flight is cut into records of this size; one that is shorter is its last.
+constexpr std::size_t kFullRecord = SSL3_RT_MAX_PLAIN_LENGTH;
+
+}  // namespace
+
 TlsTransport::TlsTransport(SSL* ssl, int fd)
     : ssl_(ssl), fd_(fd), output_(fd), notes_(std::make_unique<TlsNotes>()) {
   const int on = 1;
@@ -162,8 +169,9 @@ IoResult TlsTransport::read(MutableBytes to) {
   errno = 0;
   const int n = SSL_read(ssl_, to.data(), static_cast<int>(to.size()));
   if (refusal()) return {fail_with(refusal()->message), 0};
-  if (n > 0) return {Io::kDone, static_cast<std::size_t>(n)};
-  return explain(n);
+  if (n <= 0) return explain(n);
+  const auto size = static_cast<std::size_t>(n);
+  return {Io::kDone, size, size < kFullRecord && SSL_has_pending(ssl_) == 0};
 }
 
 IoResult TlsTransport::write(ByteSpan from) {

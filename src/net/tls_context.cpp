@@ -116,6 +116,8 @@ TlsContext::State::State(Party party) : is_server(party == Party::kServer) {
   SSL_CTX_set1_groups_list(context, "X25519");
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                 SSL_MODE_RELEASE_BUFFERS);
+  // A record comes in one call, not its header in one and the rest in another.
+  SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_max_cert_list(context, kMaxChainBytes);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_cert_verify_callback(context, verify_peer, nullptr);

@@ -17,7 +17,8 @@ PlainTransport::~PlainTransport() { ::close(fd_); }
 
 IoResult PlainTransport::read(MutableBytes to) {
   const ssize_t n = ::recv(fd_, to.data(), to.size(), 0);
-  if (n > 0) return {Io::kDone, static_cast<std::size_t>(n)};
+  const auto size = static_cast<std::size_t>(n);
+  if (n > 0) return {Io::kDone, size, size < to.size()};
   if (n == 0) return {Io::kEof, 0};
   if (errno == EAGAIN || errno == EINTR) return {Io::kWantRead, 0};
   failure_ = std::string("the kept connection broke: ") + std::strerror(errno);

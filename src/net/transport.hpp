@@ -20,6 +20,9 @@ enum class Failure { kCut, kRefused, kOther };
 struct IoResult {
   Io status = Io::kDone;
   std::size_t bytes = 0;
+  // Of a read: the peer had no more to say when it came, as far as can be told without asking once
+  // more.
+  bool drained = false;
 };
 
 class Transport {

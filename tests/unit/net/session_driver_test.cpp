@@ -83,6 +83,15 @@ TEST_CASE("driver: requests and answers pass over TLS and over a plain socket") 
   }
 }
 
+TEST_CASE("driver: a plain read that found less than it had room for need not be repeated") {
+  const TransportPair pair = plain_pair();
+  std::uint8_t room[8];
+  REQUIRE(pair.near->write(as_bytes("12345678abc")).bytes == 11);
+  CHECK_FALSE(pair.far->read(room).drained);
+  CHECK(pair.far->read(room).drained);
+  CHECK(pair.far->read(room).status == Io::kWantRead);
+}
+
 TEST_CASE("driver: an idle session sends its first PING long before its peer gives it up") {
   Talk talk(plain_pair());
   bool has_pinged = false, is_late = false;

@@ -46,6 +46,18 @@ pki::forge::Recipe user_recipe() {
   return recipe;
 }
 
+// A user and the controller after their handshake.
+struct Greeted {
+  const Cluster cluster;
+  TlsContext client = cluster.user();
+  TlsContext server = cluster.server();
+  Duct duct{client, server};
+  Greeted() {
+    duct.shake_hands();
+    REQUIRE(duct.both_done());
+  }
+};
+
 }  // namespace
 
 TEST_CASE("tls: users and nodes are known by their certificates, and know their controller") {
@@ -199,12 +211,8 @@ TEST_CASE("tls: a certificate without, or with two, identities is refused") {  /
 }
 
 TEST_CASE("tls: what write() took needs no flush, also after a flight that was gathered") {
-  const Cluster cluster;
-  TlsContext client = cluster.user();
-  TlsContext server = cluster.server();
-  Duct duct(client, server);
-  duct.shake_hands();
-  REQUIRE(duct.both_done());
+  Greeted greeted;
+  Duct& duct = greeted.duct;
   std::string expected;
   for (const bool gathers : {false, true, false}) {
     const std::string piece(gathers ? 40'000 : 5, gathers ? 'g' : 'w');
@@ -221,6 +229,41 @@ TEST_CASE("tls: what write() took needs no flush, also after a flight that was g
     CHECK(arrived == expected);
     expected.clear();
   }
+}
+
+TEST_CASE("tls: a read says whether the peer had no more to say, as far as that is known") {
+  Greeted greeted;
+  Duct& duct = greeted.duct;
+  const auto say = [&](const std::string& text) {
+    REQUIRE(duct.client->write(as_bytes(text)).bytes == text.size());
+  };
+  std::vector<std::uint8_t> room(20'000);
+  const auto hear = [&](std::size_t most) {
+    return duct.server->read(MutableBytes(room).first(most));
+  };
+  say("one line");
+  duct.carry();
+  CHECK(hear(room.size()).drained);
+  say("two");
+  say("lines");
+  duct.carry();
+  CHECK_FALSE(hear(room.size()).drained);  // another record came with it
+  CHECK(hear(room.size()).drained);
+  say("more than there is room for");
+  duct.carry();
+  CHECK_FALSE(hear(4).drained);
+  CHECK(hear(room.size()).drained);
+  say(std::string(16 << 10, 'f'));  // a full record: of a flight that may go on
+  duct.carry();
+  CHECK_FALSE(hear(room.size()).drained);
+  say("torn");
+  say("behind it");
+  const std::string sealed = drain(duct.to_client);
+  duct.give(duct.to_server, sealed.substr(0, sealed.size() - 1));
+  CHECK_FALSE(hear(room.size()).drained);
+  CHECK(hear(room.size()).status == Io::kWantRead);
+  duct.give(duct.to_server, sealed.substr(sealed.size() - 1));
+  CHECK(hear(room.size()).drained);
 }
 
 TEST_CASE("tls: a clean end and a cut are told apart") {
