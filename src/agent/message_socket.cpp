@@ -1,5 +1,7 @@
 #include "src/agent/message_socket.hpp"
 
+#include "src/net/session_driver.hpp"
+
 namespace rexec::agent {
 namespace {
 
@@ -35,17 +37,20 @@ void MessageSocket::wait_read() {
 
 void MessageSocket::read_all() {
   const auto alive = alive_;
+  net::Turn answers;
   for (int turn = 0; turn < 64; ++turn) {
     auto got = os::receive_message(socket_.get(), staging());
     if (got.status == os::IoStatus::kAgain) break;
     if (got.status != os::IoStatus::kDone) {
       const auto closed = on_closed_;
-      return closed();
+      closed();
+      return answers.finish();
     }
     on_message_(staging().first(got.size), std::move(got.fds));
-    if (!*alive) return;
+    if (!*alive) return answers.finish();
   }
-  wait_read();
+  answers.finish();
+  if (*alive) wait_read();
 }
 
 bool MessageSocket::send_now(const Outgoing& message, os::IoStatus& status) {

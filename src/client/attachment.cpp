@@ -329,6 +329,7 @@ void Attachment::pump_stdin() {
   if (source_ == nullptr || remote_ == nullptr || !stdin_ready_ || stdin_ended_ || finished_)
     return;
   wire::Session& session = remote_->session();
+  bool any = false;
   while (true) {
     const std::uint64_t credit = std::min<std::uint64_t>(session.sendable(stream_), wire::kMaxData);
     const ByteSpan bytes =
@@ -337,14 +338,15 @@ void Attachment::pump_stdin() {
     session.send_data(stream_, wire::Channel::kIn,
                       wire::make_frame(wire::FrameType::kData, stream_, bytes));
     stdin_sent_ += bytes.size();
+    any = true;
     fail_point(FailPoint::kClientStdinSent);
   }
   if (source_->finished() && stdin_sent_ - stdin_origin_ >= source_->end_offset()) {
-    stdin_ended_ = true;
+    stdin_ended_ = any = true;
     session.end(stream_);
     fail_point(FailPoint::kClientStdinEnded);
   }
-  remote_->flush();
+  if (any) remote_->flush();
 }
 
 }  // namespace rexec::client

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "src/net/session_driver.hpp"
+
 namespace rexec::client {
 namespace {
 constexpr std::size_t kRead = 64 << 10;
@@ -39,8 +41,10 @@ void Source::wait() {
   waiting_ = true;
   const auto go = [this, alive = alive_](const asio::error_code& error) {
     if (!*alive || error) return;
-    waiting_ = false;
     read_some();
+    if (!*alive) return;
+    waiting_ = false;
+    wait();
   };
   if (pollable_) {
     readiness_.wait(go);
@@ -49,6 +53,7 @@ void Source::wait() {
   }
 }
 
+// Waited for again only when what came is on its way.
 void Source::read_some() {
   std::string bytes;
   ssize_t n = 0;
@@ -56,17 +61,18 @@ void Source::read_some() {
     n = ::read(fd_, to, size);
     return n > 0 ? static_cast<std::size_t>(n) : 0;
   });
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return wait();
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n < 0) return fail_with(errno);
   // A terminal that was closed reads as an end.
   if (n == 0 && is_terminal_ && ::isatty(fd_) != 1) return fail_with(EIO);
   if (n == 0) return reach_end();
   if (filter) filter(bytes);
   if (!bytes.empty()) {
+    net::Turn turn;
     keep(std::move(bytes));
     on_input_();
+    turn.finish();
   }
-  wait();
 }
 
 void Source::fail_with(int error) {

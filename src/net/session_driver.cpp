@@ -120,6 +120,7 @@ bool SessionDriver::read_some() {
 
 void SessionDriver::on_readable() {
   const auto self = shared_from_this();
+  Turn turn;
   std::size_t budget = kReadBudget;
   bool more = true;
   while (!shut_ && more && budget > 0) {
@@ -129,6 +130,7 @@ void SessionDriver::on_readable() {
     budget -= std::min<std::size_t>(budget, 16 << 10);
     dispatch();
   }
+  turn.finish();
   flush();
   if (shut_) return;
   // What he does not take is the answer to what he sent: nothing more of that before there is room.
@@ -185,7 +187,7 @@ void SessionDriver::write_flights() {
   while (!shut_ && !writing_) {
     if (flight_.empty()) {
       if (!session_.has_output()) return;
-      if (budget == 0) return flush_soon();
+      if (budget == 0) return flush_later();
       budget -= std::min(budget, kFlight);
       flight_ = coalesce(session_.take_output(BootClock::now(), kFlight));
       flight_at_ = 0;
@@ -197,12 +199,43 @@ void SessionDriver::write_flights() {
 }
 
 void SessionDriver::flush_soon() {
+  Turn* const turn = Turn::current();
+  if (turn == nullptr) return flush_later();
+  if (!std::exchange(flush_owed_, true)) turn->owed_.push_back(shared_from_this());
+}
+
+void SessionDriver::flush_later() {
   if (flush_posted_ || shut_) return;
   flush_posted_ = true;
   asio::post(descriptor_.get_executor(), [self = shared_from_this()] {
     self->flush_posted_ = false;
     self->flush();
   });
+}
+
+Turn::Turn() {
+  if (current() == nullptr) current() = this;
+}
+
+Turn::~Turn() {
+  if (current() == this) current() = nullptr;
+  for (const auto& driver : owed_) driver->flush_owed_ = false;
+}
+
+Turn*& Turn::current() {
+  static thread_local Turn* one = nullptr;
+  return one;
+}
+
+// What a flush makes others say is said when the reactor comes to it: two sessions that answer each
+// other do not hold the thread.
+void Turn::finish() {
+  if (current() != this) return;
+  current() = nullptr;
+  for (const auto& driver : std::exchange(owed_, {})) {
+    driver->flush_owed_ = false;
+    driver->flush();
+  }
 }
 
 // True when the flight is out.

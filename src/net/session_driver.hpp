@@ -14,6 +14,7 @@
 namespace rexec::net {
 
 class SessionDriver;
+class Turn;
 
 // One per session. Called on the reactor; may use driver.session() freely, output is flushed after
 // the call returns.
@@ -55,19 +56,21 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   Transport& transport() { return *transport_; }
   // To be called after using session() outside of a handler call.
   void flush();
-  // The same once the current turn is over: what many frames queue in one turn leaves in one
-  // flight.
+  // The same at the end of the current Turn, or when the reactor comes to it: what many frames
+  // queue meanwhile leaves in one flight.
   void flush_soon();
   // All was written, its CLOSE at last, or nothing more will be.
   bool is_over() const { return shut_; }
 
  private:
+  friend class Turn;
   void wait_read();
   void on_readable();
   bool read_some();
   void dispatch();
   void wait_write(Io what_for);
   void write_flights();
+  void flush_later();
   bool write_pending();
   void arm_tick();
   void on_tick();
@@ -96,7 +99,26 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   bool shut_ = false;
   bool lingered_ = false;
   bool flush_posted_ = false;
+  bool flush_owed_ = false;  // at the end of a turn
   bool read_wants_write_ = false;
+};
+
+// What came in at once, on whatever descriptor, and all that sessions have to say to it. It is
+// written at the turn's end, before anything is waited for: to ask the reactor first would cost the
+// next process on the way some microseconds for each hop. A turn within another one is part of it.
+class Turn {
+ public:
+  Turn();
+  ~Turn();
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  // Owed by who made it, and not left to the destructor: a flush may throw.
+  void finish();
+
+ private:
+  friend class SessionDriver;
+  static Turn*& current();
+  std::vector<std::shared_ptr<SessionDriver>> owed_;
 };
 
 // The session of one who has not shown who he is: it is cut when his place is shed, and the place

@@ -83,6 +83,47 @@ TEST_CASE("driver: requests and answers pass over TLS and over a plain socket") 
   }
 }
 
+TEST_CASE("driver: what a turn makes sessions say leaves at its end, in one flight each") {
+  Talk one(plain_pair()), two(plain_pair());
+  int flights = 0;
+  one.dialler.written = two.dialler.written = [&] { ++flights; };
+  {
+    Turn turn;
+    for (int i = 0; i < 3; ++i) {
+      Turn within;
+      for (Talk* talk : {&one, &two}) {
+        talk->near->session().request("whoami", wire::Map::object());
+        talk->near->flush_soon();
+      }
+      within.finish();
+      CHECK(flights == 0);
+    }
+    turn.finish();
+    CHECK(flights == 2);
+  }
+  one.near->session().request("whoami", wire::Map::object());
+  one.near->flush_soon();  // of no turn: when the reactor comes to it
+  CHECK(flights == 2);
+  run_until(one.context, [&] { return one.acceptor.heard("request 4"); });
+  CHECK(flights == 3);
+}
+
+TEST_CASE("driver: what a frame makes another session say is written before the reactor waits") {
+  Talk from(plain_pair()), to(plain_pair());
+  from.acceptor.then = [&](const wire::Event& event) {
+    if (!std::holds_alternative<wire::event::Request>(event)) return;
+    to.near->session().request("whoami", wire::Map::object());
+    to.near->flush_soon();
+  };
+  from.near->session().request("whoami", wire::Map::object());
+  from.near->flush();
+  run_until(from.context, [&] { return from.acceptor.heard("request"); });
+  // The other's reactor has not run since.
+  std::uint8_t header[wire::kHeaderSize];
+  CHECK(::recv(to.far->transport().fd(), header, sizeof header, MSG_PEEK | MSG_DONTWAIT) ==
+        static_cast<ssize_t>(sizeof header));
+}
+
 TEST_CASE("driver: a plain read that found less than it had room for need not be repeated") {
   const TransportPair pair = plain_pair();
   std::uint8_t room[8];
