@@ -53,7 +53,7 @@ void Source::wait() {
   }
 }
 
-// Waited for again only when what came is on its way.
+// The caller waits for more input only after this input was sent.
 void Source::read_some() {
   std::string bytes;
   ssize_t n = 0;

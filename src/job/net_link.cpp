@@ -12,9 +12,9 @@ namespace rexec::job {
 namespace {
 
 constexpr std::size_t kLargestToShim = link::kMaxStdinBytes + 64;
-// What the job took of its stdin is told at once when that was much, or when nothing was told for a
-// while, else after that while: on its way to the reader each word of it wakes net, the controller
-// and the client, for a stdin of short lines as often as the lines do.
+// The job's progress on stdin is told at once when the progress is large or the last message is
+// older than kAckEvery; otherwise a timer tells it. Each such message wakes net, the controller and
+// the client; without this rule a stdin of short lines would double the number of wake-ups.
 constexpr std::uint64_t kMuchStdin = kStdinWindow / 4;
 constexpr Nanos kAckEvery = std::chrono::milliseconds(20);
 
@@ -93,7 +93,7 @@ void NetLink::receive_some() {
     if (got.status != os::IoStatus::kDone) return drop();
     const auto message = link::decode_to_shim({receive_buffer, got.size});
     if (!message || !events_.message(*message)) return drop();
-    // Behind a small one there is seldom another, and the loop tells.
+    // A second message seldom waits behind a small one. If one does, the loop calls again.
     if (got.size < kLargestToShim / 2) return;
   }
 }
@@ -145,7 +145,7 @@ bool NetLink::tell_output() {
   return true;
 }
 
-// A timer brings what is not.
+// False: the timer that this sets will send the acknowledgement.
 bool NetLink::ack_is_due() {
   const bool is_much = picture.ack.offset - told_.ack.offset >= kMuchStdin ||
                        picture.ack.limit - told_.ack.limit >= kMuchStdin;

@@ -90,8 +90,8 @@ void SessionDriver::wait_read() {
   });
 }
 
-// Reads once into the frame under way or into the staging memory. False when there is nothing more
-// to read now, or nothing is known to be: wait_read() tells at once of what is there all the same.
+// Reads once into the frame under way or into the staging memory. False when the socket is empty or
+// probably is. If bytes are there nevertheless, wait_read() comes back at once.
 bool SessionDriver::read_some() {
   const MutableBytes direct = session_.direct_target();
   const MutableBytes to = direct.empty() ? staging() : direct;
@@ -227,8 +227,8 @@ Turn*& Turn::current() {
   return one;
 }
 
-// What a flush makes others say is said when the reactor comes to it: two sessions that answer each
-// other do not hold the thread.
+// A flush can make other sessions speak. Those are flushed by the reactor, not here: two sessions
+// that answer each other do not hold the thread.
 void Turn::finish() {
   if (current() != this) return;
   current() = nullptr;

@@ -99,20 +99,20 @@ class SessionDriver : public std::enable_shared_from_this<SessionDriver> {
   bool shut_ = false;
   bool lingered_ = false;
   bool flush_posted_ = false;
-  bool flush_owed_ = false;  // at the end of a turn
+  bool flush_owed_ = false;  // this session is in the current turn's list
   bool read_wants_write_ = false;
 };
 
-// What came in at once, on whatever descriptor, and all that sessions have to say to it. It is
-// written at the turn's end, before anything is waited for: to ask the reactor first would cost the
-// next process on the way some microseconds for each hop. A turn within another one is part of it.
+// The handling of one readable descriptor. Sessions that ask for flush_soon() meanwhile are written
+// when the turn ends, before the reactor is asked for events: the next process on the way gets the
+// bytes some microseconds earlier. A turn inside another turn is part of the outer one.
 class Turn {
  public:
   Turn();
   ~Turn();
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
-  // Owed by who made it, and not left to the destructor: a flush may throw.
+  // Writes. The destructor does not, because a flush may throw.
   void finish();
 
  private:

@@ -19,7 +19,7 @@
 namespace rexec::net {
 namespace {
 
-// A flight is cut into records of this size; one that is shorter is its last.
+// OpenSSL cuts a flight into records of this size; a shorter record is the last one of its flight.
 constexpr std::size_t kFullRecord = SSL3_RT_MAX_PLAIN_LENGTH;
 
 }  // namespace
