@@ -108,9 +108,9 @@ def test_what_ended_before_it_was_accepted_is_no_success(cluster, verb, number):
     proxy = cluster.proxy()
     cli = cluster.client_through(proxy)
     cli("whoami").ok()  # from here on a ticket resumes the handshake
-    before = proxy.counted_down()
+    before = proxy.counted("down")
     cli("whoami").ok()
-    greeted = proxy.counted_down() - before
+    greeted = proxy.counted("down") - before
     held, go_on = threading.Event(), threading.Event()
 
     def hold():

@@ -32,7 +32,7 @@ class Proxy:
         self.accepted = 0
         self.trouble = None     # what an action raised
         self._acting = 0
-        self._pumping = 0       # directions that have not come to their end
+        self._pumps = {}        # connections, and how many of their directions have not come to their end
         threading.Thread(target=self._accept, daemon=True).start()
 
     # ---- what a test does
@@ -80,11 +80,16 @@ class Proxy:
         with self._lock:
             assert self._lock.wait_for(lambda: not self._acting, patient(seconds)), "an action does not end"
 
-    def counted_down(self, seconds=60):
-        """`down` when all connections have ended: a client may be gone before its last bytes are counted."""
+    def counted(self, direction, seconds=60):
+        """`up` or `down` when all connections have ended: a client may be gone before its last bytes are counted."""
         with self._lock:
-            assert self._lock.wait_for(lambda: not self._pumping, patient(seconds)), "a connection does not end"
-            return self.down
+            assert self._lock.wait_for(lambda: not self._pumps, patient(seconds)), "a connection does not end"
+            return getattr(self, direction)
+
+    def forget(self):
+        """Drops the actions that have not run."""
+        with self._lock:
+            self._schedule.clear()
 
     @property
     def pending(self):
@@ -105,7 +110,8 @@ class Proxy:
             pass
         self._listener.close()
 
-    # ---- threads
+    # ---- threads: a connection's sockets are closed by the last of its two pumps alone, because the number of a
+    # socket that is closed under a waiting thread may be another connection's a moment later
 
     def _accept(self):
         while True:
@@ -129,19 +135,13 @@ class Proxy:
             pair = (client, server)
             with self._lock:
                 self._pairs.append(pair)
+                self._pumps[pair] = 2
                 self.accepted += 1
-                self._pumping += 2
                 self._lock.notify_all()
-            threading.Thread(target=self._pump_up, args=pair, daemon=True).start()
-            threading.Thread(target=self._pump_down, args=pair, daemon=True).start()
+            for source, sink, direction in ((client, server, "up"), (server, client, "down")):
+                threading.Thread(target=self._pump, args=(pair, source, sink, direction), daemon=True).start()
 
-    def _pump_up(self, client, server):
-        self._pump(client, server, "up")
-
-    def _pump_down(self, client, server):
-        self._pump(server, client, "down")
-
-    def _pump(self, source, sink, direction):
+    def _pump(self, pair, source, sink, direction):
         try:
             while True:
                 # Looked at before reading: what is held stays with the sender's kernel.
@@ -155,13 +155,22 @@ class Proxy:
                     return
                 sink.sendall(data)
                 self._count(direction, len(data))
-        except (OSError, ValueError):
-            for side in (source, sink):
-                _reset(side)
+        except OSError:
+            for side in pair:
+                _cut(side)
         finally:
-            with self._lock:
-                self._pumping -= 1
-                self._lock.notify_all()
+            self._pump_ended(pair)
+
+    def _pump_ended(self, pair):
+        with self._lock:
+            self._pumps[pair] -= 1
+            if self._pumps[pair] == 0:
+                del self._pumps[pair]
+                if pair in self._pairs:
+                    self._pairs.remove(pair)
+                for side in pair:
+                    side.close()
+            self._lock.notify_all()
 
     def _allowance(self, direction):
         """Bytes until the next action, at most CHUNK."""
@@ -190,31 +199,34 @@ class Proxy:
         with self._lock:
             self._held = False
             if verdict in (CUT, END):
-                self._cut_all(_reset if verdict == CUT else _end)
+                self._cut_all(_cut if verdict == CUT else _end)
             self._acting -= 1
             self._lock.notify_all()
 
     def _cut_all(self, how=None):
         for pair in self._pairs:
             for side in pair:
-                (how or _reset)(side)
+                (how or _cut)(side)
         self._pairs.clear()
 
 
 def _end(side):
-    """What is on its way arrives; whatever the peer sends from now on is answered by RST."""
+    """What is on its way arrives; what the peer sends once the socket is closed is answered by RST."""
     try:
         side.shutdown(socket.SHUT_RDWR)
     except OSError:
         pass
-    side.close()
 
 
-def _reset(side):
+def _cut(side):
     """At once and without a close_notify: a network that went away, never a clean end."""
     try:
         side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         side.shutdown(socket.SHUT_RDWR)
     except OSError:
         pass
+
+
+def _reset(side):
+    _cut(side)
     side.close()
