@@ -66,7 +66,7 @@ DeathNotice::~DeathNotice() = default;
 
 void DeathNotice::prepare(const std::vector<std::string>& jobs) {
   const bool goes_on = options_.on_disconnect == "keep" || options_.plan.mode == "detached";
-  if (is_withdrawn_ || watch_ || options_.visit != Visit::kOwner || goes_on) return;
+  if (is_withdrawn_ || watch_ || !options_.ends_with_client() || goes_on) return;
   if (jobs.empty() || jobs.size() > kMostJobs) return;
   std::vector<std::string> argv{"rexec", std::string(kVerb), "--context", context_};
   if (!options_.globals.config.empty()) {

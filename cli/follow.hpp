@@ -33,6 +33,12 @@ struct FollowOptions {
   std::string on_disconnect;  // the rule of a run, as it is written; empty: the job was there
   Visit visit = Visit::kOwner;
   bool quiet_end = false;  // logs without -f: the end is not news and 0 is success
+
+  // The end of the client ends the job too. A run with a key may be repeated: the repetition is to
+  // find its job, so the job waits for it as for a lost link.
+  bool ends_with_client() const {
+    return visit == Visit::kOwner && plan.key == client::RequestKey::kRandom;
+  }
 };
 
 // The exit status. A client that was ended by Ctrl-C dies of SIGINT instead of returning.

@@ -74,6 +74,24 @@ def test_a_client_without_a_terminal_that_is_hung_up_takes_its_job_along(cluster
     processes.wait_until(lambda: not cluster.job_processes(job), "nothing of it is left")
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_a_run_that_may_be_repeated_finds_its_job_when_its_client_has_ended(cluster, tmp_path, number):
+    fifo = tmp_path / "go"
+    words = ("--idempotency-key", str(tmp_path), "n1", *waiting_for(fifo))
+    with Running(cluster.cli, *words, start_new_session=True) as run:
+        assert run.line().startswith("up ")
+        cluster.cli("ps").ok()  # takes longer than a client is without its watcher
+        run.signal(number)
+        done = run.finish()
+    if number == signal.SIGHUP:
+        assert done.code == 121 and "the job goes on for" in done.errors, done
+    with Running(cluster.cli, *words) as again:
+        assert again.line().startswith("up ")
+        fifo.write_text("on\n")
+        assert again.line() == "on"
+        assert again.finish().code == 5
+
+
 @pytest.mark.parametrize("flags", [(), ("-i",)])
 def test_unless_the_job_is_to_be_kept(cluster, tmp_path, flags):
     fifo = tmp_path / "go"

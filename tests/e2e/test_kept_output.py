@@ -60,7 +60,7 @@ def test_what_somebody_may_want_again_is_kept(cluster, how):
         assert len(cli("run", "--idempotency-key", "k", *words).ok().out) == 3 * MIB
         job = job_of(cli, "head")
     elif how == "killed":
-        with Running(cli, *words) as run:
+        with Running(cli, "--on-disconnect", "keep", *words) as run:
             run.out.pause()
             run.out.wait_count(1)
             run.process.kill()
@@ -75,8 +75,8 @@ def test_what_somebody_may_want_again_is_kept(cluster, how):
         job = job_of(cli, "head")
         cli("wait", job)
     else:
-        with Running(cli, "-i", "n1", "--", "sh", "-c", "read go; head -c 3145728 /dev/zero",
-                     stdin=-1) as run:
+        with Running(cli, "-i", "--on-disconnect", "keep", "n1", "--", "sh", "-c",
+                     "read go; head -c 3145728 /dev/zero", stdin=-1) as run:
             job = processes.wait_until(lambda: job_of(cli, "sh"), "it is listed")
             run.process.kill()
         with Running(cli, "-i", job, verb="attach", stdin=-1) as reader:

@@ -36,7 +36,7 @@ def unread_ones(cluster):
     """Jobs whose output nobody received to the end."""
     words = ["n1", "--", "head", "-c", str(MIB + 1), "/dev/zero"]
     jobs = [cluster.cli.submit(*words)]
-    with Running(cluster.cli, *words) as run:
+    with Running(cluster.cli, "--on-disconnect", "keep", *words) as run:
         run.out.pause()
         run.out.wait_count(1)
         run.process.kill()

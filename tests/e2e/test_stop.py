@@ -58,7 +58,7 @@ def check_whole(cluster, job):
 
 
 def test_stop_ends_a_held_job_whose_client_was_killed(cluster):
-    with Stalled(cluster) as stalled:
+    with Stalled(cluster, "--on-disconnect", "stop-after=10m", "--idempotency-key", "k") as stalled:
         os.kill(stalled.running.pid, signal.SIGKILL)
         cluster.cli("stop", "--grace", "1", stalled.job, timeout=8).ok()
         assert cluster.cli("wait", stalled.job, timeout=8).code == 143
