@@ -5,7 +5,7 @@
 
 #include "cli/exit_status.hpp"
 #include "src/base/text.hpp"
-#include "src/job/record.hpp"
+#include "src/job/spec/record.hpp"
 
 namespace rexec::cli {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "src/job/record.hpp"
+#include "src/job/spec/record.hpp"
 
 namespace rexec::cli {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "cli/follow.hpp"
 #include "src/base/config.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 
 namespace rexec::cli {
 

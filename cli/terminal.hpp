@@ -6,7 +6,7 @@
 
 #include <optional>
 
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 
 namespace rexec::cli {
 

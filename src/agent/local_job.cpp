@@ -8,9 +8,9 @@
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
 #include "src/base/text.hpp"
-#include "src/job/digest.hpp"
-#include "src/job/record.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/digest.hpp"
+#include "src/job/spec/record.hpp"
+#include "src/job/spec/spec.hpp"
 
 namespace rexec::agent {
 

@@ -12,9 +12,9 @@
 
 #include "src/agent/message_socket.hpp"
 #include "src/agent/reader.hpp"
-#include "src/job/link.hpp"
-#include "src/job/record_map.hpp"
-#include "src/job/spool.hpp"
+#include "src/job/ipc/link.hpp"
+#include "src/job/spec/record_map.hpp"
+#include "src/job/spool/spool.hpp"
 
 namespace rexec::agent {
 

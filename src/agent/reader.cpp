@@ -6,7 +6,7 @@
 #include "src/agent/local_job.hpp"
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 #include "src/wire/timed.hpp"
 
 namespace rexec::agent {

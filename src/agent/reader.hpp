@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "src/job/spool.hpp"
+#include "src/job/spool/spool.hpp"
 #include "src/net/session_driver.hpp"
 
 namespace rexec::agent {

@@ -13,8 +13,8 @@
 #include "src/base/fail_point.hpp"
 #include "src/base/file.hpp"
 #include "src/base/log.hpp"
-#include "src/job/attempt_dir.hpp"
-#include "src/job/spawner.hpp"
+#include "src/job/spawner/spawner.hpp"
+#include "src/job/spool/attempt_dir.hpp"
 #include "src/os/privilege.hpp"
 #include "src/os/seccomp.hpp"
 

@@ -1,7 +1,7 @@
 #include "src/agent/schedule_codec.hpp"
 
 #include "src/base/cut_text.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 #include "src/pki/ticket.hpp"
 
 namespace rexec::agent {

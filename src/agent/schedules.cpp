@@ -9,7 +9,7 @@
 #include "src/agent/schedule_files.hpp"
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 
 namespace rexec::agent {
 

@@ -12,7 +12,7 @@
 
 #include "src/agent/held_schedule.hpp"
 #include "src/base/error.hpp"
-#include "src/job/link.hpp"
+#include "src/job/ipc/link.hpp"
 
 namespace rexec::agent {
 

@@ -5,7 +5,7 @@
 #include "src/agent/session.hpp"
 #include "src/base/fail_point.hpp"
 #include "src/base/log.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 
 namespace rexec::agent {
 

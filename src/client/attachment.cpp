@@ -6,8 +6,8 @@
 
 #include "src/base/cut_text.hpp"
 #include "src/base/fail_point.hpp"
-#include "src/job/record.hpp"
-#include "src/job/record_map.hpp"
+#include "src/job/spec/record.hpp"
+#include "src/job/spec/record_map.hpp"
 
 namespace rexec::client {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "src/client/run.hpp"
-#include "src/job/record.hpp"
+#include "src/job/spec/record.hpp"
 #include "src/wire/timed.hpp"
 
 struct XXH3_state_s;

@@ -6,7 +6,7 @@
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
 #include "src/controller/renewal.hpp"
-#include "src/job/record.hpp"
+#include "src/job/spec/record.hpp"
 
 namespace rexec::controller {
 

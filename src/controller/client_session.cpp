@@ -7,7 +7,7 @@
 #include "src/base/version.hpp"
 #include "src/controller/agent_session.hpp"
 #include "src/controller/schedule_verbs.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 
 namespace rexec::controller {
 

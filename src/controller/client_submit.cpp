@@ -7,7 +7,7 @@
 #include "src/base/fail_point.hpp"
 #include "src/controller/agent_session.hpp"
 #include "src/controller/client_session.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 
 namespace rexec::controller {
 namespace {

@@ -7,7 +7,7 @@
 #include "src/base/log.hpp"
 #include "src/controller/agent_session.hpp"
 #include "src/controller/hub.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 #include "src/net/task.hpp"
 
 namespace rexec::controller {

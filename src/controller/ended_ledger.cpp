@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 
 namespace rexec::controller {
 

@@ -9,7 +9,7 @@
 #include "src/controller/client_session.hpp"
 #include "src/controller/job_listing.hpp"
 #include "src/controller/node_words.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 #include "src/store/attempts.hpp"
 
 namespace rexec::controller {

@@ -4,7 +4,7 @@
 
 #include "src/base/cut_text.hpp"
 #include "src/base/text.hpp"
-#include "src/job/record.hpp"
+#include "src/job/spec/record.hpp"
 #include "src/pki/ticket.hpp"
 
 namespace rexec::controller {

@@ -8,7 +8,7 @@
 
 #include "src/base/clock.hpp"
 #include "src/base/ids.hpp"
-#include "src/job/record_map.hpp"
+#include "src/job/spec/record_map.hpp"
 #include "src/wire/maps.hpp"
 
 namespace rexec::controller {

@@ -1,7 +1,7 @@
 // Between the store's rows and the controller's memory: plain conversions, no decisions.
 #include "src/base/cut_text.hpp"
 #include "src/controller/hub.hpp"
-#include "src/job/record_map.hpp"
+#include "src/job/spec/record_map.hpp"
 
 namespace rexec::controller {
 namespace {

@@ -8,7 +8,7 @@
 #include "src/controller/paging.hpp"
 #include "src/controller/schedules.hpp"
 #include "src/controller/submit.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 #include "src/select/order.hpp"
 
 namespace rexec::controller {

@@ -5,7 +5,7 @@
 
 #include "src/base/cut_text.hpp"
 #include "src/base/text.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 #include "src/pki/digest.hpp"
 
 namespace rexec::controller {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "src/controller/hub.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 
 namespace rexec::controller {
 

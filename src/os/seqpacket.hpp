@@ -1,6 +1,6 @@
 // Unix SOCK_SEQPACKET messages with descriptors beside them. Works on blocking and non-blocking
 // sockets alike, so net uses the same calls after its own wait for readiness. It does not know what
-// the bytes mean (src/job/link.hpp does).
+// the bytes mean (src/job/ipc/link.hpp does).
 #pragma once
 
 #include <cstddef>

@@ -14,7 +14,7 @@
 #include <cstring>
 
 #include "src/base/file.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 #include "src/net/listener.hpp"
 #include "src/net/session_driver.hpp"
 #include "src/net/tls.hpp"

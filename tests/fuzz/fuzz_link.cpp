@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "src/base/check.hpp"
-#include "src/job/link.hpp"
+#include "src/job/ipc/link.hpp"
 
 namespace {
 

@@ -4,11 +4,11 @@
 #include <cstdint>
 
 #include "src/base/check.hpp"
-#include "src/job/attempt_dir.hpp"
-#include "src/job/child.hpp"
-#include "src/job/launch.hpp"
-#include "src/job/record.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/shim/child.hpp"
+#include "src/job/shim/launch.hpp"
+#include "src/job/spec/record.hpp"
+#include "src/job/spec/spec.hpp"
+#include "src/job/spool/attempt_dir.hpp"
 #include "src/os/users.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "src/base/check.hpp"
-#include "src/job/spool_format.hpp"
+#include "src/job/spool/spool_format.hpp"
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <map>
 
-#include "src/job/retention.hpp"
+#include "src/job/spool/retention.hpp"
 
 namespace rexec::job {
 namespace {

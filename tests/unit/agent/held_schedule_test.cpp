@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "src/agent/schedule_codec.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 
 using namespace rexec;
 using namespace rexec::agent;

@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include "src/job/attempt_dir.hpp"
+#include "src/job/spool/attempt_dir.hpp"
 #include "src/os/fd.hpp"
 #include "src/os/seqpacket.hpp"
 

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "src/job/spec.hpp"
+#include "src/job/spec/spec.hpp"
 #include "tests/unit/base/temp_dir.hpp"
 
 using namespace rexec;

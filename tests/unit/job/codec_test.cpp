@@ -1,10 +1,10 @@
 #include <doctest/doctest.h>
 
-#include "src/job/crc32c.hpp"
-#include "src/job/digest.hpp"
-#include "src/job/link.hpp"
-#include "src/job/record.hpp"
-#include "src/job/spec.hpp"
+#include "src/job/ipc/link.hpp"
+#include "src/job/spec/digest.hpp"
+#include "src/job/spec/record.hpp"
+#include "src/job/spec/spec.hpp"
+#include "src/job/spool/crc32c.hpp"
 #include "src/wire/maps.hpp"
 
 namespace rexec::job {

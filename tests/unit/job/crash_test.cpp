@@ -9,7 +9,7 @@
 #include <filesystem>
 
 #include "src/base/file.hpp"
-#include "src/job/digest.hpp"
+#include "src/job/spec/digest.hpp"
 #include "src/os/proc.hpp"
 #include "src/os/seqpacket.hpp"
 #include "tests/unit/job/rig.hpp"

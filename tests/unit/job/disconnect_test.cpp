@@ -1,5 +1,5 @@
 // What becomes of a job whose readers are gone, for each way to go and each rule.
-#include "src/job/disconnect.hpp"
+#include "src/job/shim/disconnect.hpp"
 
 #include <doctest/doctest.h>
 

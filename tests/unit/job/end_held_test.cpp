@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "src/job/digest.hpp"
+#include "src/job/spec/digest.hpp"
 #include "tests/unit/job/rig.hpp"
 
 namespace rexec::job {

@@ -9,8 +9,8 @@
 #include <fstream>
 
 #include "src/base/text.hpp"
-#include "src/job/digest.hpp"
-#include "src/job/stdin_pump.hpp"
+#include "src/job/shim/stdin_pump.hpp"
+#include "src/job/spec/digest.hpp"
 #include "tests/unit/job/rig.hpp"
 
 namespace rexec::job {

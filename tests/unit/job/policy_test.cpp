@@ -8,9 +8,9 @@
 #include <filesystem>
 #include <fstream>
 
-#include "src/job/identity.hpp"
-#include "src/job/shim.hpp"
-#include "src/job/spawner.hpp"
+#include "src/job/shim/shim.hpp"
+#include "src/job/spawner/identity.hpp"
+#include "src/job/spawner/spawner.hpp"
 #include "src/os/seqpacket.hpp"
 #include "tests/unit/job/rig.hpp"
 

@@ -1,5 +1,5 @@
 // An end record as a peer sends it: field by field at its extremes.
-#include "src/job/record_map.hpp"
+#include "src/job/spec/record_map.hpp"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "src/base/text.hpp"
-#include "src/job/record.hpp"
+#include "src/job/spec/record.hpp"
 
 namespace rexec::job {
 namespace {

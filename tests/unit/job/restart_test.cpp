@@ -1,4 +1,4 @@
-#include "src/job/restart.hpp"
+#include "src/job/spawner/restart.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // What goes of ended attempts, and what a directory counts for.
-#include "src/job/retention.hpp"
+#include "src/job/spool/retention.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "src/job/attempt_dir.hpp"
-#include "src/job/link.hpp"
-#include "src/job/record.hpp"
-#include "src/job/spawner.hpp"
-#include "src/job/spec.hpp"
-#include "src/job/spool.hpp"
+#include "src/job/ipc/link.hpp"
+#include "src/job/spawner/spawner.hpp"
+#include "src/job/spec/record.hpp"
+#include "src/job/spec/spec.hpp"
+#include "src/job/spool/attempt_dir.hpp"
+#include "src/job/spool/spool.hpp"
 #include "tests/unit/job/temp_dir.hpp"
 
 namespace rexec::job {

@@ -10,7 +10,7 @@
 
 #include "src/base/file.hpp"
 #include "src/base/text.hpp"
-#include "src/job/digest.hpp"
+#include "src/job/spec/digest.hpp"
 #include "src/wire/maps.hpp"
 #include "tests/unit/job/rig.hpp"
 

@@ -1,4 +1,4 @@
-#include "src/job/spool.hpp"
+#include "src/job/spool/spool.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>

@@ -3,10 +3,10 @@
 #include <doctest/doctest.h>
 
 #include "src/base/text.hpp"
-#include "src/job/attempt_dir.hpp"
-#include "src/job/link.hpp"
-#include "src/job/record.hpp"
-#include "src/job/spool_format.hpp"
+#include "src/job/ipc/link.hpp"
+#include "src/job/spec/record.hpp"
+#include "src/job/spool/attempt_dir.hpp"
+#include "src/job/spool/spool_format.hpp"
 
 namespace rexec::job {
 namespace {
