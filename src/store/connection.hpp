@@ -7,7 +7,6 @@
 #include <string>
 
 #include "src/store/database.hpp"
-#include "src/store/store.hpp"
 
 namespace rexec::store {
 

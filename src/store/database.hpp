@@ -35,6 +35,10 @@ struct AuditHead {
   std::string hash;      // 64 hex characters; 64 zeros when empty
 };
 
+// kExisting: a missing or empty database is damage, never a fresh start (FAULTS S6). kCreate is for
+// `controller init`.
+enum class OpenMode { kExisting, kCreate };
+
 class Database {
  public:
   // `path` is what it is called in messages.

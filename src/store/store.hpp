@@ -29,10 +29,6 @@
 
 namespace rexec::store {
 
-// kExisting: a missing or empty database is damage, never a fresh start (FAULTS S6). kCreate is for
-// `controller init`.
-enum class OpenMode { kExisting, kCreate };
-
 struct StoreOptions {
   // The data directory; must exist, not writable by group or others (FAULTS S16).
   std::string directory;
