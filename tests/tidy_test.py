@@ -25,7 +25,11 @@ ARROWS = {
     "src/select": PURE,
     "src/schedule": PURE,
     "src/pki": PURE,
-    "src/store": {"pki", "base"},
+    "src/store/database": PURE,
+    "src/store/audit": {"store/database", "pki", "base"},
+    "src/store/tables": {"store/audit", "store/database", "pki", "base"},
+    "src/store/file": {"store/tables", "store/audit", "store/database", "pki", "base"},
+    "src/store/engine": {"store/file", "store/tables", "store/audit", "store/database", "base"},
     "src/net": {"wire", "pki", "os", "base"},
     "src/job/spec": {"wire", "os", "base"},
     "src/job/ipc": PURE,
@@ -34,11 +38,11 @@ ARROWS = {
     "src/job/spawner": {"job/shim", "job/spool", "job/ipc", "job/spec", "os", "base"},
     "src/agent": {"net", "job/spawner", "job/spool", "job/ipc", "job/spec", "schedule", "pki",
                   "wire", "os", "base"},
-    "src/controller": {"net", "store", "select", "schedule", "pki", "wire", "job/spec", "os",
-                       "base"},
+    "src/controller": {"net", "store/engine", "store/file", "store/tables", "store/audit",
+                       "select", "schedule", "pki", "wire", "job/spec", "os", "base"},
     "src/client": {"net", "pki", "select", "wire", "job/spec", "os", "base"},
-    "cli": {"agent", "controller", "client", "net", "job/spec", "store", "select", "schedule",
-            "pki", "wire", "os", "base"},
+    "cli": {"agent", "controller", "client", "net", "job/spec", "select", "schedule", "pki",
+            "wire", "os", "base"},
 }
 # Folders that run jobs as root or decide: they stay small and without these libraries.
 NETWORK_INCLUDE = re.compile(r"<(asio[/.]|asio>|openssl/ssl\.h)")

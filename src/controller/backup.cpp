@@ -15,8 +15,8 @@
 #include "src/controller/local_socket.hpp"
 #include "src/controller/setup.hpp"
 #include "src/os/seqpacket.hpp"
-#include "src/store/data_lock.hpp"
-#include "src/store/store.hpp"
+#include "src/store/engine/store.hpp"
+#include "src/store/file/data_lock.hpp"
 
 namespace rexec::controller {
 namespace {

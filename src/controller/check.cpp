@@ -2,7 +2,7 @@
 
 #include "src/base/text.hpp"
 #include "src/controller/backup.hpp"
-#include "src/store/data_lock.hpp"
+#include "src/store/file/data_lock.hpp"
 
 namespace rexec::controller {
 namespace {

@@ -12,7 +12,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "src/store/drop_ended.hpp"
+#include "src/store/tables/drop_ended.hpp"
 
 namespace rexec::controller {
 

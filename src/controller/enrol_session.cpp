@@ -5,7 +5,7 @@
 #include "src/base/log.hpp"
 #include "src/base/version.hpp"
 #include "src/pki/csr.hpp"
-#include "src/store/enrolment.hpp"
+#include "src/store/tables/enrolment.hpp"
 
 namespace rexec::controller {
 namespace {

@@ -10,7 +10,7 @@
 #include "src/controller/hub.hpp"
 #include "src/net/listener.hpp"
 #include "src/net/session_driver.hpp"
-#include "src/store/enrolment.hpp"
+#include "src/store/tables/enrolment.hpp"
 
 namespace rexec::controller {
 

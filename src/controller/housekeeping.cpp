@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "src/base/log.hpp"
-#include "src/store/removed_jobs.hpp"
+#include "src/store/tables/removed_jobs.hpp"
 
 namespace rexec::controller {
 namespace {

@@ -8,7 +8,7 @@
 #include "src/controller/policy.hpp"
 #include "src/net/listener.hpp"
 #include "src/net/task.hpp"
-#include "src/store/removed_jobs.hpp"
+#include "src/store/tables/removed_jobs.hpp"
 
 namespace rexec::controller {
 namespace {

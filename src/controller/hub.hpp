@@ -26,7 +26,7 @@
 #include "src/controller/wishes.hpp"
 #include "src/pki/authority.hpp"
 #include "src/pki/ticket.hpp"
-#include "src/store/store.hpp"
+#include "src/store/engine/store.hpp"
 
 namespace asio {
 class io_context;

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "src/controller/hub.hpp"
-#include "src/store/job_list.hpp"
+#include "src/store/tables/job_list.hpp"
 
 namespace rexec::controller {
 

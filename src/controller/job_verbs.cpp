@@ -10,7 +10,7 @@
 #include "src/controller/job_listing.hpp"
 #include "src/controller/node_words.hpp"
 #include "src/job/spec/spec.hpp"
-#include "src/store/attempts.hpp"
+#include "src/store/tables/attempts.hpp"
 
 namespace rexec::controller {
 namespace {

@@ -1,8 +1,8 @@
 // The jobs of memory: all that have not ended, and those that ended last. Pure. The rules of the
 // life cycle are here: a final state is reached once and never left, a report may be repeated, and
 // an id is derived from the request so that a repeated submit finds its job. The store holds every
-// row (store/jobs) and answers for the jobs that are not here any more (recall.cpp); the node holds
-// the truth of what happened.
+// row (store/tables/jobs) and answers for the jobs that are not here any more (recall.cpp); the
+// node holds the truth of what happened.
 #pragma once
 
 #include <deque>

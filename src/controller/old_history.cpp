@@ -4,7 +4,7 @@
 #include "src/base/cut_text.hpp"
 #include "src/base/log.hpp"
 #include "src/controller/hub.hpp"
-#include "src/store/history.hpp"
+#include "src/store/audit/history.hpp"
 
 namespace rexec::controller {
 namespace {

@@ -4,7 +4,7 @@
 // before a row. Part of the hub.
 #include "src/base/fail_point.hpp"
 #include "src/controller/hub.hpp"
-#include "src/store/removed_jobs.hpp"
+#include "src/store/tables/removed_jobs.hpp"
 
 namespace rexec::controller {
 namespace {

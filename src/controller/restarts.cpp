@@ -1,7 +1,7 @@
 // A job of several attempts: one ended and another follows, or has begun. Which, when and whether
 // at all is the node's decision (job/spawner/restart); here it is written down. Part of the hub.
 #include "src/controller/hub.hpp"
-#include "src/store/attempts.hpp"
+#include "src/store/tables/attempts.hpp"
 
 namespace rexec::controller {
 namespace {

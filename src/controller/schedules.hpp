@@ -20,8 +20,8 @@
 #include "src/schedule/firing.hpp"
 #include "src/schedule/overlap.hpp"
 #include "src/select/selector.hpp"
-#include "src/store/jobs.hpp"
-#include "src/store/schedules.hpp"
+#include "src/store/tables/jobs.hpp"
+#include "src/store/tables/schedules.hpp"
 
 namespace rexec::controller {
 

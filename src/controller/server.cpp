@@ -17,7 +17,7 @@
 #include "src/net/listener.hpp"
 #include "src/os/privilege.hpp"
 #include "src/os/room.hpp"
-#include "src/store/data_lock.hpp"
+#include "src/store/file/data_lock.hpp"
 
 namespace rexec::controller {
 namespace {

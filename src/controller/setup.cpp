@@ -15,7 +15,7 @@
 #include "src/pki/csr.hpp"
 #include "src/pki/renew.hpp"
 #include "src/pki/token.hpp"
-#include "src/store/store.hpp"
+#include "src/store/engine/store.hpp"
 
 namespace rexec::controller {
 namespace {

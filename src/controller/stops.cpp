@@ -1,7 +1,7 @@
 // A stop that was accepted: it is on the disk before anybody is told, goes to the job's node as
 // soon as that is there, again at every return of the node, and is forgotten when the job has
 // ended. So it outlives a node that is away and a restart of the controller. Part of the hub.
-#include "src/store/stops.hpp"
+#include "src/store/tables/stops.hpp"
 
 #include <csignal>
 #include <utility>

@@ -1,6 +1,6 @@
 // The controller as its own CA: key and certificate in the data directory, and the one call that
 // signs a request. Only the controller uses it; who may have which certificate is decided before
-// (src/store/enrolment.hpp).
+// (src/store/tables/enrolment.hpp).
 #pragma once
 
 #include <string>

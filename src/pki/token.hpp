@@ -2,7 +2,7 @@
 // travels. Enrolling is one request: `enrol {token_id, csr, name, labels, proof}`, proof =
 // HMAC-SHA256(secret, "rexec enrol 1" · TLS exporter
 // ("EXPORTER-rexec-enrol", 32 bytes) · SHA-256(csr DER)). Who may use which token how often is
-// src/store/enrolment.hpp.
+// src/store/tables/enrolment.hpp.
 //
 // Layout before base32: version u8 = 1 · kind u8 · addresses u8, each u8 length + text · CA pin 32
 // · token id 12 · secret 16 · CRC-32 of all that, which catches every change of one character (a

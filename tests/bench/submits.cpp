@@ -19,7 +19,7 @@
 #include "src/net/session_driver.hpp"
 #include "src/net/tls.hpp"
 #include "src/pki/authority.hpp"
-#include "src/store/store.hpp"
+#include "src/store/engine/store.hpp"
 #include "tests/bench/must.hpp"
 
 namespace {

@@ -69,7 +69,7 @@ def read_records(history, node):
 
 
 def _audit_hash(row):
-    """As audit_hash() of src/store/audit.cpp, written anew: an independent reader of the chain."""
+    """As audit_hash() of src/store/audit/audit.cpp, written anew: an independent reader of the chain."""
     seq, wall, actor, verb, thing, detail, previous, _ = row
     message = b"rexec audit 1" + previous.encode() + struct.pack(">QQ", seq, wall)
     for field in (actor, verb, thing, detail):

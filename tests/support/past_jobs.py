@@ -1,6 +1,6 @@
 """Finished jobs written straight into a stopped controller's database: what years of use leave.
 
-The rows are as src/store/jobs.cpp writes them, with their checksums (RowSum of sql.hpp).
+The rows are as src/store/tables/jobs.cpp writes them, with their checksums (RowSum of sql.hpp).
 """
 import sqlite3
 import struct

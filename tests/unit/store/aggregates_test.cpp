@@ -5,7 +5,7 @@
 #include <chrono>
 
 #include "src/pki/certificate.hpp"
-#include "src/store/audit.hpp"
+#include "src/store/audit/audit.hpp"
 #include "tests/unit/store/fixture.hpp"
 
 using namespace rexec;

@@ -1,4 +1,4 @@
-#include "src/store/attempts.hpp"
+#include "src/store/tables/attempts.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 // What a backup is worth: every change to the file is found, and so is what was wrong before it was
 // made. Making one under load and putting it back are damage_test.cpp's.
-#include "src/store/backup.hpp"
+#include "src/store/file/backup.hpp"
 
 #include <SQLiteCpp/Database.h>
 #include <doctest/doctest.h>

@@ -9,10 +9,10 @@
 #include <fstream>
 
 #include "src/base/file.hpp"
-#include "src/store/backup.hpp"
-#include "src/store/connection.hpp"
-#include "src/store/data_lock.hpp"
-#include "src/store/schema.hpp"
+#include "src/store/file/backup.hpp"
+#include "src/store/file/connection.hpp"
+#include "src/store/file/data_lock.hpp"
+#include "src/store/file/schema.hpp"
 #include "tests/unit/store/fixture.hpp"
 
 using namespace rexec;

@@ -1,12 +1,12 @@
 // What ended jobs take of the disk, and dropping the oldest of one user's.
-#include "src/store/ended_bytes.hpp"
+#include "src/store/tables/ended_bytes.hpp"
 
 #include <algorithm>
 
-#include "src/store/attempts.hpp"
-#include "src/store/drop_ended.hpp"
-#include "src/store/removed_keys.hpp"
-#include "src/store/terms.hpp"
+#include "src/store/tables/attempts.hpp"
+#include "src/store/tables/drop_ended.hpp"
+#include "src/store/tables/removed_keys.hpp"
+#include "src/store/tables/terms.hpp"
 #include "tests/unit/store/fixture.hpp"
 
 using namespace rexec;

@@ -1,11 +1,11 @@
 // Join tokens: spent once, by one key, with everything that comes of it in one transaction.
-#include "src/store/enrolment.hpp"
+#include "src/store/tables/enrolment.hpp"
 
 #include <doctest/doctest.h>
 
 #include "src/pki/certificate.hpp"
-#include "src/store/audit.hpp"
-#include "src/store/certificates.hpp"
+#include "src/store/audit/audit.hpp"
+#include "src/store/tables/certificates.hpp"
 #include "tests/unit/store/fixture.hpp"
 
 using namespace rexec;

@@ -16,8 +16,8 @@
 
 #include "src/base/ids.hpp"
 #include "src/pki/authority.hpp"
-#include "src/store/enrolment.hpp"
-#include "src/store/store.hpp"
+#include "src/store/engine/store.hpp"
+#include "src/store/tables/enrolment.hpp"
 #include "tests/unit/base/temp_dir.hpp"
 
 namespace rexec::store {

@@ -1,5 +1,5 @@
 // Whether a database is a continuation of what somebody saw of it.
-#include "src/store/history.hpp"
+#include "src/store/audit/history.hpp"
 
 #include "tests/unit/store/fixture.hpp"
 

@@ -1,5 +1,5 @@
 // Finished jobs by pages: every one once, in order, whatever is asked for and added meanwhile.
-#include "src/store/job_list.hpp"
+#include "src/store/tables/job_list.hpp"
 
 #include <SQLiteCpp/Database.h>
 

@@ -1,9 +1,9 @@
 // What a copy is told before it takes the place of the former database.
-#include "src/store/recovery.hpp"
+#include "src/store/file/recovery.hpp"
 
 #include <algorithm>
 
-#include "src/store/removed_jobs.hpp"
+#include "src/store/tables/removed_jobs.hpp"
 #include "tests/unit/store/fixture.hpp"
 
 using namespace rexec;

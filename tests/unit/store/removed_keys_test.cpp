@@ -1,9 +1,9 @@
 // What stays of a job with an idempotency key that was removed, and for how long.
-#include "src/store/removed_keys.hpp"
+#include "src/store/tables/removed_keys.hpp"
 
 #include <algorithm>
 
-#include "src/store/jobs.hpp"
+#include "src/store/tables/jobs.hpp"
 #include "tests/unit/store/fixture.hpp"
 
 using namespace rexec;

@@ -1,5 +1,5 @@
 // Stops that wait to be carried out: kept with their grace, for as long as the job has not ended.
-#include "src/store/stops.hpp"
+#include "src/store/tables/stops.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // The queue, the groups and what survives a kill -9.
-#include "src/store/store.hpp"
+#include "src/store/engine/store.hpp"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
