@@ -6,11 +6,11 @@
 #include <system_error>
 #include <vector>
 
-#include "cli/errors.hpp"
-#include "cli/help.hpp"
-#include "cli/run_flags.hpp"
-#include "cli/synopsis.hpp"
-#include "cli/verbs.hpp"
+#include "cli/line/errors.hpp"
+#include "cli/line/help.hpp"
+#include "cli/line/synopsis.hpp"
+#include "cli/line/verbs.hpp"
+#include "cli/run/run_flags.hpp"
 #include "src/base/text.hpp"
 
 namespace rexec::cli {

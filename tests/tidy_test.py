@@ -41,8 +41,14 @@ ARROWS = {
     "src/controller": {"net", "store/engine", "store/file", "store/tables", "store/audit",
                        "select", "schedule", "pki", "wire", "job/spec", "os", "base"},
     "src/client": {"net", "pki", "select", "wire", "job/spec", "os", "base"},
-    "cli": {"agent", "controller", "client", "net", "job/spec", "select", "schedule", "pki",
-            "wire", "os", "base"},
+    "cli/line": {"client", "job/spec", "wire", "base"},
+    "cli/run": {"cli/line", "client", "net", "job/spec", "pki", "wire", "os", "base"},
+    "cli/daemons": {"cli/line", "agent", "controller", "client", "os", "base"},
+    "cli/enrol": {"cli/daemons", "cli/line", "agent", "client", "pki", "os", "base"},
+    "cli/verbs": {"cli/enrol", "cli/run", "cli/line", "client", "schedule", "pki", "base"},
+    "cli/doctor": {"cli/daemons", "cli/line", "agent", "controller", "client", "pki", "os", "base"},
+    "cli/demo": {"cli/line", "agent", "controller", "client", "os", "base"},
+    "cli": {"cli/run", "cli/line", "os", "base"},
 }
 # Folders that run jobs as root or decide: they stay small and without these libraries.
 NETWORK_INCLUDE = re.compile(r"<(asio[/.]|asio>|openssl/ssl\.h)")

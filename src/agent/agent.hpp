@@ -1,4 +1,4 @@
-// The agent's outside: what cli/agent and cli/join call. `run` is the spawner, above everything;
+// The agent's outside: what cli/daemons and cli/enrol call. `run` is the spawner, above everything;
 // `run_net` is the process it starts by exec, the only one that speaks to the network.
 #pragma once
 

@@ -1,5 +1,5 @@
 // Reading the clocks, and durations and instants as text. No locale, no time zone: people's local
-// time is cli/output's business.
+// time is cli/line/listing's business.
 #include "src/base/clock.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // The one place that logs: text for people or JSON lines for machines, on stderr. Values that came
 // from a peer are escaped here, so a log line is always one line. Daemons log; the client prints
-// (cli/output).
+// (cli/run/output).
 #pragma once
 
 #include <initializer_list>

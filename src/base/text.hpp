@@ -1,5 +1,5 @@
 // Text for people: escaping what a peer sent, suggestions for a mistyped word, sizes. Colours and
-// tables are cli/output's.
+// tables are cli/line/listing's.
 #pragma once
 
 #include <span>

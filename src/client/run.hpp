@@ -1,6 +1,6 @@
 // A run from the client's side: submits, attaches, follows through lost links and restarts, until
 // every job has its end record. It owns the offsets (PROTOCOL.md: the reader alone keeps them).
-// Bytes and news go to an Observer, which is cli/'s; exit codes are cli/exit_status's.
+// Bytes and news go to an Observer, which is cli/'s; exit codes are cli/line/exit_status's.
 #pragma once
 
 #include <functional>

@@ -1,7 +1,7 @@
 // One file that a bare machine can be a controller from again: the database with, in a table of
 // their own, the CA's and the tickets' key and controller.toml. Made by the running controller when
 // there is one, because it alone may look at the database; put back only where none runs. Called by
-// cli/controller_backup.cpp; the copying itself is src/store/file/backup.
+// cli/daemons/controller_backup.cpp; the copying itself is src/store/file/backup.
 #pragma once
 
 #include <string>

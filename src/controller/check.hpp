@@ -1,6 +1,6 @@
 // Looking into what the nodes say of the controller's database: which of them saw more of it than
-// it has. Called by cli/controller_check.cpp, on the controller's machine; the running controller
-// is asked through its local socket, because the nodes speak to it alone.
+// it has. Called by cli/daemons/controller_check.cpp, on the controller's machine; the running
+// controller is asked through its local socket, because the nodes speak to it alone.
 #pragma once
 
 #include <string>

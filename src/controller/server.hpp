@@ -1,5 +1,5 @@
-// The controller's outside: what cli/controller calls. Setting up a data directory, running on it,
-// asking about it locally.
+// The controller's outside: what cli/daemons/controller calls. Setting up a data directory,
+// running on it, asking about it locally.
 #pragma once
 
 #include <string>

@@ -1,7 +1,7 @@
 // Any text as a DAG file: refused in words, or jobs each of which stands after those it names.
 #include <set>
 
-#include "cli/run_flags.hpp"
+#include "cli/run/run_flags.hpp"
 #include "src/base/check.hpp"
 
 using namespace rexec;

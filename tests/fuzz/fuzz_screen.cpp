@@ -2,7 +2,7 @@
 // takes the changes back leaves none, and nothing that it would take back itself.
 #include <string>
 
-#include "cli/screen.hpp"
+#include "cli/run/screen.hpp"
 #include "src/base/check.hpp"
 
 using rexec::cli::Screen;

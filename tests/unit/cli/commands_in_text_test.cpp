@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/help.hpp"
-#include "cli/verbs.hpp"
+#include "cli/line/help.hpp"
+#include "cli/line/verbs.hpp"
 
 using namespace rexec;
 using namespace rexec::cli;

@@ -1,4 +1,4 @@
-#include "cli/complete.hpp"
+#include "cli/line/complete.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "cli/end_words.hpp"
+#include "cli/run/end_words.hpp"
 
 #include <doctest/doctest.h>
 

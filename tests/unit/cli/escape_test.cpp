@@ -1,10 +1,10 @@
-#include "cli/escape.hpp"
+#include "cli/run/escape.hpp"
 
 #include <doctest/doctest.h>
 
 #include <string>
 
-#include "cli/signals.hpp"
+#include "cli/run/signals.hpp"
 
 using namespace rexec;
 using namespace rexec::cli;

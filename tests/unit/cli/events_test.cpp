@@ -1,4 +1,4 @@
-#include "cli/events.hpp"
+#include "cli/run/events.hpp"
 
 #include <doctest/doctest.h>
 

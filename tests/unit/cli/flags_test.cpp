@@ -1,4 +1,4 @@
-#include "cli/flags.hpp"
+#include "cli/line/flags.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "cli/host_name.hpp"
+#include "cli/enrol/host_name.hpp"
 
 #include <doctest/doctest.h>
 

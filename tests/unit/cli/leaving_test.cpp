@@ -1,5 +1,5 @@
 // How a client ends before its job, and what is said about it.
-#include "cli/leaving.hpp"
+#include "cli/run/leaving.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // Lines of several nodes on one output, when one of them is too long to be kept.
-#include "cli/line_share.hpp"
+#include "cli/run/line_share.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "cli/lines.hpp"
+#include "cli/run/lines.hpp"
 
 #include <doctest/doctest.h>
 

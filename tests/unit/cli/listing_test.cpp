@@ -1,4 +1,4 @@
-#include "cli/listing.hpp"
+#include "cli/line/listing.hpp"
 
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 #include <ctime>
 #include <string>
 
-#include "cli/errors.hpp"
+#include "cli/line/errors.hpp"
 
 using namespace rexec;
 using namespace rexec::cli;

@@ -1,5 +1,5 @@
 // What is said of one job: seldom when it comes without end.
-#include "cli/notice_limit.hpp"
+#include "cli/run/notice_limit.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "cli/restart_words.hpp"
+#include "cli/run/restart_words.hpp"
 
 #include <doctest/doctest.h>
 

@@ -4,11 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "cli/job_lookup.hpp"
-#include "cli/labels.hpp"
-#include "cli/run_flags.hpp"
-#include "cli/status.hpp"
-#include "cli/systemd.hpp"
+#include "cli/daemons/systemd.hpp"
+#include "cli/enrol/labels.hpp"
+#include "cli/run/job_lookup.hpp"
+#include "cli/run/run_flags.hpp"
+#include "cli/run/status.hpp"
 #include "src/base/text.hpp"
 
 using namespace rexec;

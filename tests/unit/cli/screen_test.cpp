@@ -1,5 +1,5 @@
 // What a job has changed of the terminal, and what takes just that back.
-#include "cli/screen.hpp"
+#include "cli/run/screen.hpp"
 
 #include <doctest/doctest.h>
 

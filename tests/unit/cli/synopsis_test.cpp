@@ -1,9 +1,9 @@
 // The word that is missing is named as the synopsis names it.
-#include "cli/synopsis.hpp"
+#include "cli/line/synopsis.hpp"
 
 #include <doctest/doctest.h>
 
-#include "cli/verbs.hpp"
+#include "cli/line/verbs.hpp"
 
 using namespace rexec;
 using namespace rexec::cli;

@@ -1,4 +1,4 @@
-#include "cli/verbs.hpp"
+#include "cli/line/verbs.hpp"
 
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/help.hpp"
+#include "cli/line/help.hpp"
 #include "src/base/text.hpp"
 
 using namespace rexec;

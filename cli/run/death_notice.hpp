@@ -1,0 +1,39 @@
+// A client that is killed, or crashes, cannot say that it ends, and the controller cannot tell the
+// end of its connection from a tunnel that was cut. This says it: while jobs run that end with
+// their client a child waits for the client's death, and then becomes `rexec __client-ended`.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/run/follow.hpp"
+
+namespace rexec::cli {
+
+class DeathNotice {
+ public:
+  // Later than most commands last: they do not pay for it.
+  static constexpr Millis kAfter{10};
+
+  // `context`: the name of the context that the jobs were started in.
+  DeathNotice(const FollowOptions& options, std::string context);
+  ~DeathNotice();
+  DeathNotice(const DeathNotice&) = delete;
+  DeathNotice& operator=(const DeathNotice&) = delete;
+
+  // Once these jobs are known. Nothing happens where the jobs go on without their client anyhow, and
+  // where the system has no process to spare.
+  void prepare(const std::vector<std::string>& jobs);
+  // From here on the client's end says nothing: it was said, or the jobs are to go on.
+  void withdraw();
+
+ private:
+  struct Watch;
+  const FollowOptions& options_;
+  std::string context_;
+  std::unique_ptr<Watch> watch_;
+  bool is_withdrawn_ = false;
+};
+
+}  // namespace rexec::cli
