@@ -9,7 +9,7 @@
 #include "cli/line/listing.hpp"
 #include "cli/line/sign_in.hpp"
 #include "src/base/text.hpp"
-#include "src/controller/server.hpp"
+#include "src/controller/server/server.hpp"
 
 namespace rexec::cli {
 namespace {

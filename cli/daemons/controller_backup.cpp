@@ -6,7 +6,7 @@
 #include "cli/line/errors.hpp"
 #include "cli/line/listing.hpp"
 #include "src/base/text.hpp"
-#include "src/controller/backup.hpp"
+#include "src/controller/server/backup.hpp"
 
 namespace rexec::cli {
 namespace {

@@ -3,7 +3,7 @@
 #include "cli/daemons/data_dir.hpp"
 #include "cli/line/errors.hpp"
 #include "cli/line/listing.hpp"
-#include "src/controller/check.hpp"
+#include "src/controller/server/check.hpp"
 
 namespace rexec::cli {
 namespace {

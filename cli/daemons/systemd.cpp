@@ -12,7 +12,7 @@
 #include "src/base/clock.hpp"
 #include "src/base/file.hpp"
 #include "src/base/text.hpp"
-#include "src/controller/server.hpp"
+#include "src/controller/server/server.hpp"
 #include "src/os/process.hpp"
 
 namespace rexec::cli {

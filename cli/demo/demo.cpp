@@ -12,7 +12,7 @@
 #include "cli/line/sign_in.hpp"
 #include "src/agent/agent.hpp"
 #include "src/client/enrol.hpp"
-#include "src/controller/server.hpp"
+#include "src/controller/server/server.hpp"
 #include "src/os/users.hpp"
 
 namespace rexec::cli {

@@ -12,7 +12,7 @@
 #include "cli/doctor/doctor.hpp"
 #include "src/agent/agent.hpp"
 #include "src/base/text.hpp"
-#include "src/controller/server.hpp"
+#include "src/controller/server/server.hpp"
 #include "src/os/cgroup.hpp"
 #include "src/os/limits.hpp"
 #include "src/os/seccomp.hpp"

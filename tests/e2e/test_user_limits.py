@@ -1,5 +1,5 @@
 """What one user may take of what all need: over all sessions, with a clear error, and only until
-what took it is gone. The figures are those of src/controller/budget.hpp."""
+what took it is gone. The figures are those of src/controller/core/budget.hpp."""
 import os
 import resource
 import threading

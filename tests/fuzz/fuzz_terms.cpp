@@ -1,7 +1,7 @@
 // What a submit says about waiting, as any map: read within its bounds or refused, and what is read
 // is written so that it reads the same.
 #include "src/base/check.hpp"
-#include "src/controller/terms.hpp"
+#include "src/controller/core/terms.hpp"
 
 using namespace rexec;
 

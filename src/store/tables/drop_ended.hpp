@@ -1,6 +1,6 @@
 // Dropping the oldest of one user's ended jobs, so that what he has left takes less of the disk. A
 // part at a time: commits wait for it. Who has too much is the controller's to know
-// (src/controller/ended_ledger).
+// (src/controller/state/ended_ledger).
 #pragma once
 
 #include <optional>

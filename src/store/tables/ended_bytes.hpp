@@ -1,6 +1,6 @@
 // What a job that has ended takes of the disk: its row with its place in the indices, what is kept
 // of its attempts and terms, and its command. The controller adds these up for each user
-// (src/controller/ended_ledger) and has the oldest dropped (ended_jobs.hpp).
+// (src/controller/state/ended_ledger) and has the oldest dropped (ended_jobs.hpp).
 #pragma once
 
 #include <compare>

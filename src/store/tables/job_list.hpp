@@ -1,7 +1,7 @@
 // Finished jobs by pages, newest first, by owner, node and state. A page goes on where the one
 // before ended (keyset): what was added meanwhile neither repeats nor skips a row. One call looks
 // at a bounded number of rows, because commits wait for it. Unfinished jobs are in the controller's
-// memory. Used by src/controller/listing.
+// memory. Used by src/controller/verbs/job_listing.
 #pragma once
 
 #include <limits>

@@ -1,5 +1,5 @@
 // What one may take at once, and how it comes back.
-#include "src/controller/bucket.hpp"
+#include "src/controller/core/bucket.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // Who may take how much, and that it comes back.
-#include "src/controller/budget.hpp"
+#include "src/controller/core/budget.hpp"
 
 #include <doctest/doctest.h>
 

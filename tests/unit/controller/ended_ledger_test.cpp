@@ -1,5 +1,5 @@
 // When a user's ended jobs take too much of the disk, and whose are to go.
-#include "src/controller/ended_ledger.hpp"
+#include "src/controller/state/ended_ledger.hpp"
 
 #include <doctest/doctest.h>
 

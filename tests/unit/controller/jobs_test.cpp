@@ -1,5 +1,5 @@
 // The controller's job table: ids, prefixes, the life cycle.
-#include "src/controller/jobs.hpp"
+#include "src/controller/core/jobs.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // What a command takes of the budget, and who may be the last to have its bytes.
-#include "src/controller/kept_spec.hpp"
+#include "src/controller/core/kept_spec.hpp"
 
 #include <doctest/doctest.h>
 

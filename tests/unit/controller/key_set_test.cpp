@@ -1,5 +1,5 @@
 // The set of request keys: what it has, and what it costs.
-#include "src/controller/key_set.hpp"
+#include "src/controller/core/key_set.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // What a node says: nothing of it is believed before it is in its bounds.
-#include "src/controller/node_words.hpp"
+#include "src/controller/core/node_words.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // Pages of a list: all rows once, in order, none larger than a message may be.
-#include "src/controller/paging.hpp"
+#include "src/controller/verbs/paging.hpp"
 
 #include <doctest/doctest.h>
 

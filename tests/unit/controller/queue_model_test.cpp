@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <random>
 
-#include "src/controller/queue.hpp"
+#include "src/controller/core/queue.hpp"
 
 using namespace rexec;
 using namespace rexec::controller;

@@ -1,5 +1,5 @@
 // Who may start when: dependencies, slots, offline nodes, limits of waiting.
-#include "src/controller/queue.hpp"
+#include "src/controller/core/queue.hpp"
 
 #include <doctest/doctest.h>
 

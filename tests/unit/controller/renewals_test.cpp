@@ -1,5 +1,5 @@
 // How often a certificate may be renewed.
-#include "src/controller/renewals.hpp"
+#include "src/controller/core/renewals.hpp"
 
 #include <doctest/doctest.h>
 

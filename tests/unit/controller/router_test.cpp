@@ -1,6 +1,6 @@
 // Relaying between two sessions over real socket pairs: bytes, credit, ends and resets pass; a lost
 // side resets the other.
-#include "src/controller/router.hpp"
+#include "src/controller/state/router.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/socket.h>

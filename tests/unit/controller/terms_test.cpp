@@ -1,5 +1,5 @@
 // What a submit says about waiting: read strictly, written as it was read.
-#include "src/controller/terms.hpp"
+#include "src/controller/core/terms.hpp"
 
 #include <doctest/doctest.h>
 

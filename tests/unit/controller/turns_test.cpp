@@ -1,5 +1,5 @@
 // Who has the controller's thread when, with a clock that moves by what the actions take.
-#include "src/controller/turns.hpp"
+#include "src/controller/core/turns.hpp"
 
 #include <doctest/doctest.h>
 

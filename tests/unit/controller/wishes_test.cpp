@@ -1,5 +1,5 @@
 // Actions that wait, and go with their handles.
-#include "src/controller/wishes.hpp"
+#include "src/controller/core/wishes.hpp"
 
 #include <doctest/doctest.h>
 
