@@ -22,8 +22,8 @@ class DeathNotice {
   DeathNotice(const DeathNotice&) = delete;
   DeathNotice& operator=(const DeathNotice&) = delete;
 
-  // Once these jobs are known. Nothing happens where the jobs go on without their client anyhow, and
-  // where the system has no process to spare.
+  // Once these jobs are known. Nothing happens where the jobs go on without their client anyhow,
+  // and where the system has no process to spare.
   void prepare(const std::vector<std::string>& jobs);
   // From here on the client's end says nothing: it was said, or the jobs are to go on.
   void withdraw();
