@@ -339,15 +339,14 @@ void LocalJob::remove_reader(const Reader& reader, link::Gone how) {
   if (is_outage || reader.options().owns) gone_ = how;
   if (client_ended_ && !is_outage) gone_ = link::Gone::kEnded;
   tell_readers();
-  if (!readers_.empty()) return;
-  rest();
-  if (client_ended_ && ended()) events_.on_client_end(*this);
+  if (readers_.empty()) rest();
+  if (client_ended_ && ended() && holders() == 0) events_.on_client_end(*this);
 }
 
 void LocalJob::client_ended() {
   client_ended_ = true;
   gone_ = link::Gone::kEnded;
-  if (has_readers()) return;
+  if (holders() > 0) return;
   told_readers_ = kUntold;
   tell_readers();
   if (ended()) events_.on_client_end(*this);
@@ -370,8 +369,7 @@ void LocalJob::pump_readers() {
 
 void LocalJob::tell_readers() {
   if (!shim_ || !met_) return;
-  const auto count = static_cast<std::uint32_t>(std::count_if(
-      readers_.begin(), readers_.end(), [](const auto& r) { return r->options().holds; }));
+  const std::uint32_t count = holders();
   if (count != told_readers_) {
     told_readers_ = count;
     send(link::Readers{count, gone_});

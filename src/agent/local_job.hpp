@@ -50,6 +50,11 @@ class LocalJob : public std::enable_shared_from_this<LocalJob> {
   void client_ended();
   bool is_without_client() const { return client_ended_; }
   bool has_readers() const { return !readers_.empty(); }
+  // Readers that keep the job: its client, and whoever is attached. A log's reader does not.
+  std::uint32_t holders() const {
+    return static_cast<std::uint32_t>(std::ranges::count_if(
+        readers_, [](const auto& reader) { return reader->options().holds; }));
+  }
 
   // While the connection to the shim is being made anew, what was asked for (stop, signal, close,
   // leave) is kept for it: an answered stop must not get lost. Offsets, sizes and stdin are not,

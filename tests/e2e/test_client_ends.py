@@ -391,3 +391,31 @@ def test_no_other_user_says_that_a_client_ended(cluster, tmp_path):
         assert peer.call(1, "job.client_ended", {"job": job})["error"]["code"] == "unknown_job"
         fifo.write_text("on\n")
         assert run.finish().code == 5
+
+
+@pytest.mark.parametrize("numbers", [[signal.SIGHUP], 3 * [signal.SIGTERM]])
+@pytest.mark.parametrize("away", ["controller", "node"])
+def test_a_client_that_ends_in_an_outage_takes_its_job_along_when_the_link_is_back(cluster, away, numbers):
+    daemon = cluster.controller if away == "controller" else cluster.nodes["n1"]
+    with Running(cluster.cli, "n1", "sh", "-c", "echo $REXEC_JOB; sleep 1000", start_new_session=True) as run:
+        job = run.line()
+        daemon.kill()
+        run.err.wait_for("the link is lost")
+        for number in numbers:
+            run.signal(number)
+            processes.wait_until(lambda: not processes.is_pending(run.pid, number), "the signal is taken")
+        done = run.finish()
+    assert done.code == 121 and "the job is to stop there, because its client ends" in done.errors, done
+    daemon.start()
+    cluster.wait_online("n1")
+    ended_with_its_client(cluster.cli, job)
+
+
+def test_a_reader_of_the_log_does_not_keep_the_job_of_a_killed_client(cluster):
+    with Running(cluster.cli, "n1", "sh", "-c", "echo $REXEC_JOB; sleep 1000") as run:
+        job = run.line()
+        with Running(cluster.cli, "-f", job, verb="logs") as reader:
+            assert reader.line() == job
+            kill_when_watched(run)
+            ended_with_its_client(cluster.cli, job)
+            reader.finish()
