@@ -83,6 +83,13 @@ void DeathNotice::withdraw() {
   watch_.reset();
 }
 
+bool DeathNotice::hand_over() {
+  if (!watch_) return false;
+  watch_->death.let_go();
+  withdraw();
+  return true;
+}
+
 constinit const Verb client_ended_verb{.name = kVerb,
                                        .synopsis = "JOB…",
                                        .least = 1,

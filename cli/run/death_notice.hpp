@@ -27,6 +27,9 @@ class DeathNotice {
   void prepare(const std::vector<std::string>& jobs);
   // From here on the client's end says nothing: it was said, or the jobs are to go on.
   void withdraw();
+  // The client ends and cannot say so now, because the link or a node is away: the child says it
+  // after the client's end, for as long as it tries. False when there is no child.
+  bool hand_over();
 
  private:
   struct Watch;

@@ -262,7 +262,7 @@ void Follower::leave() {
 void Follower::end(Departure departure) {
   if (departure_.how == Leaving::kNot) departure_ = departure;
   const bool ends = options_.ends_with_client() && ends_job(departure_, in_terminal_);
-  if (ends && !link_down_) last_word_ = LastWord::kEnded;
+  if (ends && say_end()) last_word_ = LastWord::kEnded;
   if (!ends) death_notice_.withdraw();
   if (run_ != nullptr) ends ? run_->end() : run_->abandon();
   changed_.notify();

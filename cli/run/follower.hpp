@@ -104,6 +104,14 @@ class Follower final : public client::Observer {
       if (!job.record) jobs.push_back(job.info.job);
     death_notice_.prepare(jobs);
   }
+  // Whether the nodes hear that the client ends: now, or from its child when a link is back.
+  bool say_end() {
+    bool is_cut_off = link_down_;
+    for (std::size_t job = 0; job < jobs_.size(); ++job) is_cut_off |= node_news_.is_away(job);
+    if (!is_cut_off) return true;
+    prepare_death_notice();
+    return death_notice_.hand_over() || !link_down_;
+  }
   // It ran, but nothing of what was asked for is there.
   void refuse(std::size_t job, const Error& error) {
     end_without_record(job, {jobs_[job].info.node, jobs_[job].info.job, 0, 0}, error);

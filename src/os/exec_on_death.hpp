@@ -23,6 +23,8 @@ class ExecOnDeath {
   Result<void> arm(const std::string& path, const std::vector<std::string>& argv);
   // The program does not start any more. Nothing happens when it was not armed.
   void disarm();
+  // The program starts at this process's end whatever becomes of this object.
+  void let_go() { watcher_ = {}; }
 
  private:
   Child watcher_;

@@ -166,7 +166,7 @@ def test_term_to_a_client_whose_controller_is_silent_is_answered_and_a_third_lea
         run.err.wait_for("does not answer: TERM reaches the job when it is back")
         for _ in range(2):
             run.signal(signal.SIGTERM)
-            processes.wait_until(lambda: not is_pending(run.pid, signal.SIGTERM), "it was taken")
+            processes.wait_until(lambda: not processes.is_pending(run.pid, signal.SIGTERM), "it was taken")
         done = run.finish()
     assert done.code == 121 and done.status["reason"] == "left", done
     assert "TERM" in done.status["message"] and f"rexec attach {job}" in done.errors, done
@@ -185,18 +185,10 @@ def test_term_to_a_client_whose_link_is_down_is_answered_and_a_third_leaves(clus
         run.err.wait_for("the link is down: TERM reaches the job when it is back")
         for _ in range(2):
             run.signal(signal.SIGTERM)
-            processes.wait_until(lambda: not is_pending(run.pid, signal.SIGTERM), "it was taken")
+            processes.wait_until(lambda: not processes.is_pending(run.pid, signal.SIGTERM), "it was taken")
         done = run.finish()
     assert done.code == 121 and done.status["reason"] == "left", done
     cluster.cli("stop", job)
-
-
-def is_pending(pid, number):
-    """A signal that came twice before it was taken came once."""
-    for line in processes.read(pid, "status").decode().splitlines():
-        if line.startswith(("SigPnd:", "ShdPnd:")) and int(line.split()[1], 16) >> (number - 1) & 1:
-            return True
-    return False
 
 
 def test_terms_that_are_answered_all_reach_the_job(cli):

@@ -49,6 +49,14 @@ def all_pids():
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
+def is_pending(pid, number):
+    """A signal that came twice before it was taken came once."""
+    for line in read(pid, "status").decode().splitlines():
+        if line.startswith(("SigPnd:", "ShdPnd:")) and int(line.split()[1], 16) >> (number - 1) & 1:
+            return True
+    return False
+
+
 def is_alive(pid):
     """Runs or sleeps; a zombie is dead."""
     fields = stat_fields(pid)
