@@ -144,7 +144,11 @@ Result<void> read_disconnect(const Args& args, Manner manner, job::JobSpec& spec
         "--on-disconnect: \"" + printable(how) + "\" is not one of keep, stop, stop-after=D",
         "see: rexec run --help");
   }
-  return {};
+  if (manner != Manner::kDetached || spec.on_disconnect == job::OnDisconnect::kKeep) return {};
+  return fail(Code::kUsage,
+              "--on-disconnect " + printable(how) +
+                  ": a detached job has no client that could be silent, it would do nothing",
+              "leave it out; to end the job after a time: --timeout D");
 }
 
 Result<void> read_resources(const Args& args, job::JobSpec& spec) {

@@ -12,6 +12,10 @@ constexpr auto kFlags = [] {
   for (std::size_t i = 0; i < kSubmitFlags.size(); ++i) {
     flags[i + 1] = kSubmitFlags[i];
     if (is_about_watching(kSubmitFlags[i].name)) flags[i + 1].standing = Standing::kHidden;
+    if (kSubmitFlags[i].name == "on-disconnect") {
+      flags[i + 1].help = "keep, as a detached job always is";
+      flags[i + 1].choices = "keep";
+    }
     if (kSubmitFlags[i].name == "status-file")
       flags[i + 1].help = "write there as JSON which jobs were accepted";
     if (kSubmitFlags[i].name == "status-fd") flags[i + 1].help = "write that to this descriptor";
@@ -59,7 +63,7 @@ int run(const Invocation& invocation) {
 
 constexpr std::string_view kDetails =
     "Prints the job's id, alone, once the job is durable; one line for each node of TARGET.\n"
-    "The job goes on without you (--on-disconnect keep).\n"
+    "The job goes on without you.\n"
     "With --dag all jobs of FILE are accepted, or none: NAME, JOB and NODE, a line each.\n\n"
     "examples:\n"
     "  job=$(rexec submit node42 -- make -j8) && rexec wait $job\n"

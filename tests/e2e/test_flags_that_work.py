@@ -37,6 +37,30 @@ def test_a_flag_for_those_who_watch_is_refused_where_nobody_does(cli, tmp_path, 
     assert "rexec logs" in done.errors and not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("verb", [("submit",), ("run", "-d")], ids=" ".join)
+@pytest.mark.parametrize("how", ["stop", "stop-after=1h"])
+def test_a_detached_job_is_not_accepted_with_a_rule_for_its_client(cli, tmp_path, verb, how):
+    proof = tmp_path / "ran"
+    done = cli(*verb, "--on-disconnect", how, "n1", "touch", str(proof))
+    assert (done.code, done.out) == (125, b"") and f"--on-disconnect {how}" in done.errors, done
+    assert "no client" in done.errors and "leave it out" in done.errors and not proof.exists()
+    job = cli(*verb, "--on-disconnect", "keep", "n1", "touch", str(proof)).ok().text.strip()
+    assert cli("wait", job).code == 0 and proof.exists()
+
+
+def test_a_job_of_a_file_is_not_accepted_with_it_either(cli, tmp_path):
+    jobs, proof = tmp_path / "jobs.toml", tmp_path / "ran"
+    jobs.write_text(f'[one]\ntarget = "n1"\ncmd = ["touch", "{proof}"]\non-disconnect = "stop"\n')
+    done = cli("submit", "--dag", str(jobs))
+    assert done.code == 125 and "[one]" in done.errors and "no client" in done.errors, done
+    assert not proof.exists()
+
+
+def test_completion_of_submit_offers_the_rule_that_it_takes(cli):
+    assert cli("__complete", "submit", "--on-disconnect", "").text.split() == ["keep"]
+    assert "stop-after=" in cli("__complete", "run", "--on-disconnect", "").text
+
+
 def test_help_and_completion_of_submit_do_not_offer_what_it_refuses(cli):
     offered = flags_in_help("submit")
     assert offered.isdisjoint(flag[0][2:] for flag in WATCHING)

@@ -46,6 +46,23 @@ TEST_CASE("run: a detached job is durable and goes on without its client") {
   CHECK(spec->on_disconnect == job::OnDisconnect::kKeep);
 }
 
+TEST_CASE("run: a detached job has no client whose silence could stop it") {
+  for (const char* how : {"stop", "stop-after=1h"}) {
+    const auto spec = spec_of({"--on-disconnect", how, "n", "true"}, Manner::kDetached);
+    CAPTURE(how);
+    REQUIRE_FALSE(spec);
+    CHECK(spec.error().code == Code::kUsage);
+    CHECK(spec.error().message.starts_with("--on-disconnect " + std::string(how) + ": "));
+    CHECK(spec.error().hint.find("leave it out") != std::string::npos);
+  }
+  const auto kept = spec_of({"--on-disconnect", "keep", "n", "true"}, Manner::kDetached);
+  REQUIRE(kept);
+  CHECK(kept->on_disconnect == job::OnDisconnect::kKeep);
+  const auto wrong = spec_of({"--on-disconnect", "never", "n", "true"}, Manner::kDetached);
+  REQUIRE_FALSE(wrong);
+  CHECK(wrong.error().message.find("is not one of") != std::string::npos);
+}
+
 TEST_CASE("run: --sh and the shell are explicit, their words stay arguments") {
   CHECK(spec_of({"--sh", "echo $1", "n", "a b"})->argv ==
         Strings{"/bin/sh", "-c", "echo $1", "sh", "a b"});
