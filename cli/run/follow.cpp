@@ -99,7 +99,7 @@ class SignalDesk {
   // Of each step once.
   void tell(Reaction reaction) {
     if (!told_.insert(reaction).second) return;
-    follower_.words().say(interrupt_words(reaction));
+    follower_.words().say(interrupt_words(reaction, follower_.unfinished()));
   }
 
   void send_on(int number, Deed deed) {

@@ -26,7 +26,10 @@ class Follower final : public client::Observer {
 
   // client::Observer
   void accepted(const std::string& run, const std::vector<client::JobInfo>& jobs) override;
-  void started(std::size_t job) override { output_.started(job); }
+  void started(std::size_t job) override {
+    jobs_[job].waiting.clear();
+    output_.started(job);
+  }
   void output(std::size_t job, wire::Channel channel, ByteSpan bytes,
               std::optional<WallTime> written) override;
   void gap(std::size_t job, wire::Channel channel, std::uint64_t from, std::uint64_t to) override;
@@ -35,6 +38,7 @@ class Follower final : public client::Observer {
   void waiting(std::size_t job, const std::string& why) override;
   void restarting(std::size_t job, const wire::Map& record, std::uint32_t attempt,
                   std::uint64_t at_ms) override {
+    jobs_[job].is_in_pause = true;
     output_.state(job, "restarting", {{"attempt", attempt}, {"record", record}});
     notice(jobs_[job], about(jobs_[job]) + restart_words(record, attempt, at_ms));
   }
@@ -42,6 +46,7 @@ class Follower final : public client::Observer {
     Job& one = jobs_[job];
     one.out = one.err = one.info.out = one.info.err = 0;
     one.info.attempt = attempt;
+    one.is_in_pause = false;
   }
   void link(bool up, const std::string& why) override;
   void node_link(std::size_t job, bool up, const std::string& why) override;
@@ -61,6 +66,14 @@ class Follower final : public client::Observer {
   void set_run(client::Run* run) { run_ = run; }
   bool is_accepted() const { return !jobs_.empty(); }
   bool is_link_down() const { return link_down_; }
+  Unfinished unfinished() const {
+    Unfinished all;
+    for (const Job& job : jobs_) {
+      if (job.record) continue;
+      (job.is_in_pause ? all.pause : job.waiting.empty() ? all.run : all.wait) = true;
+    }
+    return all;
+  }
   Output& words() { return output_; }
   net::Notifier& changed() { return changed_; }
   DeathNotice& death_notice() { return death_notice_; }
@@ -86,6 +99,7 @@ class Follower final : public client::Observer {
     std::uint64_t err = 0;
     std::optional<wire::Map> record;
     std::string waiting = {};  // what was said about it last
+    bool is_in_pause = false;  // between two attempts
     int code = kExitLost;      // of the record
     NoticeLimit notices = {};
   };

@@ -99,12 +99,18 @@ std::string lost_link_words(const std::string& why, bool goes_on) {
                   : "reconnecting, to read what the job wrote before it ended");
 }
 
-std::string interrupt_words(Reaction reaction) {
+std::string interrupt_words(Reaction reaction, Unfinished jobs) {
+  const std::string again =
+      "; again within " + format_duration(InterruptLadder::kAgainWithin) + " stops ";
   switch (reaction) {
     case Reaction::kInterrupt:
-      return "Ctrl-C: INT was sent to the job; again within " +
-             format_duration(InterruptLadder::kAgainWithin) +
-             " stops it, Ctrl-\\ leaves it running";
+      if (jobs.run && (jobs.wait || jobs.pause))
+        return "Ctrl-C: INT was sent to the jobs that run, those that wait are stopped" + again +
+               "all, Ctrl-\\ leaves them running";
+      if (jobs.wait && jobs.pause) return "Ctrl-C: the jobs are stopped: none of them was running";
+      if (jobs.wait) return "Ctrl-C: the job is stopped: it had not started yet";
+      if (jobs.pause) return "Ctrl-C: the job is stopped: it was between two attempts";
+      return "Ctrl-C: INT was sent to the job" + again + "it, Ctrl-\\ leaves it running";
     case Reaction::kStop:
       return "Ctrl-C: the job is stopped, with TERM and after its --grace KILL; "
              "once more leaves at once, the stop goes on";

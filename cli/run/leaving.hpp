@@ -72,8 +72,15 @@ std::string waiting_input_words(const std::vector<std::string>& nodes);
 // Of a link that is lost and tried again.
 std::string lost_link_words(const std::string& why, bool goes_on);
 
+// The jobs that have not ended, by what an INT does to them: only those that run get it, the others
+// are stopped by it.
+struct Unfinished {
+  bool run = false;
+  bool wait = false;   // not started yet
+  bool pause = false;  // between two attempts
+};
 // What one Ctrl-C did, and what the next one does.
-std::string interrupt_words(Reaction reaction);
+std::string interrupt_words(Reaction reaction, Unfinished jobs);
 // Of signals that were sent on and reached nobody yet.
 std::string unanswered_words(Deed deed, bool is_link_down);
 

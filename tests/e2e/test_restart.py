@@ -90,7 +90,8 @@ def test_ctrl_c_between_two_attempts_ends_the_run(cli, tmp_path):
         run.signal(signal.SIGINT)
         done = run.finish()
     assert done.code == -signal.SIGINT and done.status["outcome"] == "stopped", done
-    assert lines(tmp_path / "f") == 2
+    assert "the job is stopped: it was between two attempts" in done.errors, done
+    assert "INT was sent" not in done.errors and lines(tmp_path / "f") == 2
 
 
 def test_a_timeout_is_a_failure_and_a_stop_is_not(cli, tmp_path):

@@ -209,6 +209,29 @@ def test_ctrl_c_ends_a_waiting_run_and_the_client_dies_of_it(cluster):
     assert done.code == -signal.SIGINT and done.status["outcome"] == "stopped", done
 
 
+def test_ctrl_c_says_that_it_stops_a_job_that_had_not_started(cluster, gate):
+    holder = cluster.cli.submit("--lock", "l", "n1", "cat", str(gate))
+    with Running(cluster.cli, "--lock", "l", "n1", "true") as run:
+        run.err.wait_for("waiting: ")
+        run.signal(signal.SIGINT)
+        done = run.finish()
+    assert done.code == -signal.SIGINT and done.status["outcome"] == "stopped", done
+    assert "the job is stopped: it had not started yet" in done.errors, done
+    assert "INT was sent" not in done.errors, done
+    cluster.cli("stop", holder).ok()
+
+
+def test_ctrl_c_after_a_job_has_waited_is_sent_to_it(cluster, gate):
+    holder = cluster.cli.submit("--lock", "l", "n1", "cat", str(gate))
+    with Running(cluster.cli, "--lock", "l", "n1", "sh", "-c", "echo up; exec sleep 60") as run:
+        run.err.wait_for("waiting: ")
+        cluster.cli("stop", holder).ok()
+        run.out.wait_for("up")
+        run.signal(signal.SIGINT)
+        done = run.finish()
+    assert done.status["signal"] == signal.SIGINT and "INT was sent" in done.errors, done
+
+
 def test_ctrl_c_in_a_raw_terminal_ends_a_waiting_run_too(cluster):
     cluster.nodes["n1"].stop()
     with Terminal(cluster.cli, "run", "-it", "--wait-online", "n1", "cat") as t:

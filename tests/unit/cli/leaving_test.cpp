@@ -117,13 +117,24 @@ TEST_CASE(
 }
 
 TEST_CASE("leaving: each Ctrl-C says what it did and what the next one does") {
-  const std::string first = interrupt_words(Reaction::kInterrupt);
+  const std::string first = interrupt_words(Reaction::kInterrupt, {.run = true});
   CHECK(has(first, "INT was sent"));
   CHECK(has(first, "again within 2s stops it"));
-  const std::string second = interrupt_words(Reaction::kStop);
+  const std::string second = interrupt_words(Reaction::kStop, {.run = true});
   CHECK(has(second, "TERM and after its --grace KILL"));
   CHECK(has(second, "once more leaves"));
-  CHECK(has(interrupt_words(Reaction::kGo), "the stop goes on"));
+  CHECK(has(interrupt_words(Reaction::kGo, {.run = true}), "the stop goes on"));
+}
+
+TEST_CASE("leaving: a Ctrl-C that no process gets is not said to be sent to one") {
+  const auto words = [](Unfinished jobs) { return interrupt_words(Reaction::kInterrupt, jobs); };
+  CHECK(words({.wait = true}) == "Ctrl-C: the job is stopped: it had not started yet");
+  CHECK(words({.pause = true}) == "Ctrl-C: the job is stopped: it was between two attempts");
+  CHECK(words({.wait = true, .pause = true}) ==
+        "Ctrl-C: the jobs are stopped: none of them was running");
+  const std::string some = words({.run = true, .wait = true});
+  CHECK(has(some, "INT was sent to the jobs that run, those that wait are stopped"));
+  CHECK(has(some, "again within 2s stops all"));
 }
 
 TEST_CASE("leaving: the nodes that do not take the standard input are named, many as a count") {
