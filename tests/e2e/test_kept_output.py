@@ -104,6 +104,21 @@ def test_the_limit_acts_when_it_is_passed_and_takes_large_output_before_small(cl
     assert cli("logs", log).ok().text == LOG
 
 
+def test_why_output_went_is_said_as_long_as_large_output_makes_the_room(cluster):
+    node, cli = keep(cluster, keep_bytes="40M", keep_read_output="0s"), cluster.cli
+    pull(cli, 1)
+    pulled = job_of(cli, "head")
+    processes.wait_until(lambda: not spools(node, pulled), "it is given up")
+    large = []
+    for _ in range(4):
+        large.append(cli.submit("n1", "--", "head", "-c", str(30 * MIB), "/dev/zero"))
+        cli("wait", large[-1]).ok()
+        processes.wait_until(lambda: used(node) < 40 * MIB, "what is too much goes")
+    assert "had received all of it" in refusal_of(cli, "logs", pulled).errors
+    for job in large[:3]:
+        assert "for want of room" in refusal_of(cli, "logs", job).errors
+
+
 def test_what_was_read_goes_before_what_was_not(cluster):
     node, cli = keep(cluster, keep_bytes="40M", keep_read_output="1h"), cluster.cli
     unread = cli.submit("n1", "--", "head", "-c", str(20 * MIB), "/dev/zero")

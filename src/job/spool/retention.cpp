@@ -24,7 +24,7 @@ constexpr std::array kRanks{Rank::kRead, Rank::kLarge, Rank::kSmallForeground,
 
 Rank rank_of(const Kept& kept) {
   if (kept.read) return Rank::kRead;
-  // What tells of output that is gone, or that never was, is worth less than any output.
+  // What is beside no output is worth less than any output.
   if (kept.output > kSmallOutput || kept.output == 0) return Rank::kLarge;
   return kept.is_foreground ? Rank::kSmallForeground : Rank::kSmallDetached;
 }
@@ -44,10 +44,6 @@ class Choice {
     total_ -= std::exchange(kept.rest, 0);
     going_[kept.key].part = Part::kAll;
   }
-  bool has_gone(const Kept& kept) const {
-    const auto at = going_.find(kept.key);
-    return at != going_.end() && at->second.part == Part::kAll;
-  }
   std::vector<Going> take() const {
     std::vector<Going> out;
     for (const auto& [key, going] : going_) out.push_back(going);
@@ -59,17 +55,50 @@ class Choice {
   std::map<AttemptKey, Going> going_;
 };
 
-// `of` is oldest first.
-void make_room(Choice& choice, Rank rank, std::vector<Kept*> of, std::uint64_t down_to) {
-  const auto oldest_first = of;
+using Ones = std::vector<Kept*>;  // oldest first
+
+void give_up_outputs(Choice& choice, Rank rank, Ones of, std::uint64_t down_to) {
   if (rank == Rank::kRead)
     std::ranges::sort(
         of, {}, [](const Kept* one) { return std::tuple(~one->output, one->reported, one->key); });
   for (Kept* one : of)
     if (choice.total() > down_to && one->output + one->beside > 0)
       choice.give_up_output(*one, GivenUp::kRoom);
-  for (Kept* one : oldest_first)
+}
+
+void give_up_notes(Choice& choice, const Ones& of, std::uint64_t down_to) {
+  for (Kept* one : of)
     if (choice.total() > down_to) choice.give_up_all(*one, GivenUp::kRoom);
+}
+
+// So that those of many runs never take the place of output that somebody may still want.
+void give_up_notes_beyond_share(Choice& choice, const std::map<Rank, Ones>& notes,
+                                const RetentionLimits& limits) {
+  const auto all = notes.find(Rank::kLarge);
+  if (all == notes.end()) return;
+  Ones only;
+  std::ranges::copy_if(all->second, std::back_inserter(only),
+                       [](const Kept* one) { return one->output == 0; });
+  std::uint64_t share = 0;
+  for (const Kept* one : only) share += one->rest;
+  for (Kept* one : only) {
+    if (share <= limits.notes || choice.total() <= limits.down_to) return;
+    share -= one->rest;
+    choice.give_up_all(*one, GivenUp::kRoom);
+  }
+}
+
+void make_room(Choice& choice, std::map<Rank, Ones>& outputs, std::map<Rank, Ones>& notes,
+               const RetentionLimits& limits) {
+  for (const Rank rank : kRanks) {
+    if (choice.total() <= limits.bytes) return;
+    give_up_outputs(choice, rank, outputs[rank], limits.down_to);
+    if (choice.total() <= limits.bytes) return;
+    if (rank == Rank::kRead)
+      give_up_notes_beyond_share(choice, notes, limits);
+    else
+      give_up_notes(choice, notes[rank], limits.down_to);
+  }
 }
 
 }  // namespace
@@ -79,6 +108,7 @@ RetentionLimits limits_of(std::uint64_t bytes, Millis read) {
   limits.bytes = bytes;
   limits.down_to = bytes - bytes / 32;
   limits.read = read;
+  limits.notes = bytes / 16;
   return limits;
 }
 
@@ -91,21 +121,20 @@ std::vector<Going> choose_going(std::vector<Kept> kept, const RetentionLimits& l
                                 WallTime now) {
   std::ranges::sort(kept, {}, [](const Kept& k) { return std::tie(k.reported, k.key); });
   Choice choice(kept);
-  std::map<Rank, std::vector<Kept*>> ranks;
+  std::map<Rank, Ones> outputs, notes;
   for (Kept& one : kept) {
     const auto due = due_when_read(one, limits);
-    // Before anything is given up for want of room: then it has an output still.
-    ranks[rank_of(one)].push_back(&one);
-    if (now - one.reported > limits.age)
+    // Before anything is given up: then it has an output still.
+    const Rank rank = rank_of(one);
+    if (now - one.reported > limits.age) {
       choice.give_up_all(one, GivenUp::kNot);
-    else if (due && *due <= now)
-      choice.give_up_output(one, GivenUp::kRead);
+      continue;
+    }
+    outputs[rank].push_back(&one);
+    notes[std::max(rank, Rank::kLarge)].push_back(&one);
+    if (due && *due <= now) choice.give_up_output(one, GivenUp::kRead);
   }
-  for (const Rank rank : kRanks) {
-    if (choice.total() <= limits.bytes) break;
-    std::erase_if(ranks[rank], [&](const Kept* one) { return choice.has_gone(*one); });
-    make_room(choice, rank, ranks[rank], limits.down_to);
-  }
+  make_room(choice, outputs, notes, limits);
   return choice.take();
 }
 

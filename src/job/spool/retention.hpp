@@ -31,6 +31,8 @@ struct RetentionLimits {
   std::uint64_t down_to = bytes - bytes / 32;
   Millis age = kOutputKept;
   Millis read = std::chrono::seconds(30);
+  // Of this the notes of output that is gone may take so much before large output goes.
+  std::uint64_t notes = bytes / 16;
 };
 
 RetentionLimits limits_of(std::uint64_t bytes, Millis read);
@@ -43,10 +45,11 @@ struct Going {
   bool operator==(const Going&) const = default;
 };
 
-// Those that go now, each once. Beyond the total goes, in this order, what is of: output that was
-// read, the largest first; large output; small output of runs in the foreground; small output of
-// detached jobs; the oldest first. Of each of these the output before what tells of it, and all of
-// it before anything of the next: what was read costs no other its week.
+// Those that go now, each once. Beyond the total goes, in this order: output that was read, the
+// largest first; of the notes of output that is gone or never was, what is beyond their share;
+// large output; the other notes; small output of runs in the foreground; that of detached jobs; the
+// oldest first, and all of one kind before anything of the next. What was read costs no other
+// output its week, but for the notes within their share: they say why it is gone.
 std::vector<Going> choose_going(std::vector<Kept> kept, const RetentionLimits& limits,
                                 WallTime now);
 // When the output goes because it was read; nullopt when it is small or was not read.

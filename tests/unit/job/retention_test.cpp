@@ -90,6 +90,39 @@ TEST_CASE("retention: small output costs no more than the notes of what was read
   CHECK(chosen({kept(1, kSmall, 100), note}) == "2");
 }
 
+// Of output that is gone; this one takes as much as there is for all of them.
+Kept note(int number, int hours_ago) {
+  Kept out = kept(number, 0, hours_ago);
+  out.rest = kLimits.notes;
+  return out;
+}
+
+TEST_CASE("retention: a note goes only when the output that goes before it is not enough") {
+  CHECK(chosen({read(note(1, 50)), kept(2, 2 * kLarge, 2), kept(3, 2 * kLarge, 1)}) == "2o");
+  CHECK(chosen({note(1, 50), kept(2, 2 * kLarge, 2), read(kept(3, 2 * kLarge, 1), {})}) == "3o");
+  // All of it goes, and that comes to less than what is to be left.
+  const RetentionLimits lower{3000 << 10, 2000 << 10, kLimits.age, kLimits.read};
+  Kept most = note(1, 50);
+  most.rest = 2500 << 10;
+  RetentionLimits noted = lower;
+  noted.notes = most.rest;
+  CHECK(chosen({most, kept(2, kLarge, 2)}, noted) == "2o");
+}
+
+TEST_CASE("retention: notes go before small output, the oldest first, read or not") {
+  const RetentionLimits tight{2 * kLimits.notes, 2 * kLimits.notes, kLimits.age, kLimits.read};
+  CHECK(chosen({kept(1, kSmall, 100), note(2, 3), read(note(3, 4)), note(4, 2)}, tight) == "23");
+  CHECK(chosen({kept(1, kSmall, 100), read(note(2, 3)), note(3, 4), note(4, 2)}, tight) == "23");
+}
+
+TEST_CASE("retention: more notes than their share go before large output, the oldest first") {
+  const auto beside = [](std::uint64_t large) {
+    return chosen({note(1, 3), read(note(2, 2)), read(note(3, 1)), kept(4, large, 9)});
+  };
+  CHECK(beside(3 * kLarge - kLimits.notes) == "12");
+  CHECK(beside(2 * kLarge) == "");
+}
+
 TEST_CASE("retention: the files beside an output go with it, and are no large output") {
   Kept script = read(kept(1, kSmall, 0));
   script.beside = kLarge;
