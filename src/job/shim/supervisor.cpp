@@ -262,8 +262,11 @@ void Supervisor::disconnect_expired(std::string_view reason) {
     spool_.set_ahead(0);
   else
     spool_.release_readers();
-  if (!reason.empty() && !leave_running_ && !asked_to_end_)
+  if (!reason.empty() && !leave_running_ && !asked_to_end_) {
+    // Nobody sends more. A server may wait for its client's end rather than heed TERM.
+    if (!plan_.tty) stdin_.close();
     stop(Outcome::kStopped, std::string(reason), Millis(plan_.grace_ms));
+  }
   output_.retry();
 }
 
