@@ -102,6 +102,10 @@ Error given_up_words(const wire::Map& given_up, const std::string& name) {
   if (wire::text_or(given_up, "why") == "read")
     return {Code::kIncomplete, gone + ", after rexec run had received all of it",
             "to have it kept: rexec submit, or keep_read_output on the node, see rexec-agent(1)"};
+  if (wire::text_or(given_up, "why") == "client_ended")
+    return {Code::kIncomplete, gone + ", after the rexec run -i that began the job had ended",
+            "to have it kept: rexec submit, run -i with --on-disconnect keep, or keep_read_output "
+            "on the node, see rexec-agent(1)"};
   return {Code::kIncomplete,
           gone + ", for want of room: the output of ended jobs was more than the node keeps",
           "how much a node keeps: keep_bytes there, see rexec-agent(1)"};

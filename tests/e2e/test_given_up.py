@@ -1,4 +1,6 @@
 """What `job show` says of output that is gone: that it is, when and why, as `logs` does."""
+import signal
+import subprocess
 import time
 
 import pytest
@@ -6,6 +8,7 @@ import pytest
 from support import lies, processes, wire
 from support.kept import MIB, ended_log, job_of, keep, pull, spools
 from support.patience import patient
+from support.running import Running
 
 GONE = ("unreachable", "given_up", "output")
 RECORD = {"outcome": "exited", "code": 0, "bytes": {"out": MIB, "err": 0},
@@ -24,7 +27,7 @@ def text_of(cli, job):
 
 def says_that_it_was_given_up(cluster, job, why, words):
     node, cli, began = cluster.nodes["n1"], cluster.cli, time.time()
-    cli("wait", job).ok()
+    cli("wait", job)
     processes.wait_until(lambda: not spools(node, job), "it is given up")
     gone = fields(cli, job)
     assert gone == {"unreachable": "given_up", "given_up": {"why": why, "ms": gone["given_up"]["ms"]}}
@@ -49,6 +52,25 @@ def test_job_show_says_when_and_why_output_was_given_up(cluster):
     assert (fields(cli, log), text_of(cli, log)) == ({}, [])
     large = cli.submit("n1", "--", "head", "-c", str(9 * MIB), "/dev/zero")
     says_that_it_was_given_up(cluster, large, "room", "for want of room")
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_what_a_transport_left_behind_when_its_client_ended_is_given_up(cluster, number):
+    _, cli = keep(cluster, keep_read_output="0s"), cluster.cli
+    jobs = []
+    for flags in ((), ("-i",)):
+        with Running(cli, *flags, "n1", "--", "sh", "-c",
+                     "head -c 3000000 /dev/zero; exec sleep 1000",
+                     stdin=subprocess.PIPE, start_new_session=True) as run:
+            run.out.wait_count(3_000_000)
+            run.signal(number)
+            run.finish()
+        jobs.append(cli("ps", "-a", "--json").ok().json()[0]["job"])
+        cli("wait", jobs[-1])
+        assert cli.job(jobs[-1])["record"]["reason"] == "client_ended"
+    says_that_it_was_given_up(cluster, jobs[1], "client_ended",
+                              "after the rexec run -i that began the job had ended")
+    assert len(cli("logs", jobs[0]).out) == 3_000_000
 
 
 def test_job_show_says_nothing_of_output_on_a_node_that_is_away(cluster):

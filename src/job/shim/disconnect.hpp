@@ -7,6 +7,7 @@
 
 #include "src/base/clock.hpp"
 #include "src/job/ipc/link.hpp"
+#include "src/job/spec/record.hpp"
 #include "src/job/spec/spec.hpp"
 
 namespace rexec::job {
@@ -16,9 +17,6 @@ namespace rexec::job {
 inline constexpr Nanos kWayBack = std::chrono::seconds(60);
 // So long output is held for a reader whose connection is lost, where the job goes on without.
 inline constexpr Nanos kHeldWithoutEnd = std::chrono::seconds(5);
-
-// Why a job was stopped whose client said that its process ends.
-inline constexpr char kClientEnded[] = "client_ended";
 
 struct OnDisconnectRule {
   OnDisconnect how = OnDisconnect::kKeep;

@@ -121,6 +121,7 @@ class Attempts {
 
   // ---- attempts_kept.cpp: what is kept of those that have ended ----
   std::vector<Kept> reported_ones() const;
+  static void note_left(int dir_fd);
   void note_kept(const AttemptKey& key, int dir_fd);
   void retire_soon();
   void give_up_when_due(const Kept& kept);

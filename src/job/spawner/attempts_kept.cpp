@@ -22,6 +22,10 @@ std::uint64_t bytes_of(const std::vector<Kept>& kept) {
   return total;
 }
 
+void mark(int dir_fd, const char* name) {
+  os::UniqueFd(::openat(dir_fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)).reset();
+}
+
 }  // namespace
 
 void Attempts::reported(const link::Reported& reported) {
@@ -31,7 +35,8 @@ void Attempts::reported(const link::Reported& reported) {
   if (!reported.is_final && !next_of(dir.get())) return;
   fail_point(FailPoint::kSpawnerReporting);
   const bool is_new = !is_reported(dir.get());
-  os::UniqueFd(::openat(dir.get(), "reported", O_WRONLY | O_CREAT | O_CLOEXEC, 0600)).reset();
+  if (is_new) note_left(dir.get());
+  mark(dir.get(), "reported");
   fail_point(FailPoint::kSpawnerReported);
   if (is_new) note_kept(reported.key, dir.get());
 }
@@ -91,6 +96,17 @@ void Attempts::retire_soon() {
   retire_timer_ = loop_.after(wait, [this] { retire(); });
 }
 
+// Before it is marked as reported: who finds that mark knows what there is to know.
+void Attempts::note_left(int dir_fd) {
+  const auto meta = read_meta(dir_fd);
+  if (!meta || !meta->attach) return;
+  const auto record = read_record(dir_fd);
+  if (!record || record->reason != kClientEnded) return;  // most jobs: two small files
+  const auto bytes = os::read_file_at(dir_fd, "spec", kMaxSpecBytes);
+  const auto spec = bytes ? decode_spec(as_bytes(*bytes)) : std::unexpected(bytes.error());
+  if (spec && counts_as_read(*spec, *record)) mark(dir_fd, "left");
+}
+
 void Attempts::note_kept(const AttemptKey& key, int dir_fd) {
   const Kept kept = measure_attempt(key, dir_fd);
   kept_bytes_ += bytes_of({kept});
@@ -103,7 +119,7 @@ void Attempts::was_read(const AttemptKey& key) {
   if (!dir || read_state(dir.get()).state != AttemptState::kFinished) return;
   const auto meta = read_meta(dir.get());
   if (!meta || !meta->attach) return;
-  os::UniqueFd(::openat(dir.get(), "read", O_WRONLY | O_CREAT | O_CLOEXEC, 0600)).reset();
+  mark(dir.get(), "read");
   // Before it is reported it is the only copy of the job's end, and reported() comes here, too.
   if (is_reported(dir.get())) give_up_when_due(measure_attempt(key, dir.get()));
 }
@@ -112,13 +128,13 @@ void Attempts::give_up_when_due(const Kept& kept) {
   const auto due = due_when_read(kept, limits_);
   if (!due || read_.contains(kept.key)) return;
   const Millis wait = std::clamp(*due - wall_now(), Millis{0}, limits_.read);
-  read_[kept.key] = loop_.after(wait, [this, key = kept.key] {
+  read_[kept.key] = loop_.after(wait, [this, key = kept.key, why = kept.read_as] {
     read_.erase(key);
     const auto all = key.attempt > 1 ? list() : std::vector<AttemptKey>{key, {key.job, 2}};
     std::vector<AttemptKey> there;
     std::ranges::copy_if(all, std::back_inserter(there),
                          [this](const AttemptKey& one) { return bool(open_dir(one)); });
-    for (const Going& going : with_predecessors({{key, Part::kOutput, GivenUp::kRead}}, there))
+    for (const Going& going : with_predecessors({{key, Part::kOutput, why}}, there))
       give_up(going);
   });
 }

@@ -17,7 +17,7 @@ using nlohmann::json;
 
 constexpr std::array<std::string_view, 8> kOutcomes{
     "exited", "signaled", "timeout", "stopped", "lost", "unreachable", "denied", "not_started"};
-constexpr std::array<std::string_view, 3> kGivenUp{"", "read", "room"};
+constexpr std::array<std::string_view, 4> kGivenUp{"", "read", "room", kClientEnded};
 constexpr std::size_t kMaxRecordText = 64 << 10;
 
 // Only what is printable gets in, so quotes and backslashes are all there is to escape.

@@ -25,6 +25,9 @@ enum class Outcome : std::uint8_t {
 std::string_view outcome_name(Outcome outcome);
 Result<Outcome> outcome_from_name(std::string_view name);
 
+// Why a job was stopped whose client said that its process ends: EndRecord::reason.
+inline constexpr char kClientEnded[] = "client_ended";
+
 // Output of at most so much is small: it stays its week though somebody has had it, so that `logs`
 // after a short run has something to show.
 inline constexpr std::uint64_t kSmallOutput = 64 << 10;
@@ -33,8 +36,8 @@ inline constexpr std::uint64_t kSmallOutput = 64 << 10;
 inline constexpr Millis kOutputKept = std::chrono::hours(7 * 24);
 
 // Why the node does not keep the output any more, or that it does.
-enum class GivenUp : std::uint8_t { kNot, kRead, kRoom };
-// "", "read" or "room".
+enum class GivenUp : std::uint8_t { kNot, kRead, kRoom, kClientEnded };
+// "", "read", "room" or "client_ended".
 std::string_view given_up_name(GivenUp why);
 // kNot for any other.
 GivenUp given_up_from_name(std::string_view name);

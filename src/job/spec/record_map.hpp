@@ -21,7 +21,7 @@ struct KnownAttempt {
 wire::Map bounded_record(const wire::Map& said, const KnownAttempt& known);
 
 // Why and when a node gave up what a job wrote, the field "given_up" wherever that is said: {why:
-// "read"|"room", ms}. null: it did not.
+// "read"|"room"|"client_ended", ms}. null: it did not.
 wire::Map given_up_map(GivenUp why, std::uint64_t ms);
 // A peer's, read into one; null when it is none.
 wire::Map bounded_given_up(const wire::Map& said);

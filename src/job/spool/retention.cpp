@@ -112,6 +112,10 @@ RetentionLimits limits_of(std::uint64_t bytes, Millis read) {
   return limits;
 }
 
+bool counts_as_read(const JobSpec& spec, const EndRecord& record) {
+  return spec.forward_stdin && !spec.tty && record.reason == kClientEnded;
+}
+
 std::optional<WallTime> due_when_read(const Kept& kept, const RetentionLimits& limits) {
   if (!kept.read || kept.output <= kSmallOutput) return std::nullopt;
   return *kept.read + limits.read;
@@ -132,7 +136,7 @@ std::vector<Going> choose_going(std::vector<Kept> kept, const RetentionLimits& l
     }
     outputs[rank].push_back(&one);
     notes[std::max(rank, Rank::kLarge)].push_back(&one);
-    if (due && *due <= now) choice.give_up_output(one, GivenUp::kRead);
+    if (due && *due <= now) choice.give_up_output(one, one.read_as);
   }
   make_room(choice, outputs, notes, limits);
   return choice.take();
@@ -160,7 +164,8 @@ std::vector<Going> with_predecessors(const std::vector<Going>& going,
 }
 
 bool tells_of_it(std::string_view name) {
-  constexpr std::array<std::string_view, 6> kNames{"exit", "meta", "reported", "read", "halt", "."};
+  constexpr std::array<std::string_view, 7> kNames{"exit", "meta", "reported", "read",
+                                                   "left", "halt", "."};
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
@@ -199,6 +204,10 @@ Kept measure_attempt(const AttemptKey& key, int dir_fd) {
                           : name.starts_with("out.") ? kept.output
                                                      : kept.beside;
     if (look(name.c_str())) part += static_cast<std::uint64_t>(status.st_blocks) * 512;
+  }
+  if (!kept.read && kept.output > kSmallOutput && look("left")) {
+    kept.read = written();
+    kept.read_as = GivenUp::kClientEnded;
   }
   return kept;
 }

@@ -12,6 +12,7 @@
 #include "src/base/clock.hpp"
 #include "src/base/ids.hpp"
 #include "src/job/spec/record.hpp"
+#include "src/job/spec/spec.hpp"
 
 namespace rexec::job {
 
@@ -23,6 +24,7 @@ struct Kept {
   WallTime reported;
   // When the run in the foreground that began it had received all of its output.
   std::optional<WallTime> read;
+  GivenUp read_as = GivenUp::kRead;  // kClientEnded: it ended before that, see counts_as_read
   bool is_foreground = false;  // begun with a reader, else it was detached
 };
 struct RetentionLimits {
@@ -52,6 +54,10 @@ struct Going {
 // output its week, but for the notes within their share: they say why it is gone.
 std::vector<Going> choose_going(std::vector<Kept> kept, const RetentionLimits& limits,
                                 WallTime now);
+// Of a run with stdin and without a terminal whose client ended nobody comes to read the output: it
+// was a part of a dialogue. So a transport ends whose peer has all it wanted, such as the
+// ProxyCommand of ssh.
+bool counts_as_read(const JobSpec& spec, const EndRecord& record);
 // When the output goes because it was read; nullopt when it is small or was not read.
 std::optional<WallTime> due_when_read(const Kept& kept, const RetentionLimits& limits);
 

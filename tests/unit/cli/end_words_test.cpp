@@ -112,6 +112,9 @@ TEST_CASE("end words: of output that was given up it is said when, why and what 
         "the output is not there any more: node \"n1\" gave it up at 1970-01-02T00:00:00.000Z, "
         "after rexec run had received all of it");
   CHECK(read.hint.find("keep_read_output") != std::string::npos);
+  const Error left = words("client_ended");
+  CHECK(left.message.ends_with("Z, after the rexec run -i that began the job had ended"));
+  CHECK(left.hint.find("--on-disconnect keep") != std::string::npos);
   const Error room = words("room");
   CHECK(room.message.find("T00:00:00.000Z, for want of room") != std::string::npos);
   CHECK(room.hint.find("keep_bytes") != std::string::npos);

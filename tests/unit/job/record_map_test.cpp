@@ -32,11 +32,13 @@ TEST_CASE("record_map: a node's own record is taken as it is") {
   CHECK(bounded_record(good(), kKnown) == good());
 }
 
-TEST_CASE("record_map: why output was given up is one of two words, and when is a time") {
+TEST_CASE("record_map: why output was given up is one of three words, and when is a time") {
   CHECK(given_up_map(GivenUp::kNot, 5).is_null());
   const wire::Map read = given_up_map(GivenUp::kRead, 5);
   CHECK(read == wire::Map{{"why", "read"}, {"ms", 5U}});
   CHECK(bounded_given_up(read) == read);
+  const wire::Map left{{"why", "client_ended"}, {"ms", 5U}};
+  CHECK(bounded_given_up(left) == left);
   for (const wire::Map& when : {wire::Map(-1), wire::Map("x"), wire::Map(1ULL << 60), wire::Map()})
     CHECK(bounded_given_up({{"why", "read"}, {"ms", when}}) == given_up_map(GivenUp::kRead, 0));
   for (const wire::Map& none : {wire::Map(), wire::Map("read"), wire::Map::array(),

@@ -144,6 +144,30 @@ TEST_CASE("retention: read output goes after a while, unless it is small") {
   CHECK(!due_when_read(kept(1, kLarge, 0), kLimits));
 }
 
+TEST_CASE("retention: what a client with stdin and no terminal left behind counts as read") {
+  EndRecord ended;
+  ended.reason = kClientEnded;
+  EndRecord stopped;
+  stopped.reason = "disconnect";
+  JobSpec input;
+  input.forward_stdin = true;
+  JobSpec terminal = input;
+  terminal.tty.emplace();
+  CHECK(counts_as_read(input, ended));
+  CHECK(!counts_as_read(input, stopped));
+  CHECK(!counts_as_read(terminal, ended));
+  CHECK(!counts_as_read(JobSpec{}, ended));
+}
+
+TEST_CASE("retention: what counts as read goes as what was read does, for its own reason") {
+  Kept left = read(kept(1, kLarge, 1));
+  left.read_as = GivenUp::kClientEnded;
+  CHECK(choose_going({left}, kLimits, kNow) ==
+        std::vector<Going>{{left.key, Part::kOutput, GivenUp::kClientEnded}});
+  left.read = kNow;
+  CHECK(chosen({kept(2, kLarge, 50), kept(3, kLarge, 50), kept(4, kLarge, 50), left}) == "1o");
+}
+
 TEST_CASE("retention: beyond the total some more goes, so that the next look is a while away") {
   const RetentionLimits limits{3000 << 10, 2000 << 10, kLimits.age, kLimits.read};
   CHECK(chosen({kept(1, kLarge, 3), kept(2, kLarge, 2), kept(3, kLarge, 1)}, limits) == "");
@@ -202,6 +226,20 @@ TEST_CASE("retention: a directory counts for what is in it, not for the one arou
   CHECK(kept.rest < 20'000);
   write("read", 0);
   CHECK(measure_attempt(key, fd.get()).read);
+}
+
+TEST_CASE("retention: of a client that ended only large output counts as read") {
+  const auto measured = [](std::size_t bytes, bool was_read) {
+    TempDir dir;
+    std::ofstream(dir.path() + "/out.000000") << std::string(bytes, 'x');
+    for (const char* name : {"reported", "left"}) std::ofstream(dir.path() + "/" + name) << "";
+    if (was_read) std::ofstream(dir.path() + "/read") << "";
+    return measure_attempt({JobId{"j-000000000001"}, 1}, dir.fd());
+  };
+  CHECK(measured(kLarge, false).read);
+  CHECK(measured(kLarge, false).read_as == GivenUp::kClientEnded);
+  CHECK(measured(kLarge, true).read_as == GivenUp::kRead);
+  CHECK(!measured(kSmall, false).read);
 }
 
 TEST_CASE("retention: when it was read counts to the millisecond, and never as earlier") {
