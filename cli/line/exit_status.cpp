@@ -155,6 +155,8 @@ int exit_of_error(Code code) {
     case Code::kConflict:
     case Code::kBusy:
       return 6;
+    case Code::kIncomplete:
+      return kExitIncomplete;
     case Code::kNodeOffline:
     case Code::kProtocol:
     case Code::kVersion:
@@ -162,7 +164,6 @@ int exit_of_error(Code code) {
     case Code::kNotFoundExec:
     case Code::kNotExecutable:
     case Code::kOutcomeUnknown:
-    case Code::kIncomplete:
     case Code::kTimeout:
     case Code::kIo:
     case Code::kStore:

@@ -43,8 +43,10 @@ int run(const Invocation& invocation) {
     if (globals.format == Format::kJson || globals.format == Format::kJsonl) {
       return print_object(globals, {{"code", name}, {"explanation", text}});
     }
-    return print_out(name + "\n\n" + text + "\n\nExit: " + std::to_string(exit_of_error(code)) +
-                     ", of rexec run " + std::to_string(exit_of_failure(code)) +
+    const int exit = exit_of_error(code);
+    const int of_run = exit_of_failure(code);
+    return print_out(name + "\n\n" + text + "\n\nExit: " + std::to_string(exit) +
+                     (of_run == exit ? "" : ", of rexec run " + std::to_string(of_run)) +
                      (code == Code::kTimeout ? ", 124 for --timeout" : "") + ".\n");
   }
   const std::string mean = did_you_mean(wanted, names);

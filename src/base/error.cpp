@@ -147,8 +147,13 @@ Next: look at its output (`rexec logs JOB`) and decide whether to run it anew.)"
     {Code::kIncomplete, "incomplete", R"(
 The command ended, but part of its output is missing here or its digest differs: a disk was full or
 failed, on the node or here. What is missing is counted in the job's status.
-The command's own exit code is in `rexec job show JOB`.
-Next: `rexec logs JOB` while the node still keeps the rest.)"},
+Or the node gave the output up, whole: rexec run had received it and keep_read_output was over, or
+the output of ended jobs came to more than keep_bytes. Or that node was removed. The message says
+which. The command's own exit code is in `rexec job show JOB`.
+
+Next: `rexec logs JOB` while the node still keeps the rest. What was given up is nowhere: run the
+command again. To have output kept: rexec submit, or the two settings in the node's agent.toml,
+see rexec-agent(1).)"},
     {Code::kTimeout, "timeout", R"(
 A deadline passed: --timeout or --connect-timeout. The message says which.
 A command that reached its --timeout makes run exit 124, with the outcome timeout in the status

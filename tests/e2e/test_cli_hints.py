@@ -202,6 +202,13 @@ def test_explain_timeout_tells_the_code_of_a_job_that_reached_it(cli):
     assert "exit 124" in text and "124 for --timeout" in text
 
 
+def test_explain_incomplete_speaks_of_output_that_the_node_gave_up_too(cli):
+    text = cli("explain", "incomplete").ok().text
+    for part in ["disk was full", "gave the output up", "keep_read_output", "keep_bytes",
+                 "rexec submit", "Exit: 122.\n"]:
+        assert part in text, (part, text)
+
+
 @pytest.mark.parametrize("toml", [None, "x = [\n"], ids=["none", "damaged"])
 def test_daemons_have_one_code_for_a_wrong_configuration(cli, tmp_path, toml):
     for daemon in ("controller", "agent"):
