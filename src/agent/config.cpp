@@ -12,6 +12,7 @@
 
 #include "src/agent/agent.hpp"
 #include "src/base/file.hpp"
+#include "src/base/text.hpp"
 #include "src/os/fd.hpp"
 #include "src/os/privilege.hpp"
 
@@ -52,14 +53,31 @@ std::string besides_toml(const std::string& path) {
   return out;
 }
 
+// Below it the node would keep next to nothing: somebody forgot the unit.
+constexpr std::uint64_t kLeastKept = 1 << 20;
+
 // What the node keeps of jobs that have ended.
 Result<void> read_kept(const ConfigMap& map, const std::string& path, AgentConfig& config) {
   const auto read = duration_under(map, "keep_read_output", path);
-  const auto bytes = size_under(map, "keep_bytes", path);
+  const auto bytes = size_under(map, "keep_bytes", path, kLeastKept);
   if (!read) return std::unexpected(read.error());
   if (!bytes) return std::unexpected(bytes.error());
   config.keep_read_output = read->value_or(config.keep_read_output);
   config.keep_bytes = bytes->value_or(config.keep_bytes);
+  return {};
+}
+
+Result<void> read_privileges(const ConfigMap& map, const std::string& path, AgentConfig& config) {
+  const auto text = text_under(map, "privileges", path);
+  if (!text) return std::unexpected(text.error());
+  if (!*text) return {};
+  if (**text != "keep" && **text != "drop")
+    return fail(Code::kConfig,
+                path + ":" + std::to_string(map.at("privileges").line) + ": privileges is \"" +
+                    printable(text->value().substr(0, 64)) +
+                    "\", and neither \"keep\" nor \"drop\"",
+                "write privileges = \"keep\", or leave it out: then they are dropped");
+  config.keeps_privileges = **text == "keep";
   return {};
 }
 
@@ -118,31 +136,17 @@ Result<AgentConfig> load_settings(const std::string& data_dir) {
   for (const auto& [key, into] :
        {std::pair{"node_id", &config.node_id}, std::pair{"name", &config.name},
         std::pair{"cluster", &config.cluster}, std::pair{"run_as", &config.run_as}}) {
-    const auto at = map->find(key);
-    if (at == map->end()) continue;
-    const auto* text = std::get_if<std::string>(&at->second.value);
-    if (text == nullptr)
-      return fail(Code::kConfig,
-                  path + ":" + std::to_string(at->second.line) + ": " + key + " is not a string");
-    *into = *text;
+    auto text = text_under(*map, key, path);
+    if (!text) return std::unexpected(text.error());
+    if (*text) *into = std::move(**text);
   }
   for (const auto& [key, into] :
        {std::pair{"addresses", &config.addresses}, std::pair{"allow_users", &config.allow_users}}) {
-    const auto at = map->find(key);
-    if (at == map->end()) continue;
-    const auto* list = std::get_if<std::vector<std::string>>(&at->second.value);
-    if (list == nullptr)
-      return fail(Code::kConfig, path + ":" + std::to_string(at->second.line) + ": " + key +
-                                     " is not a list of strings");
-    *into = *list;
+    auto list = list_under(*map, key, path);
+    if (!list) return std::unexpected(list.error());
+    if (*list) *into = std::move(**list);
   }
-  if (const auto at = map->find("privileges"); at != map->end()) {
-    const auto* text = std::get_if<std::string>(&at->second.value);
-    if (text == nullptr || (*text != "keep" && *text != "drop"))
-      return fail(Code::kConfig, path + ":" + std::to_string(at->second.line) +
-                                     ": privileges is neither \"keep\" nor \"drop\"");
-    config.keeps_privileges = *text == "keep";
-  }
+  if (auto read = read_privileges(*map, path, config); !read) return std::unexpected(read.error());
   if (auto kept = read_kept(*map, path, config); !kept) return std::unexpected(kept.error());
   return config;
 }

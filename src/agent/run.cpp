@@ -94,7 +94,7 @@ int run(const RunOptions& options) {
   log_open("agent", LogLevel::kInfo, log_format(options.json_log));
   auto config = load_config(options.data_dir);
   if (!config) {
-    log_error(config.error().message, {{"next", config.error().hint}});
+    log_failure(config.error());
     return 1;
   }
   job::SpawnerOptions spawner;
@@ -121,7 +121,7 @@ int run_net(const NetOptions& options) {
   confine();
   auto config = load_config(options.data_dir);
   if (!config) {
-    log_error(config.error().message, {{"next", config.error().hint}});
+    log_failure(config.error());
     return job::kNetFatalExit;
   }
   int status = 0;
@@ -132,7 +132,7 @@ int run_net(const NetOptions& options) {
   Session::Events session_events;
   session_events.on_online = [&] { say_ready(ready_fd, ready); };
   session_events.on_fatal = [&](const Error& error) {
-    log_error("the agent cannot go on", {{"why", error.message}, {"next", error.hint}});
+    log_failure("the agent cannot go on", error);
     status = job::kNetFatalExit;
     context.stop();
   };

@@ -34,6 +34,7 @@ namespace {
 
 constexpr std::size_t kMaxConfig = 1 << 20;
 constexpr std::size_t kMaxKeyParts = 64;
+constexpr char kHowToWrite[] = "write each setting on a line of its own: key = \"text\"";
 
 bool is_bare_key(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -72,8 +73,8 @@ std::string place(std::string_view name, const toml::source_position& at) {
 }
 
 std::unexpected<Error> fail_at(std::string_view name, const toml::source_position& at,
-                               const std::string& why) {
-  return fail(Code::kConfig, place(name, at) + ": " + why);
+                               const std::string& why, const std::string& hint = {}) {
+  return fail(Code::kConfig, place(name, at) + ": " + why, hint);
 }
 
 struct Flattener {
@@ -112,7 +113,8 @@ struct Flattener {
     for (const toml::node& node : list) {
       const auto* text = node.as_string();
       if (text == nullptr) {
-        return fail_at(name, node.source().begin, printable(path) + " may hold strings only");
+        return fail_at(name, node.source().begin, printable(path) + " may hold strings only",
+                       "write each in quotes: " + printable(path) + " = [\"…\", \"…\"]");
       }
       texts.push_back(text->get());
     }
@@ -168,9 +170,9 @@ Result<ConfigMap> parse_config(std::string_view text, std::string_view name) {
     if (!done) return std::unexpected(done.error());
     return std::move(flattener.map);
   } catch (const toml::parse_error& error) {
-    return fail_at(name, error.source().begin, printable(error.description()));
+    return fail_at(name, error.source().begin, printable(error.description()), kHowToWrite);
   } catch (const TomlAssertion&) {
-    return fail(Code::kConfig, printable(name) + " is not TOML");
+    return fail(Code::kConfig, printable(name) + " is not TOML", kHowToWrite);
   }
 }
 
@@ -187,26 +189,6 @@ Result<void> check_keys(const ConfigMap& map, std::string_view file,
                 did_you_mean(key, candidates(allowed, parts)));
   }
   return {};
-}
-
-Result<std::optional<Millis>> duration_under(const ConfigMap& map, std::string_view key,
-                                             const std::string& file) {
-  const auto at = map.find(std::string(key));
-  if (at == map.end()) return std::nullopt;
-  const auto* text = std::get_if<std::string>(&at->second.value);
-  return parse_duration(file + ": " + std::string(key), text == nullptr ? "" : *text);
-}
-
-Result<std::optional<std::uint64_t>> size_under(const ConfigMap& map, std::string_view key,
-                                                const std::string& file) {
-  const auto at = map.find(std::string(key));
-  if (at == map.end()) return std::nullopt;
-  std::string text;
-  if (const auto* number = std::get_if<std::int64_t>(&at->second.value))
-    text = std::to_string(*number);
-  else if (const auto* written = std::get_if<std::string>(&at->second.value))
-    text = *written;
-  return parse_amount(file + ": " + std::string(key), text, kSizes);
 }
 
 std::string toml_quote(std::string_view text) {

@@ -31,12 +31,17 @@ Result<ConfigMap> parse_config(std::string_view text, std::string_view name);
 // ("contexts.*.ca").
 Result<void> check_keys(const ConfigMap& map, std::string_view file,
                         const std::vector<std::string>& allowed);
-// The value under `key`: text as people write it, a size in bytes also as a number. nullopt: the
-// key is not there. An error names the file and the key.
+// The value under `key`: text as people write it, a size in bytes also as a number, and at least
+// `least`. nullopt: the key is not there. An error names the file, the line, the key and its value.
+Result<std::optional<std::string>> text_under(const ConfigMap& map, std::string_view key,
+                                              const std::string& file);
+Result<std::optional<std::vector<std::string>>> list_under(const ConfigMap& map,
+                                                           std::string_view key,
+                                                           const std::string& file);
 Result<std::optional<Millis>> duration_under(const ConfigMap& map, std::string_view key,
                                              const std::string& file);
 Result<std::optional<std::uint64_t>> size_under(const ConfigMap& map, std::string_view key,
-                                                const std::string& file);
+                                                const std::string& file, std::uint64_t least);
 // A TOML basic string, quoted and escaped; a value as it is written behind its key.
 std::string toml_quote(std::string_view text);
 std::string toml_value(const ConfigValue& value);

@@ -107,4 +107,14 @@ void log_line(LogLevel level, std::string_view message, std::initializer_list<Lo
   errno = saved;  // callers log between a failed call and looking at errno
 }
 
+void log_failure(const Error& error) {
+  if (error.hint.empty()) return log_error(error.message);
+  log_error(error.message, {{"next", error.hint}});
+}
+
+void log_failure(std::string_view what, const Error& error) {
+  if (error.hint.empty()) return log_error(what, {{"why", error.message}});
+  log_error(what, {{"why", error.message}, {"next", error.hint}});
+}
+
 }  // namespace rexec

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "src/base/error.hpp"
+
 namespace rexec {
 
 enum class LogLevel { kDebug, kInfo, kWarn, kError };
@@ -34,5 +36,8 @@ inline void log_warn(std::string_view message, std::initializer_list<LogField> f
 inline void log_error(std::string_view message, std::initializer_list<LogField> fields = {}) {
   log_line(LogLevel::kError, message, fields);
 }
+// An error with its next step, where it names one; or what came of it, and the error as the why.
+void log_failure(const Error& error);
+void log_failure(std::string_view what, const Error& error);
 
 }  // namespace rexec

@@ -139,10 +139,28 @@ def test_output_that_is_missing_without_a_note_holds_no_reader(cluster):
 
 
 @pytest.mark.parametrize("line", ['keep_read_output = "soon"', "keep_read_output = 5",
-                                  'keep_bytes = "much"', "keep_bytes = 0"])
+                                  'keep_bytes = "much"', "keep_bytes = 0", "keep_bytes = 1.5",
+                                  'keep_bytes = "10"', 'keep_bytes = "1023K"'])
 def test_a_setting_that_cannot_be_is_refused_with_its_place(cluster, line):
     node = cluster.nodes["n1"]
     node.stop()
     node.config_file.write_text(node.config_file.read_text() + line + "\n")
     done = cluster.cli("agent", "run", "--data", str(node.data))
-    assert done.code != 0 and line.split()[0] in done.errors, done
+    key, value = line.split(" = ")
+    assert done.code != 0 and key in done.errors and value.strip('"') in done.errors, done
+
+
+# Syntax; a string, a list, a duration and a size of another type.
+WRONG = {"agent": ["x = [", "run_as = 5", 'allow_users = "ann"', "allow_users = [5]",
+                   "privileges = true", "keep_read_output = 30", "keep_bytes = ['1M']"],
+         "controller": ["x = [", "cluster = 5", 'addresses = "h:1"', "keep_jobs = 30",
+                        "keep_bytes = true", 'keep_bytes = "10"']}
+
+
+@pytest.mark.parametrize("daemon,line", [(d, line) for d in WRONG for line in WRONG[d]])
+def test_what_is_wrong_in_a_configuration_has_its_line_and_a_next_step(cli, tmp_path, daemon, line):
+    config = tmp_path / f"{daemon}.toml"
+    config.write_text(f"# one line before it\n{line}\n")
+    done = cli(daemon, "run", "--data", str(tmp_path))
+    assert done.code == 2 and f"{config}:2" in done.errors, done
+    assert 'next=""' not in done.errors and "write" in done.errors, done

@@ -23,7 +23,7 @@ namespace rexec::controller {
 namespace {
 
 std::unexpected<Error> report(const Error& error) {
-  log_error(error.message, {{"next", error.hint}});
+  log_failure(error);
   return std::unexpected(error);
 }
 

@@ -157,6 +157,9 @@ Result<std::uint16_t> free_port(const std::string& host) {
   return fail(Code::kIo, "no free port on " + host, "name one: --listen HOST:PORT");
 }
 
+// A few jobs have room in it; below it somebody forgot the unit.
+constexpr std::uint64_t kLeastKept = 16 << 10;
+
 Result<ServerConfig> load_server_config(const std::string& data_dir) {
   const std::string path = data_dir + "/controller.toml";
   auto map = read_config(path);
@@ -169,26 +172,25 @@ Result<ServerConfig> load_server_config(const std::string& data_dir) {
   auto keys = check_keys(*map, path, {"cluster", "listen", "addresses", "keep_jobs", "keep_bytes"});
   if (!keys) return std::unexpected(keys.error());
   ServerConfig config;
-  const auto text = [&](const char* key) {
-    const auto at = map->find(key);
-    const auto* value = at == map->end() ? nullptr : std::get_if<std::string>(&at->second.value);
-    return value == nullptr ? std::string() : *value;
-  };
-  config.cluster = text("cluster");
-  config.listen = text("listen");
-  const auto at = map->find("addresses");
-  const auto* list =
-      at == map->end() ? nullptr : std::get_if<std::vector<std::string>>(&at->second.value);
-  if (list != nullptr) config.addresses = *list;
+  for (const auto& [key, into] :
+       {std::pair{"cluster", &config.cluster}, std::pair{"listen", &config.listen}}) {
+    auto text = text_under(*map, key, path);
+    if (!text) return std::unexpected(text.error());
+    if (*text) *into = std::move(**text);
+  }
+  auto list = list_under(*map, "addresses", path);
+  if (!list) return std::unexpected(list.error());
+  config.addresses = std::move(*list).value_or(config.addresses);
   const auto jobs = duration_under(*map, "keep_jobs", path);
-  const auto bytes = size_under(*map, "keep_bytes", path);
+  const auto bytes = size_under(*map, "keep_bytes", path, kLeastKept);
   if (!jobs) return std::unexpected(jobs.error());
   if (!bytes) return std::unexpected(bytes.error());
   config.keep_jobs = jobs->value_or(config.keep_jobs);
   config.keep_bytes = *bytes;
   if (config.cluster.empty() || config.listen.empty() || config.addresses.empty())
-    return fail(Code::kConfig,
-                path + ": cluster, listen or addresses is missing or of the wrong type");
+    return fail(Code::kConfig, path + ": cluster, listen or addresses is missing",
+                "write all three, such as listen = \"0.0.0.0:7443\" and addresses = "
+                "[\"HOST:7443\"]");
   return config;
 }
 

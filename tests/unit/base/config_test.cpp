@@ -40,6 +40,7 @@ TEST_CASE("config: an error says file, line, column and why") {
   REQUIRE_FALSE(map);
   CHECK(map.error().code == Code::kConfig);
   CHECK(map.error().message.starts_with("c.toml:2:5: "));
+  CHECK(map.error().hint.find("key = \"text\"") != std::string::npos);
 }
 
 TEST_CASE("config: dates and arrays of other things are refused with their place") {
@@ -47,6 +48,7 @@ TEST_CASE("config: dates and arrays of other things are refused with their place
   CHECK(date.error().message.starts_with("c.toml:1:5: d is a date"));
   const Result<ConfigMap> list = parse_config("a = ['x', 1]\n", "c.toml");
   CHECK(list.error().message.starts_with("c.toml:1:11: a may hold strings only"));
+  CHECK(list.error().hint == "write each in quotes: a = [\"…\", \"…\"]");
 }
 
 TEST_CASE("config: hostile text is refused, not crashed on") {
@@ -94,14 +96,50 @@ TEST_CASE(
   const auto map = parse_config("d = \"90s\"\ns = \"2MiB\"\nn = 512\nbad = true\n", "c.toml");
   REQUIRE(map);
   CHECK(duration_under(*map, "d", "c.toml").value() == Millis{90'000});
-  CHECK(size_under(*map, "s", "c.toml").value() == std::uint64_t{2} << 20);
-  CHECK(size_under(*map, "n", "c.toml").value() == 512U);
+  CHECK(size_under(*map, "s", "c.toml", 1).value() == std::uint64_t{2} << 20);
+  CHECK(size_under(*map, "n", "c.toml", 512).value() == 512U);
   CHECK_FALSE(duration_under(*map, "none", "c.toml").value());
-  CHECK_FALSE(size_under(*map, "none", "c.toml").value());
-  const auto duration = duration_under(*map, "bad", "c.toml");
-  const auto size = size_under(*map, "bad", "c.toml");
-  REQUIRE_FALSE(duration);
-  REQUIRE_FALSE(size);
-  CHECK(duration.error().message.starts_with("c.toml: bad"));
-  CHECK(size.error().message.starts_with("c.toml: bad"));
+  CHECK_FALSE(size_under(*map, "none", "c.toml", 1).value());
+  CHECK_FALSE(text_under(*map, "none", "c.toml").value());
+  CHECK_FALSE(list_under(*map, "none", "c.toml").value());
+  CHECK(duration_under(*map, "s", "c.toml").error().message ==
+        "c.toml:2: s: \"2MiB\" is not a duration");
+  CHECK(size_under(*map, "d", "c.toml", 1).error().message ==
+        "c.toml:1: d: \"90s\" is no amount");
+}
+
+TEST_CASE("config: a value of another type is shown, with what to write instead") {
+  const auto map = parse_config(
+      "d = 30\nr = 1.5\nb = true\nl = [\"x\"]\nt = \"h:1\"\n", "c.toml");
+  REQUIRE(map);
+  const auto number = duration_under(*map, "d", "c.toml");
+  REQUIRE_FALSE(number);
+  CHECK(number.error().code == Code::kConfig);
+  CHECK(number.error().message == "c.toml:1: d is 30, and not a string");
+  CHECK(number.error().hint == "write it with its unit, in quotes: d = \"30s\"");
+  const auto real = size_under(*map, "r", "c.toml", 1);
+  CHECK(real.error().message == "c.toml:2: r is 1.5, and neither a string nor a whole number");
+  CHECK(real.error().hint == "write a size in quotes: r = \"512M\"");
+  const auto flag = text_under(*map, "b", "c.toml");
+  CHECK(flag.error().message == "c.toml:3: b is true, and not a string");
+  CHECK(flag.error().hint == "write it in quotes: b = \"true\"");
+  CHECK(text_under(*map, "l", "c.toml").error().hint == "write one string: l = \"…\"");
+  CHECK(duration_under(*map, "l", "c.toml").error().message ==
+        "c.toml:4: l is [\"x\"], and not a string");
+  const auto text = list_under(*map, "t", "c.toml");
+  CHECK(text.error().message == "c.toml:5: t is \"h:1\", and not a list of strings");
+  CHECK(text.error().hint == "write it in brackets: t = [\"h:1\"]");
+  CHECK(list_under(*map, "d", "c.toml").error().hint == "write: d = [\"…\"]");
+}
+
+TEST_CASE("config: a size below the least is refused, because its unit was forgotten") {
+  const auto map = parse_config("s = \"10\"\nn = 10\ne = \"1M\"\n", "c.toml");
+  REQUIRE(map);
+  for (const char* key : {"s", "n"}) {
+    const auto size = size_under(*map, key, "c.toml", 1 << 20);
+    REQUIRE_FALSE(size);
+    CHECK(size.error().message.ends_with("10 is less than 1.0 MiB, the least"));
+    CHECK(size.error().hint.find("a number alone is bytes") != std::string::npos);
+  }
+  CHECK(size_under(*map, "e", "c.toml", 1 << 20).value() == 1U << 20);
 }

@@ -48,6 +48,18 @@ TEST_CASE("log: what a peer sent stays on one line and cannot pose as another fi
   CHECK(line.find("ok=\\\"1\\\"") != std::string::npos);
 }
 
+TEST_CASE("log: a failure names the next step where there is one") {
+  const std::string lines = stderr_of([] {
+    log_open("agent", LogLevel::kInfo, LogFormat::kText);
+    log_failure({Code::kConfig, "it is wrong", "mend it"});
+    log_failure({Code::kConfig, "it is wrong", {}});
+    log_failure("it cannot go on", {Code::kConfig, "it is wrong", {}});
+  });
+  CHECK(lines.find(" error agent: it is wrong next=\"mend it\"\n") != std::string::npos);
+  CHECK(lines.find(" error agent: it is wrong\n") != std::string::npos);
+  CHECK(lines.find(" error agent: it cannot go on why=\"it is wrong\"\n") != std::string::npos);
+}
+
 TEST_CASE("log: a JSON line escapes quotes and backslashes") {
   const std::string line = stderr_of([] {
     log_open("controller", LogLevel::kInfo, LogFormat::kJson);
