@@ -22,22 +22,23 @@ constexpr int kMostTries = 15;
 constexpr Millis kShortestPause{100};
 constexpr Millis kLongestPause{2'000};
 
-bool passes(Code code) {
+// Errors that may be gone at the next try.
+bool may_pass(Code code) {
   return code == Code::kControllerDown || code == Code::kLinkLost || code == Code::kNodeOffline ||
          code == Code::kTimeout || code == Code::kBusy || code == Code::kUnknownJob;
 }
 
-// Those that have not heard it.
+// Returns the jobs whose client's end the controller has not taken yet.
 std::vector<wire::Map> tell(const Globals& globals, const std::vector<wire::Map>& jobs) {
   std::vector<wire::Map> left;
   std::size_t answered = 0;
   const auto called = call_many(globals, "job.client_ended", jobs,
                                 [&](std::size_t index, const Result<wire::Map>& answer) {
                                   ++answered;
-                                  if (!answer && passes(answer.error().code))
+                                  if (!answer && may_pass(answer.error().code))
                                     left.push_back(jobs[index]);
                                 });
-  if (called || !passes(called.error().code)) return left;
+  if (called || !may_pass(called.error().code)) return left;
   return answered == 0 ? jobs : left;
 }
 
@@ -48,6 +49,7 @@ int run(const Invocation& invocation) {
   for (int tries = 1; tries <= kMostTries; ++tries) {
     jobs = tell(invocation.globals, jobs);
     if (jobs.empty()) return 0;
+    // Nothing else is to be done in this program, and nothing tells when the outage is over.
     std::this_thread::sleep_for(pause);
     pause = std::min(2 * pause, kLongestPause);
   }
@@ -55,10 +57,6 @@ int run(const Invocation& invocation) {
 }
 
 }  // namespace
-
-struct DeathNotice::Watch {
-  os::ExecOnDeath death;
-};
 
 DeathNotice::DeathNotice(const FollowOptions& options, std::string context)
     : options_(options), context_(std::move(context)) {}
@@ -74,8 +72,8 @@ void DeathNotice::prepare(const std::vector<std::string>& jobs) {
     argv.push_back(options_.globals.config);
   }
   argv.insert(argv.end(), jobs.begin(), jobs.end());
-  watch_ = std::make_unique<Watch>();
-  static_cast<void>(watch_->death.arm("/proc/self/exe", argv));
+  watch_ = std::make_unique<os::ExecOnDeath>();
+  static_cast<void>(watch_->arm("/proc/self/exe", argv));
 }
 
 void DeathNotice::withdraw() {
@@ -85,7 +83,7 @@ void DeathNotice::withdraw() {
 
 bool DeathNotice::hand_over() {
   if (!watch_) return false;
-  watch_->death.let_go();
+  watch_->let_go();
   withdraw();
   return true;
 }
